@@ -1,0 +1,1 @@
+"""faceshards: deepfake videos in, balanced, labelled, verified face shards out."""

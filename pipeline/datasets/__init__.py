@@ -1,0 +1,1 @@
+"""Where videos come from: one adapter per public dataset behind one registry."""

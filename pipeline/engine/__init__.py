@@ -1,0 +1,1 @@
+"""One way to do heavy work: partitions, stores, workers, the incremental loop, rejects."""

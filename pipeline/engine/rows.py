@@ -1,0 +1,79 @@
+"""What the engine and the work of a stage say to each other. No files, no processes here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Inputs = Mapping[str, Any]
+"""The plan row as work sees it: its content and location columns, never its id."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One stored file that belongs to an output row.
+
+    ``column`` is the prefix of its location columns ("" gives ``offset`` and ``size``, "mask_" gives
+    ``mask_offset`` and ``mask_size``); ``extension`` ends its tar name ("png", "jpg", "mask.png").
+    """
+
+    column: str
+    extension: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output row: its columns without ids and locations, which the engine adds."""
+
+    fields: dict[str, Any]
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnitReject:
+    """One unit (say, a planned frame) that gave nothing; ``unit`` is appended to the row's id."""
+
+    unit: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """What work on one row gave. ``done`` + ``left_out`` + rejects = the row's units."""
+
+    outputs: Sequence[Output]
+    done: int
+    left_out: int = 0
+    rejects: Sequence[UnitReject] = field(default_factory=tuple)
+
+
+class Task(Protocol):
+    """The work of one stage. Picklable: holds parameters only until :meth:`open` is called."""
+
+    def settings(self) -> Mapping[str, Any]:
+        """Everything besides a row's content that decides its output, JSON-serialisable.
+
+        Parameters, digests of weights, provider. Part of every row's fingerprint.
+        """
+
+    def open(self) -> None:
+        """Loads models; called once per process, before the first row."""
+
+    def units(self, inputs: Inputs) -> Sequence[str]:
+        """The row's units as suffixes to its id: ``("",)`` where the row is the unit.
+
+        All of them are rejected when the row crashes, times out or raises ``Reject``.
+        """
+
+    def work(self, inputs: Inputs) -> RowResult:
+        """Does the work. Raises :class:`pipeline.errors.Reject` for unusable input.
+
+        Any other exception is a bug and stops the run.
+        """
+
+    def identify(self, row_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
+        """Id columns of one output row, from the plan row's id and the output's own columns.
+
+        The first entry is the row's primary id; tar members are named after it.
+        """

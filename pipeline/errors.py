@@ -1,0 +1,28 @@
+"""The two ways in which things go wrong that are not bugs."""
+
+
+class UserError(Exception):
+    """Something the user can put right: a parameter, a path, a missing file.
+
+    The message is one or two sentences: what is wrong, where, and what to do about it. The command
+    line and the stages print it without a traceback and exit with code 2.
+    """
+
+
+class Reject(Exception):  # noqa: N818 - it is a verdict on one input, not an error of the program
+    """One input cannot be used. It becomes a row of ``manifests/rejected/<stage>.parquet``.
+
+    Raised by the work done on one row; never stops a run.
+
+    Args:
+        reason: one of :data:`pipeline.tables.REJECT_REASONS`.
+        detail: what a person needs to know besides the reason, in one line; "" if nothing.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["Reject"], tuple[str, str]]:
+        return (Reject, (self.reason, self.detail))

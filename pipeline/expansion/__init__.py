@@ -1,0 +1,1 @@
+"""Semantic dataset expansion (SJEDD, section III): region swaps between aligned faces."""

@@ -1,0 +1,1 @@
+"""Faces: detectors, landmarkers, crop geometry, and the video-to-faces work."""

@@ -1,0 +1,1 @@
+"""Video files: facts from headers, which times to look at, exact decoding."""
