@@ -1,0 +1,270 @@
+"""The Arrow schema of every table, with meaning, unit and range per column; reading and writing.
+
+A table is checked against its schema on every read and write. Absent text is "", an unknown number is
+-1; nothing is null. Files carry no clock times: same rows, same bytes (for one version of pyarrow).
+"""
+
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import UserError
+
+SPLITS = ("train", "val", "test")
+MEDIA = ("video", "frames", "image", "tar")
+CATEGORIES = ("real", "FS", "RE", "EFS", "FE", "unknown")
+ENCODINGS = ("png", "jpg")
+
+REJECT_REASONS = {
+    "missing": "listed, but not on disk",
+    "duplicate": "the same file or id is listed twice",
+    "unknown_label": "the label is not known to be real or fake",
+    "inconsistent": "two sources of the dataset disagree about this video",
+    "unsupported_media": "not a form of input this version reads",
+    "unreadable": "the file exists but cannot be read",
+    "empty": "the file has no bytes",
+    "not_media": "not a video container on the closed list",
+    "no_video_stream": "a container without a video stream",
+    "bad_dimensions": "width or height is absurd",
+    "no_duration": "neither header nor packets tell how long it is",
+    "decode_error": "the decoder failed before the first picture",
+    "truncated": "the file ends before this planned time",
+    "past_end": "the last picture ends before this planned time",
+    "no_face": "the detector found no face",
+    "no_landmarks": "the landmarker found no points",
+    "no_source": "no face of another identity is available as a source",
+    "empty_region": "the region's mask covers no pixel",
+    "timeout": "the row exceeded its deadline (tried again by the next run)",
+    "worker_died": "the process died while working on it (tried again by the next run)",
+}
+TRANSIENT_REASONS = frozenset({"timeout", "worker_died"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: Arrow type, meaning, unit and what values are allowed.
+
+    ``among`` is a closed set; ``low`` and ``high`` are inclusive bounds; ``length`` is the exact length
+    of a list (0 is allowed besides, for "absent").
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+    among: Sequence[Any] = ()
+    low: float | None = None
+    high: float | None = None
+    length: int | None = None
+
+
+_text = pa.string()
+_floats = pa.list_(pa.float32())
+_doubles = pa.list_(pa.float64())
+
+_LOCATION = (
+    Column("tar", _text, "tar in the stage's store that holds the bytes; a location, never content"),
+    Column("offset", pa.int64(), "first byte of the payload in the tar", "bytes", low=0),
+    Column("size", pa.int64(), "payload size", "bytes", low=1),
+)
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "videos": (
+        Column("video_id", _text, "<dataset>/<method>/<name>; unique over all datasets"),
+        Column("dataset", _text, "name of the dataset in manifests/datasets.yaml"),
+        Column("path", _text, "POSIX path relative to the dataset's root"),
+        Column("media", _text, "what the path is", among=MEDIA),
+        Column("split", _text, "split by the dataset's rule", among=SPLITS),
+        Column("label", pa.int8(), "0 real, 1 fake; by what is visible", among=(0, 1)),
+        Column("method", _text, "manipulation; real for pristine"),
+        Column("category", _text, "kind of manipulation", among=CATEGORIES),
+        Column("subtype", _text, "finer kind, such as lip_sync; or empty"),
+        Column("audio_fake", pa.int8(), "1 fake sound, 0 not, -1 unknown", among=(-1, 0, 1)),
+        Column("identity", _text, "who is visible, unique over all datasets; or empty"),
+        Column("target_id", _text, "whose video was manipulated; or empty"),
+        Column("source_id", _text, "whose face or motion was put in; or empty"),
+        Column("pair_id", _text, "ties a fake to the real video of the same scene; or empty"),
+        Column("leak_group", _text, "videos of one group must not be in two splits; or empty"),
+        Column("compression", _text, "such as raw, c23; or empty"),
+        Column("segments_s", _doubles, "start, end, start, end … of labelled parts; [] = whole", "s"),
+        Column("bytes", pa.int64(), "file size", "bytes", low=0),
+        Column("fingerprint", _text, "BLAKE2b of size, first and last 64 KiB (or all bytes)"),
+    ),
+    "frames": (
+        Column("video_id", _text, "the video"),
+        Column("sample", pa.int32(), "0-based place in the video's plan", low=0),
+        Column("time_s", pa.float64(), "planned time from the first picture", "s", low=0),
+        Column("container", _text, "container format"),
+        Column("codec", _text, "video codec"),
+        Column("width_px", pa.int32(), "coded width before rotation", "px", low=1),
+        Column("height_px", pa.int32(), "coded height before rotation", "px", low=1),
+        Column("rotation_deg", pa.int16(), "clockwise turn for display", "deg", among=(0, 90, 180, 270)),
+        Column("duration_s", pa.float64(), "length by header, or by packets", "s", low=0),
+        Column("average_fps", pa.float64(), "average frame rate by header; -1 unknown", "1/s", low=-1),
+        Column("frame_count", pa.int64(), "frames by header or packets; -1 unknown", low=-1),
+    ),
+    "faces": (
+        Column("face_id", _text, "<video_id>/<sample>-<rank>"),
+        Column("video_id", _text, "the video"),
+        Column("sample", pa.int32(), "place in the video's plan", low=0),
+        Column("time_s", pa.float64(), "planned time", "s", low=0),
+        Column("pts", pa.int64(), "presentation time stamp of the picture, in stream ticks"),
+        Column("rank", pa.int16(), "0 = largest face of the picture", low=0),
+        Column("track", pa.int32(), "the same number is the same person through the video", low=0),
+        Column("box", _floats, "x1, y1, x2, y2 in the displayed frame, to 1/16", "px", length=4),
+        Column("score", pa.float32(), "detector score, to 1e-4"),
+        Column("landmarks5", _floats, "eyes, nose, mouth corners as x, y in the frame; or []", "px", length=10),
+        Column("affine", _doubles, "frame to crop: a, b, c, d, e, f; x' = ax + by + c, y' = dx + ey + f", "px", length=6),
+        Column("crop_px", pa.int32(), "side of the stored crop", "px", low=1),
+        Column("face_px", pa.float32(), "longer side of the box in the frame", "px", low=0),
+        Column("padded", pa.float32(), "share of the crop that lies outside the frame", low=0, high=1),
+        Column("sharpness", pa.float32(), "variance of the Laplacian of the crop's luma", low=0),
+        Column("brightness", pa.float32(), "mean luma of the crop", low=0, high=255),
+        Column("phash", _text, "64-bit perceptual hash of the crop, 16 hex"),
+        Column("encoding", _text, "png: lossless; jpg: final", among=ENCODINGS),
+        Column("digest", _text, "BLAKE2b-128 of the stored bytes"),
+        *_LOCATION,
+    ),
+    "samples": (
+        Column("face_id", _text, "the chosen face"),
+        Column("split", _text, "split", among=SPLITS),
+        Column("label", pa.int8(), "0 real, 1 fake", among=(0, 1)),
+        Column("weight", pa.float32(), "sampling weight: classes equal, videos equal in a class; mean 1", low=0),
+        Column("quota", pa.int32(), "how many faces of its video were chosen", low=1),
+    ),
+    "landmarks": (
+        Column("face_id", _text, "the face"),
+        Column("points", _floats, "68 points as x, y in crop pixels, iBUG order", "px", length=136),
+        Column("score", pa.float32(), "landmarker's confidence; -1 where it has none", low=-1),
+    ),
+    "expanded": (
+        Column("sample_id", _text, "<dataset>/swap_<region>/<target name>/<sample>-<rank>-<k>"),
+        Column("generator", _text, "how it was made", among=("swap", "xray")),
+        Column("method", _text, "swap_<region>"),
+        Column("region", _text, "eye, lip, mouth or nose"),
+        Column("target_face_id", _text, "the real face that was altered"),
+        Column("source_face_id", _text, "the face the region came from"),
+        Column("source_method", _text, "manipulation of the source face; real for pristine"),
+        Column("distance", pa.float32(), "Euclidean distance of the 136 coordinates", "px", low=0),
+        Column("blur_sigma_px", pa.float32(), "blur of the mask", "px", low=0),
+        Column("dilate_px", pa.int32(), "growth of the region before the blur", "px", low=0),
+        Column("color", _text, "when colours were corrected", among=("after", "before", "none")),
+        Column("source_affine", _doubles, "source crop to target crop, as in faces.affine", "px", length=6),
+        Column("digest", _text, "BLAKE2b-128 of the stored image"),
+        *_LOCATION,
+        Column("mask_offset", pa.int64(), "first byte of the mask's PNG in the tar", "bytes", low=0),
+        Column("mask_size", pa.int64(), "size of the mask's PNG", "bytes", low=1),
+    ),
+    "rejected": (
+        Column("id", _text, "what was rejected, in the stage's own unit"),
+        Column("reason", _text, "from the closed set", among=tuple(REJECT_REASONS)),
+        Column("detail", _text, "what a person needs to know besides"),
+    ),
+}
+
+
+def schema(name: str) -> pa.Schema:
+    """Arrow schema of a table; column meanings travel as field metadata."""
+    fields = []
+    for c in TABLES[name]:
+        about = {"meaning": c.meaning} | ({"unit": c.unit} if c.unit else {})
+        fields.append(pa.field(c.name, c.type, nullable=False, metadata=about))
+    return pa.schema(fields)
+
+
+def from_rows(name: str, rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Table of dictionaries with exactly the table's columns, checked."""
+    rows = list(rows)
+    wanted = [c.name for c in TABLES[name]]
+    for row in rows:
+        if set(row) != set(wanted):
+            raise ValueError(f"table {name}: columns {sorted(set(row) ^ set(wanted))} missing or unknown")
+    table = pa.Table.from_pylist(rows, schema=schema(name))
+    check(name, table)
+    return table
+
+
+def check(name: str, table: pa.Table) -> None:
+    """Raises ValueError naming table, column and a bad value where a table breaks its schema."""
+    if not table.schema.equals(schema(name), check_metadata=False):
+        raise ValueError(f"table {name}: schema is\n{table.schema}\nbut must be\n{schema(name)}")
+    for c in TABLES[name]:
+        _check_column(name, c, table.column(c.name))
+
+
+def _check_column(name: str, c: Column, values: pa.ChunkedArray) -> None:
+    if values.null_count:
+        raise ValueError(f"table {name}, column {c.name}: {values.null_count} nulls; absent is '', -1 or []")
+    bad = None
+    if c.among:
+        bad = pc.invert(pc.is_in(values, value_set=pa.array(c.among, c.type)))
+    elif c.length is not None:
+        lengths = pc.list_value_length(values)
+        bad = pc.invert(pc.is_in(lengths, value_set=pa.array([0, c.length], lengths.type)))
+    elif c.low is not None or c.high is not None:
+        low = pc.less(values, c.low) if c.low is not None else False
+        high = pc.greater(values, c.high) if c.high is not None else False
+        bad = pc.or_(low, high)
+    if bad is not None and pc.any(bad).as_py():
+        first = values.filter(bad)[0].as_py()
+        raise ValueError(f"table {name}, column {c.name}: {first!r} is not allowed ({c.meaning})")
+
+
+def write(path: Path, name: str, batches: pa.Table | Iterable[pa.Table]) -> int:
+    """Writes a table by rename, one row group per batch; returns the number of rows.
+
+    Rows keep their order. The file is flushed to disk before it takes its name.
+    """
+    batches = [batches] if isinstance(batches, pa.Table) else batches
+    rows = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
+    try:
+        with pq.ParquetWriter(temporary, schema(name), compression="zstd") as writer:
+            for batch in batches:
+                check(name, batch)
+                if batch.num_rows:
+                    writer.write_table(batch, row_group_size=batch.num_rows)
+                rows += batch.num_rows
+        replace_durably(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return rows
+
+
+def read(path: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads and checks a table. Raises UserError where the file is absent or of another schema."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist. It is written by an earlier stage: run `dvc repro`.")
+    try:
+        table = pq.read_table(path, columns=list(columns) if columns else None)
+    except pa.ArrowException as error:
+        raise UserError(f"{path} is not a readable table ({error}). Delete it and run `dvc repro`.") from error
+    wanted = schema(name)
+    if columns:
+        wanted = pa.schema([wanted.field(c) for c in columns])
+    if not table.schema.equals(wanted, check_metadata=False):
+        raise UserError(f"{path} is not a table of this version ({name}). Run `dvc repro` to make it anew.")
+    for c in TABLES[name]:
+        if c.name in table.schema.names:
+            _check_column(name, c, table.column(c.name))
+    return table
+
+
+def replace_durably(temporary: Path, final: Path) -> None:
+    """Flushes a file, renames it and flushes its folder, so that a crash leaves the old or the new."""
+    for target, rename in ((temporary, True), (final.parent, False)):
+        handle = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if rename:
+            temporary.replace(final)
