@@ -3,8 +3,10 @@
 All YAML is read as YAML 1.2, as DVC reads it: ``1e-4`` is a number, ``no`` is a string.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -135,3 +137,14 @@ class Params:
     landmarks: LandmarksParams = field(default_factory=LandmarksParams)
     expand: ExpandParams = field(default_factory=ExpandParams)
     shard: ShardParams = field(default_factory=ShardParams)
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """One entry of manifests/datasets.yaml: what data there is and where."""
+
+    name: str
+    adapter: str
+    roots: tuple[Path, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the adapter takes besides: ``compression``, ``manifest`` …"""

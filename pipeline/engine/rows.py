@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import pyarrow as pa
+
 Inputs = Mapping[str, Any]
 """The plan row as work sees it: its content and location columns, never its id."""
 
@@ -77,3 +79,22 @@ class Task(Protocol):
 
         The first entry is the row's primary id; tar members are named after it.
         """
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What there is to do: one table row per unit of heavy work, and what each column is for."""
+
+    table: pa.Table
+    id: str
+    """Column that names the row; unique."""
+    bucket_by: str
+    """Column whose hash picks the partition (a video id)."""
+    content: tuple[str, ...]
+    """Columns that decide the output: work sees them, the fingerprint covers them."""
+    location: tuple[str, ...] = ()
+    """Columns that say where the inputs lie: work sees them, the fingerprint does not."""
+    attach: tuple[str, ...] = ()
+    """Columns copied to every output of the row; work does not see them."""
+    group_by: str = ""
+    """Column that keeps rows of different values in different partitions ("" = none)."""
