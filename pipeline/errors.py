@@ -17,6 +17,7 @@ class Reject(Exception):  # noqa: N818 - it is a verdict on one input, not an er
     Args:
         reason: one of :data:`pipeline.tables.REJECT_REASONS`.
         detail: what a person needs to know besides the reason, in one line; "" if nothing.
+
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:

@@ -76,5 +76,9 @@ def _jpeg_dimensions(data: bytes) -> tuple[int, int]:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height = int.from_bytes(data[at + 5 : at + 7], "big")
             return int.from_bytes(data[at + 7 : at + 9], "big"), height
-        at += 2 if marker == 0xFF or 0xD0 <= marker <= 0xD7 else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        at += (
+            2
+            if marker == 0xFF or 0xD0 <= marker <= 0xD7
+            else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        )
     raise ValueError("JPEG without a frame header")

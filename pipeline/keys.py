@@ -1,10 +1,11 @@
 """Ids and keys: how they are made, escaped, hashed and put into buckets.
 
-An *id* is readable (``ffpp/Deepfakes/.../000_003/00002-0``). A *key* is the same id made safe for a tar
-member: percent-encoded, without dots, within USTAR's 100 + 155 bytes.
+An *id* is readable (``ffpp/Deepfakes/.../000_003/00002-0``). A *key* is the same id made safe for a
+tar member: percent-encoded, without dots, within USTAR's 100 + 155 bytes.
 """
 
 import hashlib
+import secrets
 
 KEY_PART_LIMITS = (30, 32, 90)
 """Longest encoded dataset, method and video name in bytes. With two slashes they fill 154 of the 155
@@ -41,8 +42,8 @@ def swap_id(target_face: str, method: str, count: int) -> str:
 def encode_part(part: str, limit: int) -> str:
     """Percent-encodes one part of an id; shortened with a hash where it exceeds ``limit`` bytes.
 
-    Only ``A-Z a-z 0-9 _ -`` stay; ``.``, ``/``, ``%`` and ``~`` never survive, and ``~`` marks a hash,
-    so different parts always have different encodings.
+    Only ``A-Z a-z 0-9 _ -`` stay; ``.``, ``/``, ``%`` and ``~`` never survive, and ``~`` marks a
+    hash, so different parts always have different encodings.
     """
     encoded = "".join(chr(b) if b in _SAFE else f"%{b:02X}" for b in part.encode())
     if len(encoded) <= limit:
@@ -55,7 +56,9 @@ def encode_id(sample_id: str) -> str:
     """Shard key of a face or expanded sample id (``dataset/method/name.../last``)."""
     dataset, method, rest = sample_id.split("/", 2)
     name, last = rest.rsplit("/", 1)
-    parts = [encode_part(p, n) for p, n in zip((dataset, method, name), KEY_PART_LIMITS, strict=True)]
+    parts = [
+        encode_part(p, n) for p, n in zip((dataset, method, name), KEY_PART_LIMITS, strict=True)
+    ]
     return "/".join([*parts, encode_part(last, KEY_PART_LIMITS[2])])
 
 
@@ -69,6 +72,11 @@ def digest128(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def attempt() -> str:
+    """A name part no other attempt has, for temporary files; never part of an output."""
+    return secrets.token_hex(6)
+
+
 def bucket_count(n_rows: int, target: int) -> int:
     """Number of buckets for ``n_rows`` rows at about ``target`` rows each; at least 1."""
     return max(1, -(-n_rows // target))
@@ -80,13 +88,3 @@ def bucket(hashed: int, n: int) -> int:
     place = hashed & (modulus - 1)
     return place if place < n else place - (modulus >> 1)
 
-
-def bucket_modulus(place: int, n: int) -> int:
-    """The power of two m for which bucket ``place`` of ``n`` holds exactly the hashes ≡ place mod m.
-
-    A bucket that has not split since an earlier n has the same modulus then and now.
-    """
-    modulus = 1 << (n - 1).bit_length()
-    half = modulus >> 1
-    split = place >= half or place + half < n
-    return modulus if split or modulus == 1 else half

@@ -5,7 +5,6 @@ A table is checked against its schema on every read and write. Absent text is ""
 """
 
 import os
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline import keys
 from pipeline.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -51,8 +51,8 @@ TRANSIENT_REASONS = frozenset({"timeout", "worker_died"})
 class Column:
     """One column: Arrow type, meaning, unit and what values are allowed.
 
-    ``among`` is a closed set; ``low`` and ``high`` are inclusive bounds; ``length`` is the exact length
-    of a list (0 is allowed besides, for "absent").
+    ``among`` is a closed set; ``low`` and ``high`` are inclusive bounds; ``length`` is the exact
+    length of a list (0 is allowed besides, for "absent").
     """
 
     name: str
@@ -70,9 +70,64 @@ _floats = pa.list_(pa.float32())
 _doubles = pa.list_(pa.float64())
 
 _LOCATION = (
-    Column("tar", _text, "tar in the stage's store that holds the bytes; a location, never content"),
+    Column(
+        "tar", _text, "tar in the stage's store that holds the bytes; a location, never content"
+    ),
     Column("offset", pa.int64(), "first byte of the payload in the tar", "bytes", low=0),
     Column("size", pa.int64(), "payload size", "bytes", low=1),
+)
+
+_INDEX = (
+    Column("sample_id", _text, "id of the face or expanded sample"),
+    Column("key", _text, "the id as the tar spells it: name of the sample's members up to the dot"),
+    Column("tar", _text, "file name of the shard in this folder"),
+    Column("offset", pa.int64(), "first byte of the sample's first header", "bytes", low=0),
+    Column("size", pa.int64(), "whole sample: headers, payloads, padding", "bytes", low=1),
+    Column("jpg_offset", pa.int64(), "first byte of the JPEG in the tar", "bytes", low=0),
+    Column("jpg_size", pa.int64(), "size of the JPEG", "bytes", low=1),
+    Column("json_offset", pa.int64(), "first byte of the json member in the tar", "bytes", low=0),
+    Column("json_size", pa.int64(), "size of the json member", "bytes", low=1),
+    Column("label", pa.int8(), "0 real, 1 fake; by what is visible", among=(0, 1)),
+    Column("graph", _text, "named label graph that the vector follows"),
+    Column("split", _text, "split", among=SPLITS),
+    Column("dataset", _text, "name of the dataset"),
+    Column("method", _text, "manipulation; real for pristine; swap_<region> for expanded"),
+    Column("category", _text, "kind of manipulation", among=(*CATEGORIES, "local")),
+    Column("subtype", _text, "finer kind; or empty"),
+    Column("compression", _text, "such as raw, c23; or empty"),
+    Column("audio_fake", pa.int8(), "1 fake sound, 0 not, -1 unknown", among=(-1, 0, 1)),
+    Column("generator", _text, "how an expanded sample was made; else empty"),
+    Column("region", _text, "altered region of an expanded sample; else empty"),
+    Column("source_method", _text, "manipulation of an expanded sample's source face; else empty"),
+    Column("face_id", _text, "the face; the target of an expanded sample"),
+    Column("video_id", _text, "the video of that face"),
+    Column("pair_id", _text, "ties a fake to the real video of the same scene; or empty"),
+    Column("leak_group", _text, "videos of one group must not be in two splits; or empty"),
+    Column("identity", _text, "who is visible, unique over all datasets; or empty"),
+    Column("target_id", _text, "whose face was manipulated; or empty"),
+    Column("source_id", _text, "whose face or motion was put in; or empty"),
+    Column("sample", pa.int32(), "place in the video's plan", low=0),
+    Column("time_s", pa.float64(), "planned time", "s", low=0),
+    Column("rank", pa.int16(), "0 = largest face of the picture", low=0),
+    Column("track", pa.int32(), "the same number is the same person through the video", low=0),
+    Column("score", pa.float64(), "detector score"),
+    Column("face_px", pa.float64(), "longer side of the box in the frame", "px", low=0),
+    Column("padded", pa.float64(), "share of the crop that lies outside the frame", low=0, high=1),
+    Column("sharpness", pa.float64(), "variance of the Laplacian of the crop's luma", low=0),
+    Column("brightness", pa.float64(), "mean luma of the crop", low=0, high=255),
+    Column("vector", pa.list_(pa.int8()), "1 altered, 0 not, -1 unobserved, per node of the graph"),
+)
+
+# Rows of other samples may share this table while shards are made: there -1 and empty.
+_INDEX_EXPANDED = (
+    *_INDEX,
+    Column("mask_png_offset", pa.int64(), "first byte of the mask's PNG", "bytes", low=-1),
+    Column("mask_png_size", pa.int64(), "size of the mask's PNG", "bytes", low=-1),
+    Column("source_face_id", _text, "the face the region came from"),
+    Column("distance", pa.float64(), "Euclidean distance of the 136 coordinates", "px", low=-1),
+    Column("blur_sigma_px", pa.float64(), "blur of the mask", "px", low=-1),
+    Column("dilate_px", pa.int32(), "growth of the region before the blur", "px", low=-1),
+    Column("color", _text, "when colours were corrected", among=("after", "before", "none", "")),
 )
 
 TABLES: dict[str, tuple[Column, ...]] = {
@@ -93,7 +148,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("pair_id", _text, "ties a fake to the real video of the same scene; or empty"),
         Column("leak_group", _text, "videos of one group must not be in two splits; or empty"),
         Column("compression", _text, "such as raw, c23; or empty"),
-        Column("segments_s", _doubles, "start, end, start, end … of labelled parts; [] = whole", "s"),
+        Column(
+            "segments_s", _doubles, "start, end, start, end … of labelled parts; [] = whole", "s"
+        ),
         Column("bytes", pa.int64(), "file size", "bytes", low=0),
         Column("fingerprint", _text, "BLAKE2b of size, first and last 64 KiB (or all bytes)"),
     ),
@@ -105,9 +162,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("codec", _text, "video codec"),
         Column("width_px", pa.int32(), "coded width before rotation", "px", low=1),
         Column("height_px", pa.int32(), "coded height before rotation", "px", low=1),
-        Column("rotation_deg", pa.int16(), "clockwise turn for display", "deg", among=(0, 90, 180, 270)),
+        Column(
+            "rotation_deg", pa.int16(), "clockwise turn for display", "deg", among=(0, 90, 180, 270)
+        ),
         Column("duration_s", pa.float64(), "length by header, or by packets", "s", low=0),
-        Column("average_fps", pa.float64(), "average frame rate by header; -1 unknown", "1/s", low=-1),
+        Column(
+            "average_fps", pa.float64(), "average frame rate by header; -1 unknown", "1/s", low=-1
+        ),
         Column("frame_count", pa.int64(), "frames by header or packets; -1 unknown", low=-1),
     ),
     "faces": (
@@ -120,11 +181,25 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("track", pa.int32(), "the same number is the same person through the video", low=0),
         Column("box", _floats, "x1, y1, x2, y2 in the displayed frame, to 1/16", "px", length=4),
         Column("score", pa.float32(), "detector score, to 1e-4"),
-        Column("landmarks5", _floats, "eyes, nose, mouth corners as x, y in the frame; or []", "px", length=10),
-        Column("affine", _doubles, "frame to crop: a, b, c, d, e, f; x' = ax + by + c, y' = dx + ey + f", "px", length=6),
+        Column(
+            "landmarks5",
+            _floats,
+            "eyes, nose, mouth corners as x, y in the frame; or []",
+            "px",
+            length=10,
+        ),
+        Column(
+            "affine",
+            _doubles,
+            "frame to crop: a, b, c, d, e, f; x' = ax + by + c, y' = dx + ey + f",
+            "px",
+            length=6,
+        ),
         Column("crop_px", pa.int32(), "side of the stored crop", "px", low=1),
         Column("face_px", pa.float32(), "longer side of the box in the frame", "px", low=0),
-        Column("padded", pa.float32(), "share of the crop that lies outside the frame", low=0, high=1),
+        Column(
+            "padded", pa.float32(), "share of the crop that lies outside the frame", low=0, high=1
+        ),
         Column("sharpness", pa.float32(), "variance of the Laplacian of the crop's luma", low=0),
         Column("brightness", pa.float32(), "mean luma of the crop", low=0, high=255),
         Column("phash", _text, "64-bit perceptual hash of the crop, 16 hex"),
@@ -136,7 +211,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("face_id", _text, "the chosen face"),
         Column("split", _text, "split", among=SPLITS),
         Column("label", pa.int8(), "0 real, 1 fake", among=(0, 1)),
-        Column("weight", pa.float32(), "sampling weight: classes equal, videos equal in a class; mean 1", low=0),
+        Column(
+            "weight",
+            pa.float32(),
+            "sampling weight: classes equal, videos equal in a class; mean 1",
+            low=0,
+        ),
         Column("quota", pa.int32(), "how many faces of its video were chosen", low=1),
     ),
     "landmarks": (
@@ -156,12 +236,22 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("blur_sigma_px", pa.float32(), "blur of the mask", "px", low=0),
         Column("dilate_px", pa.int32(), "growth of the region before the blur", "px", low=0),
         Column("color", _text, "when colours were corrected", among=("after", "before", "none")),
-        Column("source_affine", _doubles, "source crop to target crop, as in faces.affine", "px", length=6),
+        Column(
+            "source_affine",
+            _doubles,
+            "source crop to target crop, as in faces.affine",
+            "px",
+            length=6,
+        ),
         Column("digest", _text, "BLAKE2b-128 of the stored image"),
         *_LOCATION,
-        Column("mask_offset", pa.int64(), "first byte of the mask's PNG in the tar", "bytes", low=0),
+        Column(
+            "mask_offset", pa.int64(), "first byte of the mask's PNG in the tar", "bytes", low=0
+        ),
         Column("mask_size", pa.int64(), "size of the mask's PNG", "bytes", low=1),
     ),
+    "index": _INDEX,
+    "index_expanded": _INDEX_EXPANDED,
     "rejected": (
         Column("id", _text, "what was rejected, in the stage's own unit"),
         Column("reason", _text, "from the closed set", among=tuple(REJECT_REASONS)),
@@ -185,7 +275,9 @@ def from_rows(name: str, rows: Iterable[dict[str, Any]]) -> pa.Table:
     wanted = [c.name for c in TABLES[name]]
     for row in rows:
         if set(row) != set(wanted):
-            raise ValueError(f"table {name}: columns {sorted(set(row) ^ set(wanted))} missing or unknown")
+            raise ValueError(
+                f"table {name}: columns {sorted(set(row) ^ set(wanted))} missing or unknown"
+            )
     table = pa.Table.from_pylist(rows, schema=schema(name))
     check(name, table)
     return table
@@ -201,7 +293,9 @@ def check(name: str, table: pa.Table) -> None:
 
 def _check_column(name: str, c: Column, values: pa.ChunkedArray) -> None:
     if values.null_count:
-        raise ValueError(f"table {name}, column {c.name}: {values.null_count} nulls; absent is '', -1 or []")
+        raise ValueError(
+            f"table {name}, column {c.name}: {values.null_count} nulls; absent is '', -1 or []"
+        )
     bad = None
     if c.among:
         bad = pc.invert(pc.is_in(values, value_set=pa.array(c.among, c.type)))
@@ -225,7 +319,7 @@ def write(path: Path, name: str, batches: pa.Table | Iterable[pa.Table]) -> int:
     batches = [batches] if isinstance(batches, pa.Table) else batches
     rows = 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
+    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
     try:
         with pq.ParquetWriter(temporary, schema(name), compression="zstd") as writer:
             for batch in batches:
@@ -242,16 +336,22 @@ def write(path: Path, name: str, batches: pa.Table | Iterable[pa.Table]) -> int:
 def read(path: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads and checks a table. Raises UserError where the file is absent or of another schema."""
     if not path.is_file():
-        raise UserError(f"{path} does not exist. It is written by an earlier stage: run `dvc repro`.")
+        raise UserError(
+            f"{path} does not exist. It is written by an earlier stage: run `dvc repro`."
+        )
     try:
         table = pq.read_table(path, columns=list(columns) if columns else None)
     except pa.ArrowException as error:
-        raise UserError(f"{path} is not a readable table ({error}). Delete it and run `dvc repro`.") from error
+        raise UserError(
+            f"{path} is not a readable table ({error}). Delete it and run `dvc repro`."
+        ) from error
     wanted = schema(name)
     if columns:
         wanted = pa.schema([wanted.field(c) for c in columns])
     if not table.schema.equals(wanted, check_metadata=False):
-        raise UserError(f"{path} is not a table of this version ({name}). Run `dvc repro` to make it anew.")
+        raise UserError(
+            f"{path} is not a table of this version ({name}). Run `dvc repro` to make it anew."
+        )
     for c in TABLES[name]:
         if c.name in table.schema.names:
             _check_column(name, c, table.column(c.name))

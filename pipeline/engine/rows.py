@@ -98,3 +98,5 @@ class Plan:
     """Columns copied to every output of the row; work does not see them."""
     group_by: str = ""
     """Column that keeps rows of different values in different partitions ("" = none)."""
+    order_by: str = ""
+    """Column that orders the rows of a partition ("" = by id)."""

@@ -1,0 +1,156 @@
+"""The ``faceshards`` command. Parses arguments and calls one function of the library each.
+
+Imports that are slow (OpenCV, Arrow) happen inside the handlers, so that ``--help`` is instant.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline import profiles
+from pipeline.entry import run_main
+
+EXIT_PROBLEMS = 1
+"""Exit code of ``verify`` where a folder is damaged."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, 1 for problems found or 2 for a user's mistake."""
+    arguments = _parser().parse_args(argv)
+    handler: Callable[[argparse.Namespace], int | None] = arguments.handler
+    return run_main(lambda: handler(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="faceshards",
+        description="Deepfake videos in; balanced, labelled, verified WebDataset face shards out. "
+        "The stages themselves are run by `dvc repro`; these are the commands around them.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    command = _add(
+        commands,
+        "profile",
+        _profile,
+        "list the profiles, or put one in place as params.yaml",
+        "Without NAME: list the profiles. With NAME: show how params.yaml would change, then make "
+        "it a copy of profiles/NAME.yaml. Edits of yours are kept unless --force is given.",
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="profile to put in place")
+    command.add_argument("--force", action="store_true", help="overwrite hand-edited params.yaml")
+
+    command = _add(
+        commands,
+        "sample-data",
+        _sample_data,
+        "write the embedded sample dataset",
+        "Write two small datasets of real faces and fakes made from them: DIR/ffpp in the layout "
+        "of FaceForensics++, and DIR/wild with a CSV manifest.",
+    )
+    command.add_argument("folder", metavar="DIR", type=Path, help="folder to write into")
+    command.add_argument("--seed", metavar="N", type=_seed, default=0, help="same seed, same bytes")
+
+    command = _add(
+        commands,
+        "verify",
+        _verify,
+        "check shard folders",
+        "Check shard folders against their own index and checksums; needs nothing but the folders. "
+        "Exit code 1 where something is wrong.",
+    )
+    command.add_argument("folders", metavar="FOLDER", type=Path, nargs="+", help="shard folder")
+
+    command = _add(
+        commands,
+        "sheet",
+        _sheet,
+        "draw a contact sheet of a shard folder",
+        "Draw faces of a shard folder with their labels into one picture.",
+    )
+    command.add_argument("folder", metavar="FOLDER", type=Path, help="shard folder")
+    command.add_argument("out", metavar="OUT", type=Path, help="picture to write (.jpg or .png)")
+
+    _add(
+        commands,
+        "summary",
+        _summary,
+        "say what the stages made and how to look at it",
+        "Counts per stage, shard folders, reasons of rejects, and how to look further.",
+    )
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    handler: Callable[[argparse.Namespace], int | None],
+    short: str,
+    long: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=short, description=long)
+    command.set_defaults(handler=handler)
+    return command
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return seed
+
+
+def _profile(arguments: argparse.Namespace) -> None:
+    if arguments.name is None:
+        present = profiles.in_place()
+        known = profiles.names()
+        width = max(map(len, known))
+        for name in known:
+            mark = "*" if name == present else " "
+            print(f"{mark} {name:<{width}}  {profiles.about(name)}")
+        print("\n* is in place as params.yaml." if present else "\nparams.yaml is none of these.")
+        return
+    change = profiles.difference(arguments.name)
+    if not change:
+        print(f"params.yaml is the profile {arguments.name} already.")
+        return
+    print(change, flush=True)
+    profiles.put_in_place(arguments.name, arguments.force)
+    print(f"\nparams.yaml is now the profile {arguments.name}. Next: `dvc repro`.")
+
+
+def _sample_data(arguments: argparse.Namespace) -> None:
+    from pipeline.sample_data import write_sample_data
+
+    write_sample_data(arguments.folder, arguments.seed)
+    print(f"The sample dataset is in {arguments.folder}.")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from pipeline.shards.verify import verify_folder
+
+    damaged = False
+    for folder in arguments.folders:
+        problems = verify_folder(folder)
+        damaged = damaged or bool(problems)
+        print(f"{folder}: {f'{len(problems)} problems' if problems else 'sound'}")
+        for problem in problems:
+            print(f"  {problem}")
+    return EXIT_PROBLEMS if damaged else 0
+
+
+def _sheet(arguments: argparse.Namespace) -> None:
+    from pipeline.shards.sheet import contact_sheet
+
+    contact_sheet(arguments.folder, arguments.out)
+    print(f"The contact sheet is {arguments.out}.")
+
+
+def _summary(_: argparse.Namespace) -> None:
+    from pipeline.summary import summary
+
+    print(summary())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,184 @@
+"""The registry of adapters, and what an adapter and ``scan`` say to each other.
+
+An adapter knows one layout on disk. It is a module of this package with a constant ``ADAPTER``;
+adding a module is all it takes to add one. It yields one :class:`Video` or :class:`Rejected` per
+file, in any order; :mod:`pipeline.datasets.scan` looks at the files and makes the rows, alike for all
+adapters.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from pipeline.config import DatasetEntry
+from pipeline.errors import UserError
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
+"""A file counts as a video by its suffix, in any case; ``frames`` checks what is inside."""
+
+REAL_METHOD = "real"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One key that an adapter takes in datasets.yaml besides ``adapter`` and ``root``."""
+
+    meaning: str
+    default: str | None = None
+    """None: must be given."""
+    among: tuple[str, ...] = ()
+    """Allowed values; () = any text."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One dataset as its adapter sees it: existing roots, and options checked and completed."""
+
+    name: str
+    roots: tuple[Path, ...]
+    options: Mapping[str, str]
+
+    def path(self, root_index: int, relative: str) -> str:
+        """A file's ``path`` column; with several roots it starts with the root's index."""
+        return f"{root_index}/{relative}" if len(self.roots) > 1 else relative
+
+    def unique(self, text: str) -> str:
+        """An id of this dataset made unique over all datasets: ``ffpp:000``; "" stays "".
+
+        One that has a colon already is kept, so that datasets can share people on purpose.
+        """
+        return text if not text or ":" in text else f"{self.name}:{text}"
+
+
+@dataclass(frozen=True)
+class Video:
+    """What an adapter says about one file. The fields are those of the table ``videos``."""
+
+    file: Path
+    path: str
+    split: str
+    label: int
+    method: str = REAL_METHOD
+    category: str = ""
+    """"" = as manifests/semantics.yaml has it for the method; so is ``subtype``."""
+    subtype: str = ""
+    audio_fake: int = -1
+    identity: str = ""
+    target_id: str = ""
+    source_id: str = ""
+    pair_id: str = ""
+    leak_group: str = ""
+    compression: str = ""
+    segments_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file that cannot be used, or is not there; ``reason`` is a key of tables.REJECT_REASONS.
+
+    Its id in the reject table is ``<dataset>/<path>``, suffix included: a file that is no video has
+    no video id.
+    """
+
+    path: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One layout on disk."""
+
+    name: str
+    expects: str
+    """What it looks for below a root, as the end of the sentence "it expects …"."""
+    read: Callable[[Source], Iterable[Video | Rejected]]
+    """Raises UserError where a root is not of this layout (see :func:`wrong_root`)."""
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+@cache
+def adapters() -> Mapping[str, Adapter]:
+    """All adapters by name: the constant ``ADAPTER`` of each module here that has one."""
+    package = importlib.import_module("pipeline.datasets")
+    modules = (
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+    )
+    return {m.ADAPTER.name: m.ADAPTER for m in modules if hasattr(m, "ADAPTER")}
+
+
+def read(entry: DatasetEntry) -> Iterator[Video | Rejected]:
+    """What the dataset's adapter says about its files.
+
+    Raises:
+        UserError: an unknown adapter, an unknown, missing or wrong option, a root that is absent,
+            may not be read or is of another layout.
+    """
+    adapter = _adapter(entry)
+    options = _options(entry, adapter)
+    _check_roots(entry, adapter)
+    try:
+        yield from adapter.read(Source(entry.name, entry.roots, options))
+    except PermissionError as error:
+        raise UserError(
+            f"Dataset {entry.name}: {error.filename} may not be read by this user. Change its "
+            "permissions, or the root in manifests/datasets.yaml."
+        ) from error
+
+
+def wrong_root(source: Source, root: Path, adapter: Adapter) -> UserError:
+    """The error of a root that exists but has nothing of the adapter's layout."""
+    return UserError(
+        f"Dataset {source.name}: {root} does not look like a dataset of adapter {adapter.name}, "
+        f"which expects {adapter.expects}. Correct root or adapter in manifests/datasets.yaml."
+    )
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """A sentence that names the nearest known word, or all of them where none is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    if near:
+        return f"Did you mean {near[0]}?"
+    return f"Known: {', '.join(known)}." if known else "There is none to choose from."
+
+
+def _adapter(entry: DatasetEntry) -> Adapter:
+    known = adapters()
+    if entry.adapter not in known:
+        raise UserError(
+            f"Dataset {entry.name}: no adapter is called {entry.adapter}. "
+            f"{suggest(entry.adapter, known)}"
+        )
+    return known[entry.adapter]
+
+
+def _options(entry: DatasetEntry, adapter: Adapter) -> dict[str, str]:
+    where = f"Dataset {entry.name} (adapter {adapter.name})"
+    for key in entry.options:
+        if key not in adapter.options:
+            raise UserError(f"{where}: unknown option {key}. {suggest(str(key), adapter.options)}")
+    values = {}
+    for key, option in adapter.options.items():
+        value = entry.options.get(key, option.default)
+        if value is None:
+            raise UserError(f"{where}: option {key} is missing ({option.meaning}).")
+        if not isinstance(value, str) or (option.among and value not in option.among):
+            allowed = f"one of {', '.join(option.among)}" if option.among else "a text"
+            raise UserError(f"{where}: option {key} is {value!r} but must be {allowed}.")
+        values[key] = value
+    return values
+
+
+def _check_roots(entry: DatasetEntry, adapter: Adapter) -> None:
+    for root in entry.roots:
+        if not root.is_dir():
+            raise UserError(
+                f"Dataset {entry.name}: its root {root} is not a folder. Adapter {adapter.name} "
+                f"expects {adapter.expects}. Correct it in manifests/datasets.yaml."
+            )

@@ -1,0 +1,168 @@
+"""The child process in which rows are worked: foreign media and native code cannot hurt its owner.
+
+``python -m pipeline.engine.child READ WRITE`` serves one owner over two inherited pipes and dies
+with it.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from pipeline.engine import process
+from pipeline.engine.rows import Task
+from pipeline.engine.work import PlanRow, Record, perform_row, rejected_row
+from pipeline.errors import UserError
+
+START_DEADLINE_S = 600.0
+"""Importing libraries and loading models takes seconds; a child silent for this long is broken."""
+ATTEMPTS = 2
+
+
+class WorkError(Exception):
+    """A bug in the work of a row, with the child's traceback."""
+
+
+class Child:
+    """One child process for one task, started when first needed and restarted when it died."""
+
+    def __init__(self, task: Task, table: str, deadline_s: float) -> None:
+        self._task = task
+        self._table = table
+        self._deadline_s = deadline_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._to: Connection
+        self._from: Connection
+
+    def perform(self, row: PlanRow, tar_path: Path | None) -> Record:
+        """Works a row in the child. A crash or a missed deadline rejects it after a second attempt."""
+        size = tar_path.stat().st_size if tar_path else 0
+        reason, detail = "", ""
+        for _ in range(ATTEMPTS):
+            if self._process is None:
+                self._start()
+            try:
+                return self._ask(row, tar_path)
+            except _RowLostError as lost:
+                reason, detail = lost.args
+                if tar_path:
+                    os.truncate(tar_path, size)  # what a dying child had begun to write
+        return rejected_row(row, self._task.units(row.inputs), reason, detail)
+
+    def close(self) -> None:
+        """Ends the child process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._to.close()
+            self._from.close()
+            self._process = None
+
+    def _start(self) -> None:
+        child_reads, we_write = os.pipe()
+        we_read, child_writes = os.pipe()
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline.engine.child",
+            str(child_reads),
+            str(child_writes),
+        ]
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [*command, str(os.getpid())],
+            pass_fds=(child_reads, child_writes),
+            # The owner's import path, so that a task's module is found here too.
+            env=os.environ | process.ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.DEVNULL,
+        )
+        os.close(child_reads)
+        os.close(child_writes)
+        self._to = Connection(we_write, readable=False)
+        self._from = Connection(we_read, writable=False)
+        try:
+            self._to.send((self._task, self._table))
+            self._receive(START_DEADLINE_S)
+        except _RowLostError as lost:
+            raise WorkError(
+                f"the process that works rows did not start: {': '.join(lost.args)}"
+            ) from None
+
+    def _ask(self, row: PlanRow, tar_path: Path | None) -> Record:
+        try:
+            self._to.send((row, tar_path))
+        except OSError:  # it died between two rows; the attempt counts
+            raise self._lost() from None
+        record: Record = self._receive(self._deadline_s)
+        return record
+
+    def _receive(self, deadline_s: float) -> Record:
+        try:
+            if not self._from.poll(deadline_s):
+                self.close()
+                raise _RowLostError("timeout", f"no answer within {deadline_s:g} s")
+            outcome, value = self._from.recv()
+        except (EOFError, OSError):
+            raise self._lost() from None
+        if outcome == "raised":
+            error, text = value
+            self.close()
+            if error is not None:
+                raise error
+            raise WorkError(text)
+        return value  # type: ignore[no-any-return]  # a record; pipes carry no types
+
+    def _lost(self) -> "_RowLostError":
+        assert self._process is not None  # noqa: S101 - called only while a process is owned
+        code = self._process.wait()
+        self.close()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return _RowLostError("worker_died", f"the process working on it ended with {how}")
+
+
+class _RowLostError(Exception):
+    """Reason and detail of a row that got no answer."""
+
+
+def _serve(receive: Connection, send: Connection) -> None:
+    try:
+        task, table = receive.recv()
+        task.open()
+        process.pin_threads()
+        send.send(("ready", None))
+        while True:
+            row, tar_path = receive.recv()
+            if tar_path is None:
+                record = perform_row(task, table, row, None)
+            else:
+                with tar_path.open("r+b") as file:
+                    record = perform_row(task, table, row, file)
+            send.send(("done", record))
+    except EOFError:
+        return  # the owner has closed the pipe: nothing more to do
+    except Exception as error:
+        send.send(("raised", (_sendable(error), traceback.format_exc())))
+
+
+def _sendable(error: Exception) -> Exception | None:
+    """A user's mistake travels as itself; a bug as the text of its traceback."""
+    if not isinstance(error, UserError):
+        return None
+    pickle.dumps(error)
+    return error
+
+
+def main() -> None:
+    """Entry of the child process."""
+    read_from, write_to, owner = (int(argument) for argument in sys.argv[1:])
+    process.die_with(owner)
+    os.dup2(2, 1)  # what libraries print must not end up in the stage's own output
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner decides what Ctrl-C means
+    _serve(Connection(read_from, writable=False), Connection(write_to, readable=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Partitions: which rows belong together, what one looks like on disk, and how it is committed.
+
+A partition is ``<name>.<12 hex of its plan's digest>.parquet`` and, where the stage stores pictures,
+one tar. The parquet holds one row per plan row: its fingerprint, its outputs and its rejects. It names
+its tar and is the commit: a tar that no parquet names does not exist. In a store a tar's name ends with
+12 hex of its own SHA-256. So nothing is ever replaced: what an earlier plan made stays readable until a
+run is over. Shards have plain names for their readers; there the digest in the parquet is compared.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline import keys, tables
+from pipeline.engine.rows import Plan
+
+PLAN_COLUMNS = ("_id", "_fingerprint", "_content", "_location", "_attach")
+_METADATA_KEY = b"faceshards"
+
+REJECT_TYPE = pa.struct(
+    [
+        pa.field("unit", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class PartitionPlan:
+    """The rows of one partition that are to exist when the run is over."""
+
+    name: str
+    digest: str
+    """Of ids, fingerprints and attached columns, in order: what a committed partition must carry."""
+    rows: pa.Table
+    """Columns :data:`PLAN_COLUMNS`; the last three as JSON text."""
+
+    @property
+    def file(self) -> str:
+        """Name of its parquet in the store."""
+        return f"{self.name}.{self.digest[:12]}.parquet"
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What a partition's parquet says of itself."""
+
+    plan: str
+    platform: str
+    tar: str
+    """Name of its tar relative to the tar folder; "" where it has none."""
+    tar_bytes: int
+    tar_sha256: str
+    transient: int
+    """Rejects that the next run tries again."""
+
+
+def schema(table: str) -> pa.Schema:
+    """Arrow schema of the partitions of a stage whose output rows form ``table``."""
+    outputs = pa.struct(list(tables.schema(table)))
+    fields = [("id", pa.string()), ("fingerprint", pa.string())]
+    fields += [("done", pa.int32()), ("left_out", pa.int32())]
+    fields += [("outputs", pa.list_(outputs)), ("rejects", pa.list_(REJECT_TYPE))]
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
+
+
+def divide(
+    plan: Plan, settings: Mapping[str, Any], target_rows: int, contiguous: bool
+) -> list[PartitionPlan]:
+    """Cuts a plan into partitions by linear hashing of ``bucket_by``.
+
+    ``settings`` (parameters, weights, version) go into every row's fingerprint. ``contiguous`` numbers
+    the partitions of a group 00000, 00001 … without the gaps that empty buckets leave.
+    """
+    table = plan.table
+    ids = table.column(plan.id)
+    if pc.count_distinct(ids).as_py() != table.num_rows:
+        raise ValueError(f"plan column {plan.id} is not unique")
+    group = table.column(plan.group_by).to_pylist() if plan.group_by else [""] * table.num_rows
+    names, places = _assign(
+        group, table.column(plan.bucket_by).to_pylist(), target_rows, contiguous
+    )
+    base = hashlib.blake2b(_canonical(settings).encode(), digest_size=16)
+    content = _json_rows(table, plan.content)
+    fingerprints = []
+    for text in content:
+        digest = base.copy()
+        digest.update(text.encode())
+        fingerprints.append(digest.hexdigest())
+    rows = pa.table(
+        {
+            "_id": ids.cast(pa.string()),
+            "_fingerprint": fingerprints,
+            "_content": content,
+            "_location": _json_rows(table, plan.location),
+            "_attach": _json_rows(table, plan.attach),
+            "_order": table.column(plan.order_by) if plan.order_by else ids,
+            "_place": places,
+        }
+    )
+    order = pc.sort_indices(
+        rows, [("_place", "ascending"), ("_order", "ascending"), ("_id", "ascending")]
+    )
+    rows = rows.take(order).combine_chunks()
+    bounds = np.searchsorted(rows.column("_place").to_numpy(), np.arange(len(names) + 1))
+    rows = rows.select(list(PLAN_COLUMNS))
+    return [
+        _partition_plan(name, rows.slice(start, stop - start))
+        for name, start, stop in zip(names, bounds[:-1], bounds[1:], strict=True)
+    ]
+
+
+def _assign(
+    groups: Sequence[str], bucket_by: Sequence[str], target_rows: int, contiguous: bool
+) -> tuple[list[str], list[int]]:
+    """Names of all partitions in order, and the place of every row in that list."""
+    sizes = Counter(groups)
+    counts = {group: keys.bucket_count(sizes[group], target_rows) for group in sizes}
+    hashes = {value: keys.hash64(value) for value in set(bucket_by)}
+    buckets = [
+        (g, keys.bucket(hashes[b], counts[g])) for g, b in zip(groups, bucket_by, strict=True)
+    ]
+    names: list[str] = []
+    place_of: dict[tuple[str, int], int] = {}
+    numbers: Counter[str] = Counter()
+    for group, bucket in sorted(set(buckets)):
+        number = numbers[group] if contiguous else bucket
+        numbers[group] += 1
+        place_of[group, bucket] = len(names)
+        names.append((f"{group}-" if group else "") + f"{number:05d}")
+    return names, [place_of[bucket] for bucket in buckets]
+
+
+def _partition_plan(name: str, rows: pa.Table) -> PartitionPlan:
+    digest = hashlib.blake2b(digest_size=16)
+    for column in ("_id", "_fingerprint", "_attach"):
+        for value in rows.column(column).to_pylist():
+            digest.update(value.encode() + b"\n")
+        digest.update(b"\n")
+    return PartitionPlan(name, digest.hexdigest(), rows)
+
+
+def _json_rows(table: pa.Table, columns: Sequence[str]) -> list[str]:
+    if not columns:
+        return ["{}"] * table.num_rows
+    return [_canonical(row) for row in table.select(list(columns)).to_pylist()]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+    )
+
+
+def write(path: Path, table: str, rows: Sequence[dict[str, Any]], facts: Committed) -> None:
+    """Commits a partition: its parquet, by rename. The tar it names must be in place already."""
+    content = pa.Table.from_pylist(list(rows), schema=schema(table))
+    metadata = {_METADATA_KEY: json.dumps(asdict(facts), sort_keys=True)}
+    content = content.replace_schema_metadata(metadata)
+    temporary = path.with_name(f".tmp-{path.name}-{facts.plan[:8]}-{keys.attempt()}")
+    try:
+        pq.write_table(content, temporary, compression="zstd")
+        tables.replace_durably(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_facts(path: Path) -> Committed | None:
+    """What a committed partition says of itself; None for a file that is not one."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return Committed(**json.loads(metadata[_METADATA_KEY]))
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        return None
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a partition (columns of :func:`schema`)."""
+    return pq.read_table(path, columns=list(columns) if columns else None)
+
+
+def outputs(path: Path, table: str) -> pa.Table:
+    """The output rows of one partition as a table of schema ``table``, in order."""
+    column = read_rows(path, ["outputs"]).column("outputs").combine_chunks()
+    flat = (
+        column.flatten() if isinstance(column, pa.ListArray) else pa.chunked_array(column).flatten()
+    )
+    return pa.Table.from_struct_array(flat).cast(tables.schema(table))
+
+
+def rejects(path: Path) -> pa.Table:
+    """The rejects of one partition as a table of schema ``rejected``."""
+    rows = read_rows(path, ["id", "rejects"]).to_pylist()
+    found = [
+        {"id": row["id"] + r["unit"], "reason": r["reason"], "detail": r["detail"]}
+        for row in rows
+        for r in row["rejects"]
+    ]
+    return tables.from_rows("rejected", found)

@@ -1,0 +1,83 @@
+"""The folder of a stage's partitions: who may write it, what is in it, what must go."""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.engine import partition
+from pipeline.errors import UserError
+
+LOCK_WAIT_S = 10.0
+INDEX = "index.parquet"
+"""A shard folder's own table, which lies beside its tars and is no partition."""
+
+
+@contextmanager
+def locked(store: Path) -> Iterator[None]:
+    """Holds the store for this process. Waits :data:`LOCK_WAIT_S`, then says who holds it."""
+    store.mkdir(parents=True, exist_ok=True)
+    path = store.parent / f".{store.name}.lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _wait_for(handle, path)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int, path: Path) -> None:
+    give_up = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                holder = os.pread(handle, 20, 0).decode() or "unknown"
+                raise UserError(
+                    f"another run (process {holder}) is working on {path.parent / path.name[1:-5]}. "
+                    "Wait for it to end, or stop it, then run again."
+                ) from None
+            time.sleep(0.1)
+
+
+def committed(store: Path, tars: Path, content_named: bool) -> dict[str, partition.Committed]:
+    """The whole partitions in a store by file name: those whose tar is there as the parquet says.
+
+    A tar under a plain name may have been exchanged by others (a checkout, say), so its digest is
+    compared; a content-named one is what its name says.
+    """
+    found = {}
+    for path in sorted(store.rglob("*.parquet")):
+        facts = None if path.name.startswith(".tmp-") else partition.read_facts(path)
+        if facts and _tar_is_whole(facts, tars, content_named):
+            found[path.relative_to(store).as_posix()] = facts
+    return found
+
+
+def _tar_is_whole(facts: partition.Committed, tars: Path, content_named: bool) -> bool:
+    if not facts.tar:
+        return True
+    path = tars / facts.tar
+    if not path.is_file() or path.stat().st_size != facts.tar_bytes:
+        return False
+    if content_named:
+        return True
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == facts.tar_sha256
+
+
+def sweep(store: Path, tars: Path, keep: dict[str, partition.Committed]) -> None:
+    """Deletes every partition and tar that is none of those to keep, and what attempts left behind."""
+    wanted = {store / name for name in keep}
+    wanted |= {tars / facts.tar for facts in keep.values() if facts.tar}
+    found = [*store.rglob("*.parquet"), *tars.rglob("*.tar")]
+    found = [path for path in found if path not in wanted and path.name != INDEX]
+    found += [*store.rglob(".tmp-*"), *tars.rglob(".tmp-*")]
+    for path in found:
+        path.unlink(missing_ok=True)

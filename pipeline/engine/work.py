@@ -1,0 +1,242 @@
+"""Working one partition: each row is copied where it is known, done where it is not, then committed."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import pyarrow as pa
+
+from pipeline import keys, tables, tar
+from pipeline.engine import partition
+from pipeline.engine.rows import Inputs, Output, RowResult, Task, UnitReject
+from pipeline.errors import Reject
+
+Record = dict[str, Any]
+"""One row of a partition as in :func:`pipeline.engine.partition.schema`."""
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One row to be worked."""
+
+    id: str
+    fingerprint: str
+    inputs: Inputs
+    attach: Mapping[str, Any]
+
+
+class Performer(Protocol):
+    """Something that works one row: this process, or a child that it owns."""
+
+    def perform(self, row: PlanRow, tar_path: Path | None) -> Record:
+        """Does the row's work; its members are appended to the tar. Bugs are raised."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One partition to be made. Small: the rows lie in ``plan_file``, batch ``batch``."""
+
+    task: Task
+    table: str
+    store: Path
+    tars: Path
+    content_named: bool
+    plan_file: Path
+    batch: int
+    name: str
+    file: str
+    digest: str
+    platform: str
+    known: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    """Rows that need no work: position in the plan → parquet in the store and position in it."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a partition, in few words."""
+
+    name: str
+    rows: int
+    empty_rows: int
+    """Rows all of whose units were rejected."""
+    rejects: Mapping[str, int]
+    """Rejected units by reason."""
+
+
+def member_columns(table: str) -> list[str]:
+    """Prefixes of the location columns of a table: ``["", "mask_"]`` for ``expanded``."""
+    names = [column.name for column in tables.TABLES[table]]
+    return [name.removesuffix("offset") for name in names if name.endswith("offset")]
+
+
+def run_job(job: Job, performer: Performer) -> Done:
+    """Makes and commits one partition."""
+    rows = _plan_rows(job)
+    records: list[Record] = []
+    final = job.store / job.file
+    final.parent.mkdir(parents=True, exist_ok=True)
+    stores_members = bool(member_columns(job.table))
+    work_tar = (
+        final.with_name(f".tmp-{final.name}-{keys.attempt()}.tar") if stores_members else None
+    )
+    if work_tar and not job.content_named:
+        work_tar = _beside(job.tars / f"{job.name}.tar", work_tar.name)
+    try:
+        if work_tar:
+            work_tar.touch()
+        known = _known_records(job)
+        for at, row in enumerate(rows):
+            if at in known:
+                records.append(_copy(job, row, known[at], work_tar))
+            else:
+                records.append(performer.perform(row, work_tar))
+        facts = _commit_tar(job, work_tar, records)
+        partition.write(final, job.table, records, facts)
+    finally:
+        if work_tar:
+            work_tar.unlink(missing_ok=True)
+    reasons = Counter(reject["reason"] for record in records for reject in record["rejects"])
+    empty = sum(1 for record in records if not record["done"] and record["rejects"])
+    return Done(job.name, len(records), empty, dict(reasons))
+
+
+def perform_row(task: Task, table: str, row: PlanRow, tar_file: BinaryIO | None) -> Record:
+    """Works one row in this process and appends its members to the tar.
+
+    Raises whatever work raises besides ``Reject``: that is a bug.
+    """
+    units = task.units(row.inputs)
+    try:
+        result = task.work(row.inputs)
+    except Reject as reject:
+        return rejected_row(row, units, reject.reason, reject.detail)
+    _check_units(row, units, result)
+    outputs = [_output(task, table, row, output, tar_file) for output in result.outputs]
+    return _record(row, result.done, result.left_out, outputs, result.rejects)
+
+
+def rejected_row(row: PlanRow, units: Any, reason: str, detail: str) -> Record:
+    """The record of a row all of whose units are rejected."""
+    return _record(row, 0, 0, [], [UnitReject(unit, reason, detail) for unit in units])
+
+
+def _record(row: PlanRow, done: int, left_out: int, outputs: list[Record], rejects: Any) -> Record:
+    return {
+        "id": row.id,
+        "fingerprint": row.fingerprint,
+        "done": done,
+        "left_out": left_out,
+        "outputs": outputs,
+        "rejects": [{"unit": r.unit, "reason": r.reason, "detail": r.detail} for r in rejects],
+    }
+
+
+def _check_units(row: PlanRow, units: Any, result: RowResult) -> None:
+    found = result.done + result.left_out + len(result.rejects)
+    if found != len(units):
+        raise ValueError(
+            f"{row.id}: {len(units)} units, but {result.done} done + {result.left_out} left out "
+            f"+ {len(result.rejects)} rejected"
+        )
+    for reject in result.rejects:
+        if reject.reason not in tables.REJECT_REASONS:
+            raise ValueError(f"{row.id}: {reject.reason!r} is no known reason of rejection")
+
+
+def _output(
+    task: Task, table: str, row: PlanRow, output: Output, tar_file: BinaryIO | None
+) -> Record:
+    ids = task.identify(row.id, output.fields)
+    record: Record = {**output.fields, **ids, **row.attach}
+    columns = {column.name for column in tables.TABLES[table]}
+    if output.members and tar_file:
+        stem = keys.encode_id(next(iter(ids.values())))
+        start = None
+        for member in output.members:
+            at, size = tar.append(tar_file, f"{stem}.{member.extension}", member.data)
+            record[f"{member.column}offset"], record[f"{member.column}size"] = at, size
+            start = at - tar.BLOCK if start is None else start
+            if not member.column and "digest" in columns:
+                record["digest"] = keys.digest128(member.data)
+        if "offset" not in record and "offset" in columns and start is not None:
+            record["offset"], record["size"] = start, at + tar.stored_size(size) - tar.BLOCK - start
+        record["tar"] = ""  # known when the tar is whole
+    return record
+
+
+def _plan_rows(job: Job) -> list[PlanRow]:
+    with pa.memory_map(str(job.plan_file)) as source:
+        batch = pa.ipc.open_file(source).get_batch(job.batch).to_pydict()
+    columns = [batch[name] for name in partition.PLAN_COLUMNS]
+    return [
+        PlanRow(
+            row_id, fingerprint, {**json.loads(content), **json.loads(where)}, json.loads(attach)
+        )
+        for row_id, fingerprint, content, where, attach in zip(*columns, strict=True)
+    ]
+
+
+def _known_records(job: Job) -> dict[int, tuple[Path, Record]]:
+    """Records of the rows that need no work, with the tar their members lie in."""
+    wanted: dict[str, list[tuple[int, int]]] = {}
+    for at, (name, position) in job.known.items():
+        wanted.setdefault(name, []).append((at, position))
+    found: dict[int, tuple[Path, Record]] = {}
+    for name, places in wanted.items():
+        path = job.store / name
+        facts = partition.read_facts(path)
+        if facts is None:
+            raise FileNotFoundError(f"{path} vanished during the run")
+        records = partition.read_rows(path).take([position for _, position in places]).to_pylist()
+        for (at, _), record in zip(places, records, strict=True):
+            found[at] = (job.tars / facts.tar, record)
+    return found
+
+
+def _copy(job: Job, row: PlanRow, known: tuple[Path, Record], work_tar: Path | None) -> Record:
+    """The record of a known row under its present id; its members are copied as they are."""
+    old_tar, record = known
+    outputs = []
+    for old in record["outputs"]:
+        output = {**old, **job.task.identify(row.id, old), **row.attach}
+        if work_tar:
+            stem = keys.encode_id(next(iter(job.task.identify(row.id, old).values())))
+            with work_tar.open("r+b") as file:
+                for column in member_columns(job.table):
+                    at, size = old[f"{column}offset"], old[f"{column}size"]
+                    extension = tar.name_at(old_tar, at).rsplit("/", 1)[-1].split(".", 1)[1]
+                    place, _ = tar.append(file, f"{stem}.{extension}", tar.read(old_tar, at, size))
+                    output[f"{column}offset"] = place
+        outputs.append(output)
+    return {**record, "id": row.id, "fingerprint": row.fingerprint, "outputs": outputs}
+
+
+def _commit_tar(job: Job, work_tar: Path | None, records: list[Record]) -> partition.Committed:
+    """Gives the tar its final name, on disk before the parquet that will name it."""
+    transient = sum(
+        reject["reason"] in tables.TRANSIENT_REASONS for r in records for reject in r["rejects"]
+    )
+    if work_tar is None or not work_tar.stat().st_size:
+        return partition.Committed(job.digest, job.platform, "", 0, "", transient)
+    with work_tar.open("r+b") as file:
+        tar.finish(file)
+    with work_tar.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = work_tar.stat().st_size
+    name = f"{job.name}.{digest[:12]}.tar" if job.content_named else f"{job.name}.tar"
+    # Shard tars are read from their folder, so the column holds the bare name there.
+    shown = name.rsplit("/", 1)[-1]
+    for record in records:
+        for output in record["outputs"]:
+            output["tar"] = shown
+    tables.replace_durably(work_tar, job.tars / name)
+    return partition.Committed(job.digest, job.platform, name, size, digest, transient)
+
+
+def _beside(final: Path, name: str) -> Path:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    return final.with_name(name)

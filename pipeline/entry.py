@@ -1,0 +1,50 @@
+"""How every command and every stage begins and ends: a mistake is one sentence, not a traceback."""
+
+import sys
+from collections.abc import Callable
+
+from pipeline.errors import UserError
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+SYSTEM_LIBRARIES = {
+    "libGL": "libgl1",
+    "libgthread": "libglib2.0-0t64 (libglib2.0-0 on older releases)",
+}
+"""Shared libraries that OpenCV's wheel expects of the system, and their Debian packages."""
+
+
+def run_main(function: Callable[[], int | None]) -> int:
+    """Run a command; return its exit code (None counts as 0).
+
+    A UserError, or a shared library that the system lacks, becomes one line on stderr and exit code
+    2. Ctrl-C becomes one line and 130. Anything else is a bug and keeps its traceback.
+    """
+    try:
+        return function() or 0
+    except UserError as error:
+        return _say(str(error), EXIT_USER_ERROR)
+    except ImportError as error:
+        sentence = explain_missing_library(error)
+        if sentence is None:
+            raise
+        return _say(sentence, EXIT_USER_ERROR)
+    except KeyboardInterrupt:
+        return _say("interrupted.", EXIT_INTERRUPTED)
+
+
+def explain_missing_library(error: ImportError) -> str | None:
+    """Name the package to install in one sentence; None where something else failed to import."""
+    for library, package in SYSTEM_LIBRARIES.items():
+        if library in str(error):
+            return (
+                f"OpenCV needs the system library {library}, which is not installed: "
+                f"on Debian and Ubuntu, install the package {package}."
+            )
+    return None
+
+
+def _say(message: str, code: int) -> int:
+    sys.stderr.write(f"faceshards: {message}\n")
+    return code

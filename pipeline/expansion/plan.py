@@ -1,0 +1,320 @@
+"""Which face gets which region of which other face (SJEDD, section III-A). Pure, global, no pictures.
+
+Targets are real train faces, chosen equally over videos; a target's source is the nearest face of
+another identity among the train faces of the source methods. Choices go by hashes of names, so a new
+video changes few of them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline import keys
+from pipeline.config import ExpandParams
+from pipeline.engine.rows import Plan
+from pipeline.errors import UserError
+from pipeline.expansion.expand import GENERATOR
+from pipeline.expansion.matching import nearest_sources
+
+LeftBehind = tuple[str, str, str]
+"""Id, reason and detail of a sample that cannot be made."""
+
+PERSONS = ("identity", "target_id", "source_id")
+SCENES = ("video_id", "pair_id", "leak_group")
+
+_STORED = ("digest", "tar", "offset", "size")
+_FACE_COLUMNS = ("video_id", "encoding", *_STORED)
+_VIDEO_COLUMNS = (
+    "dataset",
+    "method",
+    "identity",
+    "target_id",
+    "source_id",
+    "pair_id",
+    "leak_group",
+)
+
+_SCHEMA = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("video_id", pa.string()),
+        ("region", pa.string()),
+        ("target_face_id", pa.string()),
+        ("source_face_id", pa.string()),
+        ("source_method", pa.string()),
+        *(
+            (f"{role}_{name}", of)
+            for role in ("target", "source")
+            for name, of in (
+                ("digest", pa.string()),
+                ("points", pa.list_(pa.float32())),
+                ("tar", pa.string()),
+                ("offset", pa.int64()),
+                ("size", pa.int64()),
+            )
+        ),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """One sample that is wanted: the ``count``-th swap of a region into a target."""
+
+    target: int
+    """Place among the targets."""
+    region: str
+    count: int
+
+
+def expansion_plan(
+    videos: pa.Table,
+    faces: pa.Table,
+    samples: pa.Table,
+    landmarks: pa.Table,
+    params: ExpandParams,
+    seed: int,
+    lossless: tuple[str, ...],
+    store: Path,
+) -> tuple[Plan, list[LeftBehind]]:
+    """Plans all region swaps.
+
+    Every region of every dataset gets ``per_region`` targets, or with ``match`` the mean number of
+    train samples of a fake method there (rounded half up), as in the paper. Where that is more than
+    there are targets, all of them are used once, then once more with their next-nearest source, and
+    so on; k in the sample's id counts these rounds. Targets and sources need landmarks.
+
+    Args:
+        videos: table ``videos``.
+        faces: table ``faces``.
+        samples: table ``samples``.
+        landmarks: table ``landmarks``.
+        params: section ``expand``.
+        seed: seed of the choice of targets.
+        lossless: datasets whose faces are stored losslessly (``faces.lossless``).
+        store: folder of the faces store; ``faces.tar`` is relative to it.
+
+    Returns:
+        The plan, sorted by ``sample_id``, and a reject ``no_source`` for every wanted sample that no
+        source is left for. Rows of the plan plus rejects = wanted samples.
+
+    Raises:
+        UserError: a dataset is not there, is not stored losslessly or has no real faces, or a source
+            method has no samples.
+    """
+    candidates = _train_faces(videos, faces, samples, landmarks, params.datasets)
+    _check_datasets(videos, candidates, params, lossless)
+    parts = [_SCHEMA.empty_table()]
+    rejects: list[LeftBehind] = []
+    for dataset in params.datasets:
+        here = candidates.filter(pc.equal(candidates["dataset"], dataset))
+        part, left = _dataset_plan(dataset, here, params, seed, store)
+        parts.append(part)
+        rejects += left
+    plan = Plan(
+        table=pa.concat_tables(parts).combine_chunks().sort_by("sample_id"),
+        id="sample_id",
+        bucket_by="video_id",
+        content=("region", *_roles("digest", "points")),
+        location=_roles("tar", "offset", "size"),
+        attach=("target_face_id", "source_face_id", "source_method"),
+    )
+    return plan, sorted(rejects)
+
+
+def _roles(*names: str) -> tuple[str, ...]:
+    return tuple(f"{role}_{name}" for role in ("target", "source") for name in names)
+
+
+def _train_faces(
+    videos: pa.Table,
+    faces: pa.Table,
+    samples: pa.Table,
+    landmarks: pa.Table,
+    datasets: Sequence[str],
+) -> pa.Table:
+    """Train samples of the datasets with their face, video and points (null without landmarks)."""
+    chosen = samples.filter(pc.equal(samples["split"], "train")).select(["face_id", "label"])
+    chosen = _attach(chosen, "face_id", faces, _FACE_COLUMNS)
+    chosen = _attach(chosen, "video_id", videos, _VIDEO_COLUMNS)
+    wanted = pc.is_in(chosen["dataset"], value_set=pa.array(datasets, pa.string()))
+    chosen = _attach(chosen.filter(wanted), "face_id", landmarks, ("points",))
+    return chosen.sort_by("face_id")
+
+
+def _attach(table: pa.Table, key: str, other: pa.Table, columns: Iterable[str]) -> pa.Table:
+    """The table with columns of the other table's row of the same key; null where there is none."""
+    at = pc.index_in(table[key], value_set=other[key].combine_chunks())
+    for column in columns:
+        table = table.append_column(column, other[column].take(at))
+    return table
+
+
+def _check_datasets(
+    videos: pa.Table, candidates: pa.Table, params: ExpandParams, lossless: tuple[str, ...]
+) -> None:
+    known = sorted(pc.unique(videos["dataset"]).to_pylist())
+    have: dict[str, list[str]] = {}
+    for dataset in params.datasets:
+        if dataset not in known:
+            raise UserError(
+                f"expand.datasets names {dataset}, which has no videos; there are {', '.join(known)}."
+            )
+        here = candidates.filter(pc.equal(candidates["dataset"], dataset))
+        if dataset not in lossless or pc.any(pc.not_equal(here["encoding"], "png")).as_py():
+            raise UserError(
+                f"expand.datasets names {dataset}, whose faces are not stored losslessly, so that "
+                f"expanded images would pass JPEG once more than others. Add {dataset} to "
+                "faces.lossless and run `dvc repro`."
+            )
+        have[dataset] = sorted(pc.unique(here["method"]).to_pylist())
+        if not set(have[dataset]) & set(params.source_methods):
+            raise UserError(
+                f"expand.source_methods: {dataset} has no train samples of "
+                f"{' or '.join(params.source_methods)}; it has {', '.join(have[dataset]) or 'none'}."
+            )
+        if not pc.any(pc.and_(pc.equal(here["label"], 0), pc.is_valid(here["points"]))).as_py():
+            raise UserError(
+                f"expand.datasets names {dataset}, which has no real train samples with landmarks to "
+                "put regions into. Remove it, or add real videos to its train split."
+            )
+    for method in params.source_methods if have else ():
+        if not any(method in methods for methods in have.values()):
+            there = ", ".join(sorted(set().union(*have.values())))
+            raise UserError(
+                f"expand.source_methods names {method}, which has no train samples; there are {there}."
+            )
+
+
+def _dataset_plan(
+    dataset: str, candidates: pa.Table, params: ExpandParams, seed: int, store: Path
+) -> tuple[pa.Table, list[LeftBehind]]:
+    wanted = params.per_region
+    if wanted == "match":
+        wanted = _mean_per_fake_method(candidates)
+    usable = candidates.filter(pc.is_valid(candidates["points"]))
+    targets = usable.filter(pc.equal(usable["label"], 0))
+    sources = usable.filter(
+        pc.is_in(usable["method"], value_set=pa.array(params.source_methods, pa.string()))
+    )
+    ids, of_video = targets["face_id"].to_pylist(), targets["video_id"].to_pylist()
+    picks = [
+        _Pick(target, region, count)
+        for region in params.regions
+        for target, count in choose_targets(ids, of_video, wanted, f"{seed}/{region}")
+    ]
+    used = sorted({pick.target for pick in picks})
+    row_of = {target: row for row, target in enumerate(used)}
+    used_targets = targets.take(used)
+    nearest, _ = nearest_sources(
+        _points(used_targets),
+        _points(sources),
+        _ties(used_targets),
+        _ties(sources),
+        count=1 + max((pick.count for pick in picks), default=0),
+    )
+    found: list[tuple[str, _Pick, int]] = []
+    rejects: list[LeftBehind] = []
+    for pick in picks:
+        sample_id = keys.swap_id(ids[pick.target], f"{GENERATOR}_{pick.region}", pick.count)
+        source = int(nearest[row_of[pick.target], pick.count])
+        if source >= 0:
+            found.append((sample_id, pick, source))
+        else:
+            among = " or ".join(params.source_methods)
+            detail = f"{pick.count} faces of another identity among {among} of {dataset}"
+            rejects.append((sample_id, "no_source", detail))
+    return _rows(found, targets, sources, store), rejects
+
+
+def _mean_per_fake_method(candidates: pa.Table) -> int:
+    """Mean number of samples of a fake method, rounded half up; 0 without fakes."""
+    fakes = candidates.filter(pc.equal(candidates["label"], 1))
+    methods = len(pc.unique(fakes["method"]))
+    return (2 * fakes.num_rows + methods) // (2 * methods) if methods else 0
+
+
+def choose_targets(
+    face_ids: Sequence[str], video_ids: Sequence[str], wanted: int, salt: str
+) -> list[tuple[int, int]]:
+    """Chooses faces equally over videos, each face at most once more than any other.
+
+    Args:
+        face_ids: the faces there are, unique.
+        video_ids: the video of each.
+        wanted: how many are to be chosen.
+        salt: another salt, another choice.
+
+    Returns:
+        (place in ``face_ids``, round from 0) of ``wanted`` choices; none where there are no faces.
+    """
+    by_video: dict[str, list[int]] = {}
+    for place in sorted(range(len(face_ids)), key=lambda i: keys.hash64(f"{salt}/{face_ids[i]}")):
+        by_video.setdefault(video_ids[place], []).append(place)
+    chosen: list[tuple[int, int]] = []
+    round_ = 0
+    while face_ids and len(chosen) < wanted:
+        quotas = equal_quotas(
+            {v: len(own) for v, own in by_video.items()}, wanted - len(chosen), salt
+        )
+        chosen += [(p, round_) for v, own in by_video.items() for p in own[: quotas[v]]]
+        round_ += 1
+    return chosen
+
+
+def equal_quotas(available: Mapping[str, int], wanted: int, salt: str) -> dict[str, int]:
+    """Shares ``wanted`` out over videos as equally as their sizes allow.
+
+    Every video gives the same number, or all it has; what is left over by rounding comes from videos
+    in the order of a hash of their names. The quotas add up to ``wanted``, or to all there is.
+    """
+    level, rest = 0, wanted
+    open_videos = sorted(available, key=lambda v: keys.hash64(f"{salt}/{v}"))
+    while open_videos and rest >= len(open_videos):
+        rise = min(rest // len(open_videos), min(available[v] for v in open_videos) - level)
+        level += rise
+        rest -= rise * len(open_videos)
+        open_videos = [v for v in open_videos if available[v] > level]
+    extra = set(open_videos[:rest])
+    return {v: min(n, level) + (v in extra) for v, n in available.items()}
+
+
+def _points(table: pa.Table) -> NDArray[np.float64]:
+    """float64 (rows, 136)."""
+    flat = pc.list_flatten(table["points"]).to_numpy()
+    return flat.astype(np.float64).reshape(table.num_rows, 136)
+
+
+def _ties(table: pa.Table) -> list[set[str]]:
+    """What a target and a source must not share: a person in any role, video, scene, leak group."""
+    kinds = [("person", name) for name in PERSONS] + [(name, name) for name in SCENES]
+    columns = [[(kind, value) for value in table[name].to_pylist()] for kind, name in kinds]
+    return [
+        {f"{kind} {value}" for kind, value in row if value} for row in zip(*columns, strict=True)
+    ]
+
+
+def _rows(
+    found: Sequence[tuple[str, _Pick, int]], targets: pa.Table, sources: pa.Table, store: Path
+) -> pa.Table:
+    target = targets.take([pick.target for _, pick, _ in found])
+    source = sources.take([at for _, _, at in found])
+    columns = {
+        "sample_id": pa.array([sample_id for sample_id, _, _ in found], pa.string()),
+        "video_id": target["video_id"],
+        "region": pa.array([pick.region for _, pick, _ in found], pa.string()),
+        "target_face_id": target["face_id"],
+        "source_face_id": source["face_id"],
+        "source_method": source["method"],
+    }
+    for role, table in (("target", target), ("source", source)):
+        for name in ("digest", "points", "offset", "size"):
+            columns[f"{role}_{name}"] = table[name]
+        tars = [str(store.absolute() / name) for name in table["tar"].to_pylist()]
+        columns[f"{role}_tar"] = pa.array(tars, pa.string())
+    return pa.table({name: columns[name] for name in _SCHEMA.names}, schema=_SCHEMA)

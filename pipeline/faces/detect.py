@@ -1,0 +1,183 @@
+"""Face detectors behind one protocol: what a detection is, how candidates become faces.
+
+Every detector gives raw candidates; what counts as a face is decided here, alike for all of them, on
+rounded numbers, so that the last bits of a network's output never decide.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import FacesParams
+from pipeline.errors import UserError
+from pipeline.images import Image
+
+NMS_IOU = 0.4
+"""Of two boxes that overlap more than this, the better one stays (public RetinaFace and SCRFD code)."""
+
+_STEPS_PER_PX = 16
+_SCORE_DECIMALS = 4
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One face in one picture."""
+
+    box: tuple[float, float, float, float]
+    """x1, y1, x2, y2 in px of the picture, rounded to 1/16; may reach over its border."""
+    score: float
+    """Confidence in [0, 1], rounded to 1e-4; its meaning is the detector's own."""
+    landmarks5: tuple[float, ...]
+    """Left eye, right eye, nose, left and right mouth corner as seen in the picture: x, y, x, y … in px,
+    rounded to 1/16; () where the detector gives none."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a detector saw, overlapping and unsorted, in px of the picture it was given."""
+
+    boxes: Floats
+    """float64 (N, 4): x1, y1, x2, y2."""
+    scores: Floats
+    """float64 (N,) in [0, 1]."""
+    landmarks: Floats
+    """float64 (N, 10), or (N, 0)."""
+
+
+class RawDetector(Protocol):
+    """A detector before the common rules."""
+
+    def candidates(self, image: Image) -> Candidates:
+        """Candidates with at least the score the detector was made with."""
+
+
+class Detector(Protocol):
+    """Finds faces in pictures."""
+
+    def detect(self, image: Image) -> list[Detection]:
+        """Faces of a uint8 (H, W, 3) RGB picture, largest first (area, then box)."""
+
+
+@dataclass(frozen=True)
+class _Rules:
+    raw: RawDetector
+    score_threshold: float
+    min_face_px: int
+
+    def detect(self, image: Image) -> list[Detection]:
+        found = self.raw.candidates(image)
+        height, width = image.shape[:2]
+        return choose(found, width, height, self.score_threshold, self.min_face_px)
+
+
+def choose(
+    candidates: Candidates, width_px: int, height_px: int, score_threshold: float, min_face_px: int
+) -> list[Detection]:
+    """Faces among candidates: rounds, then thresholds, then removes overlaps, then sorts.
+
+    A candidate stays when its score is at least ``score_threshold``, its longer side at least
+    ``min_face_px``, its area positive, some of it inside the picture, and no better one overlaps it by
+    more than :data:`NMS_IOU` (intersection over union). Better = higher score, then larger, then box.
+    Returned largest first (area, then box).
+    """
+    boxes = np.round(candidates.boxes * _STEPS_PER_PX) / _STEPS_PER_PX  # (N, 4)
+    scores = np.round(candidates.scores, _SCORE_DECIMALS)  # (N,)
+    points = np.round(candidates.landmarks * _STEPS_PER_PX) / _STEPS_PER_PX  # (N, 10) or (N, 0)
+    sides = boxes[:, 2:] - boxes[:, :2]  # (N, 2)
+    inside = (boxes[:, :2] < (width_px, height_px)).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+    stays = (scores >= score_threshold) & (sides > 0).all(axis=1) & inside
+    stays &= sides.max(axis=1, initial=0) >= min_face_px
+    boxes, scores, points = boxes[stays], scores[stays], points[stays]
+    kept = non_maximum_suppression(boxes, scores, NMS_IOU)
+    faces = [
+        Detection(
+            (float(boxes[i, 0]), float(boxes[i, 1]), float(boxes[i, 2]), float(boxes[i, 3])),
+            float(scores[i]),
+            tuple(points[i].tolist()),
+        )
+        for i in kept
+    ]
+    return sorted(faces, key=lambda face: (-_area(face.box), face.box))
+
+
+def _area(box: tuple[float, float, float, float]) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def non_maximum_suppression(boxes: Floats, scores: Floats, iou: float) -> list[int]:
+    """Indices of the boxes (N, 4) that no better box overlaps by more than ``iou``, best first.
+
+    Equal scores are settled by area, then by the box itself, never by the order of the input.
+    """
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order = np.lexsort((boxes[:, 3], boxes[:, 2], boxes[:, 1], boxes[:, 0], -areas, -scores))
+    kept: list[int] = []
+    while order.size:
+        best, rest = order[0], order[1:]
+        kept.append(int(best))
+        low = np.maximum(boxes[best, :2], boxes[rest, :2])  # (R, 2)
+        high = np.minimum(boxes[best, 2:], boxes[rest, 2:])  # (R, 2)
+        shared = np.prod(np.clip(high - low, 0, None), axis=1)  # (R,)
+        order = rest[shared <= iou * (areas[best] + areas[rest] - shared)]
+    return kept
+
+
+def lowest_score(score_threshold: float) -> float:
+    """The lowest raw score in (0, 1) that rounds to at least the threshold."""
+    half_step = 0.5 * 10**-_SCORE_DECIMALS
+    return min(max(score_threshold - half_step, half_step), 1 - half_step)
+
+
+def resize_longer_side(image: Image, side_px: int) -> tuple[Image, float, float]:
+    """Picture with its longer side at ``side_px``, larger or smaller, and its x and y scale."""
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    # As insightface does it: the shorter side is cut to whole pixels, not rounded.
+    new_width, new_height = max(1, width * side_px // longer), max(1, height * side_px // longer)
+    if (new_width, new_height) != (width, height):
+        image = np.asarray(cv2.resize(image, (new_width, new_height)), np.uint8)
+    return image, new_width / width, new_height / height
+
+
+def pad_to(image: Image, width_px: int, height_px: int) -> Image:
+    """Picture in the top left corner of a black one."""
+    canvas = np.zeros((height_px, width_px, 3), np.uint8)
+    canvas[: image.shape[0], : image.shape[1]] = image
+    return canvas
+
+
+def merge(found: list[Candidates], scales: list[tuple[float, float]]) -> Candidates:
+    """Candidates found at several sizes, each divided by its (x, y) scale."""
+    parts = [
+        (c.boxes / np.tile(s, 2), c.landmarks / np.tile(s, c.landmarks.shape[1] // 2))
+        for c, s in zip(found, scales, strict=True)
+    ]
+    return Candidates(
+        np.concatenate([boxes for boxes, _ in parts]),
+        np.concatenate([c.scores for c in found]),
+        np.concatenate([points for _, points in parts]),
+    )
+
+
+_MODULES = {
+    "dlib": "pipeline.faces.dlib_models",
+    "scrfd": "pipeline.faces.scrfd",
+    "retinaface": "pipeline.faces.retinaface",
+}
+"""Each has ``make(params) -> RawDetector`` and ``weights_digest(params) -> str``."""
+
+
+def make_detector(params: FacesParams) -> Detector:
+    """The detector that the parameters name, loaded and ready.
+
+    Raises:
+        UserError: weights are missing or wrong, or the provider is not available.
+    """
+    raw: RawDetector = importlib.import_module(_MODULES[params.detector]).make(params)
+    return _Rules(raw, params.score_threshold, params.min_face_px)

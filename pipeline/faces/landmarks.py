@@ -1,0 +1,277 @@
+"""68 facial points (iBUG order) on stored crops.
+
+Two landmarkers behind one protocol: ``dlib`` (regression trees, from package files) and ``fan`` (2DFAN-4 of
+Bulat and Tzimiropoulos 2017, SJEDD's reference [96], through the package face-alignment). Both were
+trained on the boxes of one detector; other detectors' boxes are brought to that form first.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline import images, keys, tar, weights
+from pipeline.config import LandmarksParams
+from pipeline.engine.rows import Inputs, Output, RowResult
+from pipeline.errors import Reject, UserError
+from pipeline.faces.dlib_models import model_path
+
+if TYPE_CHECKING:
+    from face_alignment import FaceAlignment
+
+DetectorName = Literal["dlib", "scrfd", "retinaface"]
+"""Whose boxes the landmarker is given."""
+
+Points = NDArray[np.float32]
+"""float32 (68, 2): x, y in px; whole numbers are pixel centres."""
+
+POINT_COUNT = 68
+NO_SCORE = -1.0
+
+DLIB_MODEL = "shape_predictor_68_face_landmarks.dat"
+FAN_MODEL = "2DFAN4-11f355bf06.pth.tar"
+"""Official file name of the 2DFAN-4 weights."""
+
+HOG_SIDE = 0.78
+HOG_SHIFT = 0.05
+"""dlib's predictor expects the square box of dlib's own detector: this share of the height of an SCRFD or
+RetinaFace box, and this share of it lower (medians over faces that both found)."""
+
+FAN_REFERENCE_PX: dict[DetectorName, float] = {"dlib": 195.0, "scrfd": 165.0, "retinaface": 165.0}
+"""FAN sees a square of 200 / reference x (w + h): 195 for the loose boxes it was trained with, 165 for the
+tight ones of SCRFD and RetinaFace, as face-alignment has it."""
+
+FAN_MAPS = 2
+"""Heat maps added up per point: of the picture and of its mirror image."""
+
+MIN_INSIDE = 0.5
+"""A face with a smaller share of its points in the crop has no usable landmarks."""
+
+_STEPS_PER_PX = 64
+_BOX_STEPS_PER_PX = 16
+_SCORE_DECIMALS = 4
+
+
+class Landmarker(Protocol):
+    """Finds the 68 points of one face."""
+
+    def points(self, image: images.Image, box: Sequence[float]) -> tuple[Points, float]:
+        """Points and confidence of the face in a box.
+
+        Args:
+            image: uint8 (H, W, 3) RGB.
+            box: x1, y1, x2, y2 of the face in px.
+
+        Returns:
+            float32 (68, 2) in px, rounded to 1/64; may lie outside the picture. Confidence rounded to
+            1e-4, >= 0; or -1 where the landmarker has none.
+        """
+
+
+class DlibLandmarker:
+    """dlib's regression trees; whole-pixel points, no confidence."""
+
+    def __init__(self, detector: DetectorName) -> None:
+        import dlib
+
+        self._detector = detector
+        self._rectangle = dlib.rectangle
+        self._predictor = dlib.shape_predictor(str(model_path(DLIB_MODEL)))
+
+    def points(self, image: images.Image, box: Sequence[float]) -> tuple[Points, float]:
+        """See :class:`Landmarker`."""
+        sides = (round(side) for side in hog_box(box, self._detector))
+        found = self._predictor(image, self._rectangle(*sides))
+        return np.array([(p.x, p.y) for p in found.parts()], np.float32), NO_SCORE
+
+
+class FanLandmarker:
+    """2DFAN-4 with our weights file and our boxes; mean height of the heat maps' peaks as confidence.
+
+    Not compiled: on the CPU torch.compile needs a C++ compiler on the user's machine.
+    """
+
+    def __init__(self, path: Path, provider: Literal["cpu", "cuda"], detector: DetectorName) -> None:
+        self._alignment = _face_alignment(path, provider, FAN_REFERENCE_PX[detector])
+
+    def points(self, image: images.Image, box: Sequence[float]) -> tuple[Points, float]:
+        """See :class:`Landmarker`."""
+        points, peaks, _ = self._alignment.get_landmarks_from_image(
+            image, [np.asarray(box, np.float64)], return_landmark_score=True
+        )
+        score = max(0.0, round(float(np.mean(peaks[0])) / FAN_MAPS, _SCORE_DECIMALS))
+        rounded = np.round(points[0] * _STEPS_PER_PX) / _STEPS_PER_PX  # (68, 2)
+        return rounded.astype(np.float32), score
+
+
+def _face_alignment(
+    path: Path, provider: Literal["cpu", "cuda"], reference_px: float
+) -> "FaceAlignment":
+    """The package's landmark code around weights of ours; its own constructor would download them."""
+    import torch
+    from face_alignment import FaceAlignment, LandmarksType
+    from face_alignment.detection.core import FaceDetector
+    from face_alignment.models import FAN
+
+    if provider == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "landmarks.provider is cuda, but torch finds no CUDA device. "
+            "Install a CUDA build of torch and a driver, or set landmarks.provider: cpu."
+        )
+
+    class OurBoxes(FaceDetector):  # type: ignore[misc]  # the package has no type information
+        """Stands where the package asks a detector how large its boxes are."""
+
+        reference_scale = reference_px
+
+    class OurWeights(FaceAlignment):  # type: ignore[misc]  # the package has no type information
+        """Loads the network from a given file."""
+
+        def _load_native(
+            self,
+            network_name: str,  # noqa: ARG002 - the package's signature
+            network_size: int,
+            device: str,
+            dtype: torch.dtype,
+        ) -> torch.nn.Module:
+            network: torch.nn.Module = FAN(network_size)
+            weights.load_into(network, path, "2DFAN-4", f"The official file is {FAN_MODEL}.")
+            return network.to(device, dtype=dtype).eval()
+
+    alignment = OurWeights(
+        LandmarksType.TWO_D, device=provider, face_detector="folder", compile=False
+    )
+    alignment.face_detector = OurBoxes(provider, verbose=False)
+    # The package lets cuDNN choose kernels by timing them, which changes bytes from run to run.
+    torch.backends.cudnn.benchmark = False
+    return alignment
+
+
+def hog_box(box: Sequence[float], detector: DetectorName) -> tuple[float, float, float, float]:
+    """The box dlib's own detector would give for the same face, about."""
+    x1, y1, x2, y2 = box
+    if detector == "dlib":
+        return x1, y1, x2, y2
+    half = HOG_SIDE * (y2 - y1) / 2
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2 + HOG_SHIFT * (y2 - y1)
+    return x - half, y - half, x + half, y + half
+
+
+def make_landmarker(params: LandmarksParams, detector: DetectorName) -> Landmarker:
+    """The landmarker that the parameters name, loaded and ready for this detector's boxes.
+
+    Raises:
+        UserError: weights are missing or wrong, or the provider is not available.
+    """
+    _check(params)
+    if params.landmarker == "dlib":
+        return DlibLandmarker(detector)
+    return FanLandmarker(_fan_path(params), params.provider, detector)
+
+
+def landmarker_settings(params: LandmarksParams, detector: DetectorName) -> dict[str, object]:
+    """What decides the points besides the crop and its box; JSON-serialisable.
+
+    Raises:
+        UserError: weights are missing or wrong, or provider and landmarker do not go together.
+    """
+    _check(params)
+    path = model_path(DLIB_MODEL) if params.landmarker == "dlib" else _fan_path(params)
+    return {
+        "landmarker": params.landmarker,
+        "weights": weights.sha256(path),
+        "provider": params.provider,
+        "boxes_of": detector,
+    }
+
+
+def _check(params: LandmarksParams) -> None:
+    if params.landmarker == "dlib" and params.provider != "cpu":
+        raise UserError(
+            f"landmarks.provider is {params.provider}, but the landmarker dlib runs on the CPU only. "
+            "Set landmarks.provider: cpu, or landmarks.landmarker: fan."
+        )
+
+
+def _fan_path(params: LandmarksParams) -> Path:
+    purpose = f"The landmarker fan ({FAN_MODEL} of face-alignment)"
+    return weights.find(params.weights, "landmarks.weights", purpose)
+
+
+class LandmarksTask:
+    """The work of the stage ``landmarks``: one row is one face, one output its 68 points.
+
+    A row brings ``digest`` and ``box_in_crop`` (x1, y1, x2, y2 in crop px), and where the crop lies:
+    ``tar`` (absolute path), ``offset``, ``size``.
+    """
+
+    def __init__(self, params: LandmarksParams, detector: DetectorName) -> None:
+        self._params = params
+        self._detector = detector
+        self._landmarker: Landmarker | None = None
+
+    def settings(self) -> Mapping[str, Any]:
+        """See :func:`landmarker_settings`."""
+        return landmarker_settings(self._params, self._detector)
+
+    def open(self) -> None:
+        """Loads the landmarker."""
+        self._landmarker = make_landmarker(self._params, self._detector)
+
+    def units(self, inputs: Inputs) -> Sequence[str]:  # noqa: ARG002 - the row is the unit
+        """The face itself."""
+        return ("",)
+
+    def identify(self, row_id: str, fields: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002
+        """The face's id."""
+        return {"face_id": row_id}
+
+    def work(self, inputs: Inputs) -> RowResult:
+        """Finds the points of one face.
+
+        Raises:
+            Reject: ``no_landmarks`` where most points lie outside the crop.
+            UserError: the crop is not where the table says.
+        """
+        if self._landmarker is None:
+            raise RuntimeError("LandmarksTask.work() before open()")
+        image = _read_crop(Path(inputs["tar"]), inputs["offset"], inputs["size"], inputs["digest"])
+        points, score = self._landmarker.points(image, inputs["box_in_crop"])
+        height, width = image.shape[:2]
+        inside = int(((points >= 0) & (points <= (width - 1, height - 1))).all(axis=1).sum())
+        if inside < MIN_INSIDE * POINT_COUNT:
+            raise Reject("no_landmarks", f"only {inside} of {POINT_COUNT} points lie in the crop")
+        return RowResult([Output({"points": points.ravel().tolist(), "score": score})], done=1)
+
+
+def _read_crop(path: Path, offset: int, size: int, digest: str) -> images.Image:
+    try:
+        data = tar.read(path, offset, size)
+    except (OSError, ValueError) as error:
+        raise UserError(f"A stored face cannot be read ({error}). Run `dvc repro faces`.") from error
+    if keys.digest128(data) != digest:
+        raise UserError(
+            f"{path}, byte {offset}: the stored face is not the one its table names. Delete the "
+            "store of the stage faces and run `dvc repro`."
+        )
+    return images.decode_rgb(data)
+
+
+def boxes_in_crop(boxes: ArrayLike, affines: ArrayLike) -> NDArray[np.float64]:
+    """Face boxes of the frame in px of their crops, rounded to 1/16.
+
+    Args:
+        boxes: (N, 4) as x1, y1, x2, y2 in frame px.
+        affines: (N, 6), frame to crop, as in the ``faces`` table; without rotation.
+
+    Returns:
+        float64 (N, 4).
+    """
+    b = np.asarray(boxes, np.float64).reshape(-1, 4)
+    a = np.asarray(affines, np.float64).reshape(-1, 6)
+    x = a[:, [0]] * b[:, [0, 2]] + a[:, [2]]  # (N, 2)
+    y = a[:, [4]] * b[:, [1, 3]] + a[:, [5]]  # (N, 2)
+    there = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)  # (N, 4)
+    return np.asarray(np.round(there * _BOX_STEPS_PER_PX) / _BOX_STEPS_PER_PX)

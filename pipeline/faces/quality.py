@@ -1,0 +1,70 @@
+"""How good a crop is: sharpness, brightness, perceptual hash.
+
+All three are computed in whole numbers and divided or compared at the very end, so they are the same
+on every processor.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.images import Image
+
+_HASH_SIDE = 8
+_HASH_PICTURE_PX = 32
+_COSINE_ONE = 1 << 14
+"""Fixed-point 1.0. A coefficient stays below 2^14 x 2^14 x 255 x 32^2 < 2^47."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Quality columns of the ``faces`` table."""
+
+    sharpness: float
+    """Variance of the Laplacian of luma, >= 0, to 0.01."""
+    brightness: float
+    """Mean luma, 0 to 255, to 0.01."""
+    phash: str
+    """64-bit DCT hash, 16 hex; similar pictures differ in few bits."""
+
+
+def measure(image: Image) -> Quality:
+    """Quality of one crop, uint8 (H, W, 3) RGB. Luma is OpenCV's 8-bit BT.601 grey."""
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)  # (H, W)
+    return Quality(sharpness(grey), brightness(grey), phash(grey))
+
+
+def sharpness(grey: NDArray[np.uint8]) -> float:
+    """Variance of the 4-neighbour Laplacian of a grey uint8 (H, W) picture, to 0.01."""
+    laplacian = cv2.Laplacian(grey, cv2.CV_16S, ksize=1).astype(np.int64)
+    n, total, squares = laplacian.size, int(laplacian.sum()), int((laplacian**2).sum())
+    return round((n * squares - total * total) / (n * n), 2)
+
+
+def brightness(grey: NDArray[np.uint8]) -> float:
+    """Mean of a grey uint8 (H, W) picture, to 0.01."""
+    return round(int(grey.sum(dtype=np.int64)) / grey.size, 2)
+
+
+def phash(grey: NDArray[np.uint8]) -> str:
+    """DCT hash of a grey uint8 (H, W) picture as 16 hex digits.
+
+    The picture is averaged down to 32 x 32; of its DCT-II the 8 x 8 lowest frequencies give one bit
+    each, row by row: 1 where the coefficient is above the median of the 64.
+    """
+    side = (_HASH_PICTURE_PX, _HASH_PICTURE_PX)
+    small = cv2.resize(grey, side, interpolation=cv2.INTER_AREA).astype(np.int64)
+    basis = _cosines()  # (8, 32)
+    coefficients = basis @ small @ basis.T  # (8, 8), whole numbers
+    bits = (coefficients > np.median(coefficients)).ravel()
+    return np.packbits(bits).tobytes().hex()
+
+
+def _cosines() -> NDArray[np.int64]:
+    """DCT-II basis in fixed point, int64 (8, 32)."""
+    k = np.arange(_HASH_SIDE)[:, None]
+    n = np.arange(_HASH_PICTURE_PX)[None, :]
+    angles = np.pi * k * (2 * n + 1) / (2 * _HASH_PICTURE_PX)
+    return np.rint(np.cos(angles) * _COSINE_ONE).astype(np.int64)

@@ -1,0 +1,194 @@
+"""Four manipulations with real image operations, named after those of FaceForensics++ they resemble.
+
+Each follows the target clip frame by frame: its camera, its light, its head. None is the published
+method; they leave traces of the same kind in the same places.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import Delaunay
+
+from pipeline.images import Image
+from pipeline.sample_data.identities import Person, Points
+from pipeline.sample_data.puppet import Act, Puppet
+from pipeline.sample_data.shot import Footage, lit, moved, seen
+
+Mask = NDArray[np.uint8]
+"""uint8 (H, W): share of the new picture, 0 to 255."""
+
+Fake = Callable[[Footage, Footage, np.random.Generator], Iterator[Image]]
+"""target, source, draws -> frames as long as the shorter of the two clips."""
+
+
+def deepfakes(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
+    """Warped swap: the source's face acts like the target, is soft, and lies under a blurred oval."""
+    puppet = _like(source.puppet, target)
+    small = draw.uniform(0.45, 0.65)
+    for frame, points, act in _both(target, source):
+        face, at = puppet.pose(act)
+        matrix = _similarity(at[17:], points[17:])
+        layer = _soft(seen(face, matrix, target.form), small)
+        oval = _oval(points, frame)
+        yield _blend(frame, _recolor(layer, frame, oval), _blurred(oval, 0.05 * _size(points)))
+
+
+def faceswap(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
+    """Hull swap: the source's face pulled over the target's 68 points, under a sharp, unsteady hull."""
+    puppet = Puppet(_masked(target.puppet.person, _like(source.puppet, target).person))
+    for t, (frame, points, act) in enumerate(_both(target, source)):
+        layer = seen(puppet.pose(act)[0], target.camera[t], target.form)
+        shaken = points + draw.uniform(-1.0, 1.0, points.shape)
+        hull = _hull(shaken[:27], frame, shrink=0.96)
+        yield _blend(frame, _recolor(layer, frame, hull), _blurred(hull, 1.2))
+
+
+def face2face(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
+    """Mouth transfer: the mouth of the source clip at the same instant, moved into the target."""
+    grow = draw.uniform(0.10, 0.13)
+    for t, (frame, points, _) in enumerate(_both(target, source)):
+        at = source.points[t]
+        driving = _grey(source.frames[t]) if target.puppet.person.grey else source.frames[t]
+        layer = seen(driving, _similarity(at[48:], points[48:]), target.form)
+        size = _size(points)
+        mouth = _grown(_hull(points[48:60], frame), grow * size)
+        yield _blend(frame, _recolor(layer, frame, mouth), _blurred(mouth, 0.03 * size))
+
+
+def neuraltextures(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
+    """Mouth re-render: the target's own mouth, speaking as the source does, with little texture."""
+    small = draw.uniform(0.4, 0.55)
+    for t, (frame, points, act) in enumerate(_both(target, source)):
+        driven = act._replace(smile=source.acts[t].smile, open=source.acts[t].open)
+        face, at = target.puppet.pose(driven)
+        layer = lit(seen(face, target.camera[t], target.form), target.light[t])
+        size = _size(points)
+        mouths = _hull(points[48:60], frame) | _hull(moved(at, target.camera[t])[48:60], frame)
+        mask = _blurred(_grown(mouths, 0.08 * size), 0.03 * size)
+        yield _blend(frame, _soft(layer, small), mask)
+
+
+FAKES: Mapping[str, tuple[str, Fake]] = {
+    "Deepfakes": ("FS", deepfakes),
+    "FaceSwap": ("FS", faceswap),
+    "Face2Face": ("RE", face2face),
+    "NeuralTextures": ("RE", neuraltextures),
+}
+"""Method -> kind (face swap or reenactment) and how it is made."""
+
+
+def _both(target: Footage, source: Footage) -> Iterator[tuple[Image, Points, Act]]:
+    count = min(len(target.frames), len(source.frames))
+    return zip(target.frames[:count], target.points[:count], target.acts[:count], strict=True)
+
+
+def _like(puppet: Puppet, target: Footage) -> Puppet:
+    """The puppet, without colours where the target has none."""
+    person = puppet.person
+    if not target.puppet.person.grey or person.grey:
+        return puppet
+    return Puppet(Person(person.name, _grey(person.picture), person.points))
+
+
+def _grey(image: Image) -> Image:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _masked(target: Person, source: Person) -> Person:
+    """The target's picture with the source's face stretched over its points, triangle by triangle."""
+    width, height = target.picture.shape[1], target.picture.shape[0]
+    where = np.zeros((2, height, width), np.float32)
+    for triangle in Delaunay(target.points).simplices:
+        there, here = target.points[triangle], source.points[triangle]
+        low = np.maximum(np.floor(there.min(axis=0)), 0).astype(int)
+        high = np.minimum(np.ceil(there.max(axis=0)) + 1, (width, height)).astype(int)
+        y, x = np.mgrid[low[1] : high[1], low[0] : high[0]].astype(np.float64)
+        (ax, ay), (bx, by) = there[1] - there[0], there[2] - there[0]
+        area = ax * by - ay * bx
+        dx, dy = x - there[0, 0], y - there[0, 1]
+        u, v = (dx * by - dy * bx) / area, (dy * ax - dx * ay) / area
+        inside = (u >= -1e-6) & (v >= -1e-6) & (u + v <= 1 + 1e-6)
+        for axis in (0, 1):
+            edge1, edge2 = here[1, axis] - here[0, axis], here[2, axis] - here[0, axis]
+            part = where[axis, low[1] : high[1], low[0] : high[0]]
+            part[inside] = np.rint(32 * (here[0, axis] + u * edge1 + v * edge2)[inside]) / 32
+    warped = cv2.remap(
+        source.picture, where[0], where[1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+    )
+    covered = where.any(axis=0)[:, :, None]
+    picture = np.where(covered, np.asarray(warped, np.uint8), target.picture)
+    return Person(source.name, picture, target.points)
+
+
+def _similarity(here: Points, there: Points) -> NDArray[np.float64]:
+    """Least-squares turn, scale and shift of points (N, 2) onto others, as a 2 x 3 matrix."""
+    a, b = here - here.mean(axis=0), there - there.mean(axis=0)
+    square = (a * a).sum()
+    cos = (a * b).sum() / square
+    sin = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / square
+    x, y = here.mean(axis=0)
+    to_x, to_y = there.mean(axis=0)
+    matrix = [[cos, -sin, to_x - cos * x + sin * y], [sin, cos, to_y - sin * x - cos * y]]
+    return np.round(matrix, 5)
+
+
+def _size(points: Points) -> float:
+    return float(np.ptp(points, axis=0).max())
+
+
+def _hull(points: Points, frame: Image, shrink: float = 1.0) -> Mask:
+    centre = points.mean(axis=0)
+    corners = np.rint(centre + shrink * (points - centre)).astype(np.int32)
+    mask = np.zeros(frame.shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(corners), (255,))
+    return mask
+
+
+def _oval(points: Points, frame: Image) -> Mask:
+    """An ellipse from the brows to below the lip, as wide as the eyes and cheeks."""
+    eyes = points[[36, 45]]
+    across = eyes[1] - eyes[0]
+    top, bottom = points[17:27].mean(axis=0), 0.5 * (points[57] + points[8])
+    middle = (top + bottom) / 2
+    axes = (0.66 * np.hypot(*across), 0.56 * np.hypot(*(bottom - top)))
+    angle = float(np.rad2deg(np.arctan2(across[1], across[0])))
+    mask = np.zeros(frame.shape[:2], np.uint8)
+    box = (tuple(np.round(middle, 1).tolist()), tuple(np.round(2 * np.array(axes), 1).tolist()))
+    cv2.ellipse(mask, (*box, round(angle, 1)), (255,), cv2.FILLED)
+    return mask
+
+
+def _grown(mask: Mask, radius: float) -> Mask:
+    side = 2 * round(radius) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.dilate(mask, kernel), np.uint8)
+
+
+def _blurred(mask: Mask, sigma: float) -> Mask:
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), round(sigma, 2)), np.uint8)
+
+
+def _soft(layer: Image, scale: float) -> Image:
+    """The layer as if it had been made at a lower resolution."""
+    height, width = layer.shape[:2]
+    size = (round(width * scale), round(height * scale))
+    small = cv2.resize(layer, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _recolor(layer: Image, frame: Image, where: Mask) -> Image:
+    """The layer with the frame's mean and spread of every channel inside the mask."""
+    mean, spread = cv2.meanStdDev(layer, mask=where)
+    to_mean, to_spread = cv2.meanStdDev(frame, mask=where)
+    scale = np.clip(to_spread / np.maximum(spread, 1), 0.5, 2.0)  # (3, 1)
+    table = np.rint((np.arange(256) - mean) * scale + to_mean)  # (3, 256)
+    table = np.clip(table, 0, 255).astype(np.uint8).T[None]  # (1, 256, 3)
+    return np.asarray(cv2.LUT(layer, np.ascontiguousarray(table)), np.uint8)
+
+
+def _blend(frame: Image, layer: Image, mask: Mask) -> Image:
+    share = mask[:, :, None].astype(np.uint16)
+    return ((layer * share + frame * (255 - share) + 127) // 255).astype(np.uint8)

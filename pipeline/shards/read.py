@@ -1,0 +1,194 @@
+"""Reading a shard folder without trusting it: no pickles, no extraction, nothing outside the folder."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline import tables, tar
+from pipeline.errors import UserError
+from pipeline.shards import fields
+
+MAX_SAMPLE_JSON_BYTES = 64 * 1024
+"""Ours have about 2 KB."""
+MAX_SHARDS_JSON_BYTES = 64 * 1024 * 1024
+MAX_DEPTH = 8
+"""shards.json nests 5 deep, a sample's json 2."""
+
+_TAR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.tar")
+_READ_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample: its key, its json, and the bytes of its other members by extension."""
+
+    key: str
+    about: dict[str, Any]
+    members: dict[str, bytes] = field(repr=False)
+
+    @property
+    def jpg(self) -> bytes:
+        """The picture: bytes of an RGB JPEG."""
+        return self.members["jpg"]
+
+
+class Shards:
+    """A shard folder opened for reading.
+
+    Args:
+        folder: holds the tars, ``index.parquet`` and ``shards.json``.
+
+    Raises:
+        UserError: the folder is not one, or what describes it is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = folder / "shards.json"
+        if not path.is_file():
+            raise UserError(
+                f"{folder} is not a shard folder: it has no shards.json. Shards are written by "
+                "`dvc repro shard`."
+            )
+        try:
+            self.facts = _folder_facts(path)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}. Make it anew with `dvc repro shard`.") from error
+        self.name: str = self.facts["name"]
+        self.tars: Mapping[str, Mapping[str, Any]] = self.facts["tars"]
+        self.index = tables.read(folder / "index.parquet", fields.index_table(self.name))
+        """Table ``index`` (or ``index_expanded``), by tar, then offset."""
+        for tar_name in self.index.column("tar").unique().to_pylist():
+            if tar_name not in self.tars:
+                raise UserError(f"{folder}/index.parquet names {tar_name!r}, shards.json does not.")
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return int(self.index.num_rows)
+
+    def samples(self) -> Iterator[Sample]:
+        """Samples in the order of the index, read in place. Raises ValueError where bytes are bad."""
+        extensions = fields.members(self.name)
+        wanted = ["key", "tar"] + [
+            f"{_column(e)}_{what}" for e in extensions for what in ("offset", "size")
+        ]
+        for batch in self.index.select(wanted).to_batches(max_chunksize=_READ_AT_ONCE):
+            for row in batch.to_pylist():
+                path = self.folder / row["tar"]
+                places = {
+                    e: (row[f"{_column(e)}_offset"], row[f"{_column(e)}_size"]) for e in extensions
+                }
+                yield _sample(row["key"], {e: tar.read(path, *at) for e, at in places.items()})
+
+    def walk(self, tar_name: str) -> Iterator[Sample]:
+        """Samples of one tar as it holds them, without the index. Raises ValueError where it is bad."""
+        path = self.folder / tar_name
+        for key, members in group(tar.walk(path)):
+            yield _sample(key, {e: tar.read(path, m.offset, m.size) for e, m in members.items()})
+
+
+def group(members: Iterator[tar.TarMember]) -> Iterator[tuple[str, dict[str, tar.TarMember]]]:
+    """Adjacent members with the same key (name up to the first dot of its last part), by extension.
+
+    Raises ValueError where a member has no extension or a sample the same extension twice.
+    """
+    key, found = "", dict[str, tar.TarMember]()
+    for member in members:
+        head, slash, last = member.name.rpartition("/")
+        stem, dot, extension = last.partition(".")
+        if not (stem and dot and extension):
+            raise ValueError(f"member {member.name!r} has no extension")
+        if head + slash + stem != key:
+            if found:
+                yield key, found
+            key, found = head + slash + stem, {}
+        if extension in found:
+            raise ValueError(f"member {member.name!r} is there twice")
+        found[extension] = member
+    if found:
+        yield key, found
+
+
+def parse_json(data: bytes, max_bytes: int = MAX_SAMPLE_JSON_BYTES) -> dict[str, Any]:
+    """The json object in some bytes.
+
+    Raises ValueError where it is not UTF-8 or not an object, is too large or too deep, repeats a
+    key, or holds NaN or infinity.
+    """
+    if len(data) > max_bytes:
+        raise ValueError(f"json of {len(data)} bytes; at most {max_bytes} are read")
+    try:
+        value = json.loads(
+            data.decode(),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except RecursionError:
+        raise ValueError(f"json nests more than {MAX_DEPTH} deep") from None
+    if not isinstance(value, dict):
+        raise ValueError("json is not an object")
+    _check_depth(value, MAX_DEPTH)
+    return value
+
+
+def _folder_facts(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_SHARDS_JSON_BYTES:
+        raise ValueError(f"larger than {MAX_SHARDS_JSON_BYTES} bytes")
+    facts = parse_json(path.read_bytes(), MAX_SHARDS_JSON_BYTES)
+    if facts.get("format") != fields.FORMAT:
+        raise ValueError(f"format is {facts.get('format')!r}; this version reads {fields.FORMAT}")
+    if facts.get("name") not in fields.FOLDERS:
+        raise ValueError(f"name is {facts.get('name')!r}; it must be one of {fields.FOLDERS}")
+    for key in ("tars", "graphs", "labels"):
+        if not isinstance(facts.get(key), dict):
+            raise ValueError(f"{key} is missing")
+    for tar_name, about in facts["tars"].items():
+        if not _TAR_NAME.fullmatch(tar_name):
+            raise ValueError(f"{tar_name!r} is not the plain name of a tar in this folder")
+        if not isinstance(about, dict) or set(about) != {"samples", "bytes", "sha256", "labels"}:
+            raise ValueError(f"facts of {tar_name} are not samples, bytes, sha256, labels")
+    return facts
+
+
+def _sample(key: str, members: dict[str, bytes]) -> Sample:
+    try:
+        about = parse_json(members.pop("json"))
+    except KeyError:
+        raise ValueError(f"sample {key} has no json") from None
+    return Sample(key, about, members)
+
+
+def _column(extension: str) -> str:
+    """Prefix of a member's columns in the index."""
+    return extension.replace(".", "_")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("json repeats a key")
+    return found
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"json holds {text}")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"json holds {text}, which is infinite")
+    return value
+
+
+def _check_depth(value: Any, left: int) -> None:  # noqa: ANN401 - any JSON value
+    if not left:
+        raise ValueError(f"json nests more than {MAX_DEPTH} deep")
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            _check_depth(item, left - 1)

@@ -1,0 +1,218 @@
+"""What a video's header says, and the one safe way to open a video file.
+
+A file is untrusted: only local files, only the containers of :data:`FORMATS`, and nothing larger
+than the caller allows is ever decoded.
+"""
+
+import contextlib
+import math
+import stat
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+from av.sidedata.sidedata import SideDataContainer, Type
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from pipeline.errors import Reject
+
+FORMATS = (
+    *("mov", "mp4", "m4a", "3gp", "3g2", "mj2"),
+    *("matroska", "webm", "avi", "mpegts", "mpeg", "gif", "flv", "ogg", "asf"),
+)
+"""The closed list of containers, by FFmpeg's demuxer names."""
+
+MAX_DURATION_S = 24 * 3600
+"""A header that claims more is taken for damage: the plan of times grows with it."""
+
+_STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
+"""MP4 brands of still pictures (AVIF, HEIF); FFmpeg opens their main picture as a video."""
+_WITHOUT_DURATION = {"mpegts", "mpeg", "gif"}
+"""Containers whose header holds no duration; what FFmpeg reports for them is an estimate."""
+_NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+_PACKETS_TO_FIRST_PICTURE = 64
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """The container's facts, as in the table ``frames`` (units and ranges are given there)."""
+
+    container: str
+    codec: str
+    width_px: int
+    height_px: int
+    rotation_deg: int
+    duration_s: float
+    average_fps: float
+    frame_count: int
+
+
+def probe(path: Path, max_side_px: int) -> VideoFacts:
+    """Facts of a video file from its header and first picture.
+
+    The packets are walked only where the header has no trustworthy duration. The first picture is
+    decoded because PyAV tells the display rotation of pictures alone.
+
+    Raises:
+        Reject: ``missing``, ``unreadable``, ``empty``, ``not_media``, ``no_video_stream``,
+            ``decode_error`` (no decoder for the codec), ``bad_dimensions``, ``no_duration``.
+    """
+    container, stream = open_video(path, max_side_px)
+    with container:
+        duration_s = _header_duration_s(container, stream)
+        frame_count = stream.frames or -1
+        if container.format.name == "gif" and frame_count == 1:
+            raise Reject("not_media", "a still picture (gif)")
+        if duration_s is None:
+            duration_s, frame_count = _walk(path, max_side_px)
+        if not 0 < duration_s <= MAX_DURATION_S:
+            raise Reject("no_duration", f"{float(duration_s):g} s by the file")
+        return VideoFacts(
+            container=container.format.name.split(",")[0],
+            codec=stream.codec_context.codec.canonical_name,
+            width_px=stream.codec_context.width,
+            height_px=stream.codec_context.height,
+            rotation_deg=_first_rotation_deg(container, stream),
+            duration_s=float(duration_s),
+            average_fps=float(stream.average_rate) if stream.average_rate else -1.0,
+            frame_count=frame_count,
+        )
+
+
+def open_video(path: Path, max_side_px: int) -> tuple[InputContainer, VideoStream]:
+    """Opens a video file and picks its first video stream that is no cover art.
+
+    The decoder is told to refuse pictures of more than ``max_side_px`` squared pixels, also where
+    the stream turns larger than the header says.
+
+    Returns:
+        The container, to be closed by the caller, and the stream. Nothing is decoded yet.
+
+    Raises:
+        Reject: as :func:`probe`, without ``no_duration``.
+    """
+    _check_file(path)
+    # Quiet, but errors stay available through get_last_error.
+    av.logging.set_level(av.logging.PANIC)
+    max_pixels = str(max_side_px * max_side_px)
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(FORMATS),
+        "max_pixels": max_pixels,
+    }
+    before = complaints()[0]
+    try:
+        container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
+    except OSError as error:
+        raise Reject("unreadable", error.strerror or str(error)) from error
+    except av.error.FFmpegError as error:
+        count, last = complaints()
+        detail = last if count > before else error.strerror
+        raise Reject("not_media", detail or str(error)) from error
+    try:
+        stream = _film(container, max_side_px)
+    except Reject:
+        container.close()
+        raise
+    stream.codec_context.options = {"max_pixels": max_pixels}
+    return container, stream
+
+
+def complaints() -> tuple[int, str]:
+    """How many errors FFmpeg has logged in this process so far, and the last of them."""
+    count, last = av.logging.get_last_error()
+    return count, last[2].strip() if last else ""
+
+
+def display_turn(frame: VideoFrame) -> tuple[int, bool]:
+    """How a decoded picture has to be turned for display, from its display matrix.
+
+    Returns:
+        Clockwise turn in degrees (0, 90, 180 or 270), and whether the picture is to be mirrored
+        left to right before that turn.
+    """
+    matrix = cast(SideDataContainer, frame.side_data).get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return 0, False
+    # (1, 0) of the picture goes to (a, b) of the display, (0, 1) to (c, d); y runs down.
+    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    return round(math.degrees(math.atan2(b, a)) / 90) % 4 * 90, mirrored
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Reject("missing") from error
+    except OSError as error:
+        raise Reject("unreadable", error.strerror or str(error)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise Reject("unreadable", "not a regular file")
+    if status.st_size == 0:
+        raise Reject("empty")
+
+
+def _film(container: InputContainer, max_side_px: int) -> VideoStream:
+    brand = container.metadata.get("major_brand", "").strip()
+    if brand in _STILL_BRANDS:
+        raise Reject("not_media", f"a still picture ({brand})")
+    streams = [s for s in container.streams.video if not s.disposition & _NOT_FILM]
+    if not streams:
+        kinds = sorted({s.type for s in container.streams})
+        raise Reject("no_video_stream", f"streams: {', '.join(kinds) or 'none'}")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise Reject("decode_error", "no decoder for this codec")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if not (0 < width <= max_side_px and 0 < height <= max_side_px):
+        raise Reject("bad_dimensions", f"{width} x {height} px; at most {max_side_px} a side")
+    return stream
+
+
+def _header_duration_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if container.format.name in _WITHOUT_DURATION:
+        return None
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    # Muxers disagree whether a container's duration counts from 0 or from the first picture.
+    if container.duration and not stream.start_time:
+        return Fraction(container.duration, av.time_base)
+    return None
+
+
+def _first_rotation_deg(container: InputContainer, stream: VideoStream) -> int:
+    for _, packet in zip(range(_PACKETS_TO_FIRST_PICTURE), container.demux(stream), strict=False):
+        with contextlib.suppress(av.error.FFmpegError):
+            for frame in packet.decode():
+                return display_turn(frame)[0]
+    return 0
+
+
+def _walk(path: Path, max_side_px: int) -> tuple[Fraction, int]:
+    """Duration from the first shown packet to the end of the last one, and their number."""
+    spans: list[tuple[int, int]] = []
+    container, stream = open_video(path, max_side_px)
+    with container, contextlib.suppress(av.error.FFmpegError):
+        for packet in container.demux(stream):
+            at = packet.dts if packet.pts is None else packet.pts
+            if packet.size and at is not None and not packet.is_discard:
+                spans.append((at, packet.duration or 0))
+    if not spans or not stream.time_base:
+        raise Reject("no_duration", "no packet carries a time stamp")
+    first = min(at for at, _ in spans)
+    last, last_duration = max(spans)
+    ticks = Fraction(last - first + last_duration)
+    if not last_duration and stream.average_rate:
+        ticks += 1 / (stream.average_rate * stream.time_base)
+    return ticks * stream.time_base, len(spans)

@@ -1,0 +1,133 @@
+"""Where weights come from: found as given, told apart by SHA-256, loaded without running anything.
+
+Weights are never downloaded here. A file of the right name and other contents is a common trap (public
+checkpoints of one name differ in their anchors), so the digest in the parameters decides.
+"""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.config import Weights
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+_PARALLEL_PREFIX = "module."
+"""What torch's DataParallel puts before every key of a model saved from inside it."""
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file as 64 hex characters."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find(
+    weights: Weights, where: str, purpose: str, pattern: str = "*", packs: Path | None = None
+) -> Path:
+    """The one file that ``weights`` names, checked against its SHA-256.
+
+    Args:
+        weights: a file, a folder that holds it, or the name of a pack (a folder in ``packs``); relative
+            paths are taken from the working directory. In a folder the digest says which file it is.
+        where: the parameter that holds the weights, for messages (``faces.weights``).
+        purpose: what needs them, for messages (``The detector retinaface``).
+        pattern: glob of the files in a folder that come into question.
+        packs: folder of packs; None where there is no such thing.
+
+    Raises:
+        UserError: nothing is there, the digest is not given, or no file has it.
+
+    """
+    if not weights.path:
+        raise UserError(f"{purpose} needs weights: set {where}.path and {where}.sha256. {_WITHOUT}")
+    place = Path(weights.path).expanduser()
+    if not place.exists() and packs is not None and (packs / weights.path).is_dir():
+        place = packs / weights.path
+    files = sorted(p for p in place.glob(pattern) if p.is_file()) if place.is_dir() else [place]
+    if not files or not files[0].is_file():
+        raise UserError(_missing(weights, where, purpose, place, pattern, packs))
+    digests = {path: sha256(path) for path in files}
+    for path, digest in digests.items():
+        if digest == weights.sha256.lower():
+            return path
+    found = ", ".join(f"{path} has {digest}" for path, digest in digests.items())
+    if not weights.sha256:
+        raise UserError(
+            f"{where}.sha256 is empty; {found}. Write the digest there, so that a changed file is noticed."
+        )
+    raise UserError(
+        f"{where}.sha256 is {weights.sha256}, but {found}. Put the right file in place, or, if these "
+        f"are the weights you want, correct {where}.sha256."
+    )
+
+
+_WITHOUT = "The sample profile needs no weights: `faceshards profile sample`."
+
+
+def _missing(
+    weights: Weights, where: str, purpose: str, place: Path, pattern: str, packs: Path | None
+) -> str:
+    digest = f"SHA-256 {weights.sha256}" if weights.sha256 else f"give its digest in {where}.sha256"
+    wanted = f"{place.absolute()}"
+    if place.is_dir():
+        wanted = f"a file {pattern} in {wanted}"
+    elif packs is not None and not place.suffix:
+        wanted = f"a folder {wanted} or {packs / weights.path}, with a file {pattern},"
+    return (
+        f"{purpose} needs {wanted} ({digest}), which does not exist. Put it there or change "
+        f"{where}.path. {_WITHOUT}"
+    )
+
+
+def load_state(path: Path) -> dict[str, "torch.Tensor"]:
+    """State dict of a torch checkpoint on the CPU, without a leading ``module.`` in its keys.
+
+    Only tensors and plain containers are read (``weights_only=True``); nothing in the file is run.
+
+    Raises:
+        UserError: the file is not a state dict, or holds more than weights.
+
+    """
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path} cannot be loaded as plain torch weights: {reason}") from error
+    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise UserError(f"{path} is not a state dict (names and tensors, nothing else).")
+    return {str(key).removeprefix(_PARALLEL_PREFIX): value for key, value in state.items()}
+
+
+def load_into(model: "torch.nn.Module", path: Path, kind: str, hint: str) -> None:
+    """Loads a checkpoint into a model whose keys and shapes it must match exactly.
+
+    Args:
+        model: receives the weights.
+        path: the checkpoint.
+        kind: what the model is, for the message (``RetinaFace with backbone resnet50``).
+        hint: what to do when it does not fit.
+
+    Raises:
+        UserError: keys are missing or unknown, or shapes differ.
+
+    """
+    state = load_state(path)
+    own = model.state_dict()
+    missing = sorted(own.keys() - state.keys())
+    unknown = sorted(state.keys() - own.keys())
+    shapes = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
+    problems = [
+        f"{len(keys)} {what} (first: {keys[0]})"
+        for what, keys in (("keys missing", missing), ("keys unknown", unknown), ("shapes differ", shapes))
+        if keys
+    ]
+    if problems:
+        raise UserError(f"{path} does not fit {kind}: {'; '.join(problems)}. {hint}")
+    model.load_state_dict(state)

@@ -1,0 +1,22 @@
+"""Which faces become samples: as many real as fake, equal over videos, at least one per video."""
+
+from pathlib import Path
+
+from pipeline import config, tables
+from pipeline.balance import balance
+from pipeline.engine.run import write_metrics
+from pipeline.entry import run_main
+
+
+def main() -> None:
+    """Writes ``samples`` and its metrics."""
+    params = config.load()
+    videos = tables.read(Path("manifests/videos.parquet"), "videos")
+    faces = tables.read(Path("manifests/faces.parquet"), "faces")
+    chosen = balance(videos, faces, params.balance, params.seed)
+    tables.write(Path("manifests/samples.parquet"), "samples", chosen.samples)
+    write_metrics("balance", chosen.metrics)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_main(main))

@@ -1,0 +1,23 @@
+"""Which videos there are: every dataset through its adapter. Cheap; runs every time."""
+
+from pathlib import Path
+
+from pipeline import config, semantics, tables
+from pipeline.datasets.base import scan
+from pipeline.engine.run import write_metrics
+from pipeline.entry import run_main
+
+STAT_CACHE = Path(".cache/stat.parquet")
+
+
+def main() -> None:
+    """Writes ``videos``, its rejects and its metrics."""
+    params = config.load()
+    found = scan(config.load_datasets(), params.datasets, semantics.load(), STAT_CACHE)
+    tables.write(Path("manifests/videos.parquet"), "videos", found.videos)
+    tables.write(Path("manifests/rejected/scan.parquet"), "rejected", found.rejected)
+    write_metrics("scan", found.metrics)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_main(main))

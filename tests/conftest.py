@@ -1,0 +1,21 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """Folder of real clips, pictures and weights, named by FACESHARDS_ASSETS.
+
+    Tests that need it skip where it is absent; where CI is set they fail instead.
+    """
+    folder = os.environ.get("FACESHARDS_ASSETS", "")
+    if folder and Path(folder).is_dir():
+        return Path(folder).resolve()
+    message = f"FACESHARDS_ASSETS ({folder!r}) is not a folder of real clips and weights"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)

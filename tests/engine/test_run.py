@@ -1,0 +1,204 @@
+"""The incremental loop on cheap rows: same bytes always, work only where something changed."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import tables, tar
+from pipeline.config import EngineParams
+from pipeline.engine import partition, run
+from pipeline.errors import UserError
+from tests.engine import toy
+
+HERE = EngineParams(workers=0)
+
+
+def make(folder: Path, texts, engine=HERE, copies=2, version=1, target_rows=4):
+    store = run.Store(folder / "store", "faces", target_rows)
+    whole = run.run("toy", toy.ToyTask(copies), toy.plan(texts), store, engine, version)
+    counts = run.write_table(whole, folder / "faces.parquet", "faces")
+    return whole, counts
+
+
+def digest(folder: Path) -> dict[str, str]:
+    files = [p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(files)
+    }
+
+
+@pytest.fixture(autouse=True)
+def _inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def worked(monkeypatch) -> list[str]:
+    """Records the texts that work really saw."""
+    seen: list[str] = []
+    original = toy.ToyTask.work
+
+    def spy(self, inputs):
+        seen.append(inputs["text"])
+        return original(self, inputs)
+
+    monkeypatch.setattr(toy.ToyTask, "work", spy)
+    return seen
+
+
+def test_blobs_lie_where_the_table_says(tmp_path):
+    _, counts = make(tmp_path, toy.texts(10))
+    faces = tables.read(tmp_path / "faces.parquet", "faces").to_pylist()
+    assert counts == {"inputs": 30, "outputs": 20, "rejects": 10, "left_out": 0}
+    assert len(faces) == 20
+    for face in faces:
+        path = tmp_path / "store" / face["tar"]
+        number = int(face["video_id"][-4:])
+        blob = tar.read(path, face["offset"], face["size"])
+        assert blob == f"text {number} {face['sample']} ".encode() * (face["sample"] * 300 + 1)
+        assert face["digest"] == hashlib.blake2b(blob, digest_size=16).hexdigest()
+        assert hashlib.sha256(path.read_bytes()).hexdigest()[:12] in path.name
+
+
+def test_a_second_run_works_nothing_and_touches_nothing(tmp_path, monkeypatch):
+    make(tmp_path, toy.texts(10))
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").iterdir()}
+    seen = worked(monkeypatch)
+    make(tmp_path, toy.texts(10))
+    assert seen == []
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "store").iterdir()} == before
+
+
+def test_one_changed_row_is_worked_alone(tmp_path, monkeypatch):
+    texts = toy.texts(30)
+    make(tmp_path / "a", texts)
+    before = digest(tmp_path / "a" / "store")
+    seen = worked(monkeypatch)
+    texts["toy/real/v0007"] = "another text"
+    make(tmp_path / "a", texts)
+    assert seen == ["another text"]
+    after = digest(tmp_path / "a" / "store")
+    assert len(set(before.items()) - set(after.items())) == 2  # one partition: parquet and tar
+
+
+def test_a_renamed_row_keeps_its_bytes(tmp_path, monkeypatch):
+    texts = toy.texts(12)
+    make(tmp_path / "a", texts)
+    texts["toy/real/renamed"] = texts.pop("toy/real/v0003")
+    seen = worked(monkeypatch)
+    make(tmp_path / "a", texts)
+    assert seen == []
+    make(tmp_path / "b", texts)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+
+
+def test_settings_and_version_are_in_the_fingerprint(tmp_path, monkeypatch):
+    make(tmp_path, toy.texts(6))
+    seen = worked(monkeypatch)
+    make(tmp_path, toy.texts(6), copies=1)
+    assert len(seen) == 6
+    make(tmp_path, toy.texts(6), copies=1, version=2)
+    assert len(seen) == 12
+
+
+names = st.sampled_from([f"toy/real/v{i:04d}" for i in range(14)])
+states = st.dictionaries(names, st.sampled_from(["a", "b", "reject c", "d"]), max_size=14)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(states.filter(lambda s: any(not t.startswith("reject") for t in s.values())),
+                min_size=2, max_size=4))
+def test_any_sequence_of_states_ends_as_from_scratch(tmp_path_factory, history):
+    folder = tmp_path_factory.mktemp("history")
+    for state in history:
+        make(folder / "a", state, target_rows=3)
+    make(folder / "b", history[-1], target_rows=3)
+    assert digest(folder / "a") == digest(folder / "b")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bytes_do_not_depend_on_the_workers(tmp_path, workers):
+    make(tmp_path / "here", toy.texts(12))
+    make(tmp_path / "there", toy.texts(12), EngineParams(workers=workers))
+    assert digest(tmp_path / "here") == digest(tmp_path / "there")
+
+
+def test_a_crash_and_a_hang_cost_exactly_their_rows(tmp_path):
+    texts = toy.texts(6) | {"toy/real/bad1": "crash", "toy/real/bad2": "hang"}
+    engine = EngineParams(workers=1, row_deadline_s=2.0)
+    whole, counts = make(tmp_path, texts, engine, target_rows=100)
+    assert counts == {"inputs": 24, "outputs": 12, "rejects": 12, "left_out": 0}
+    found = pa.concat_tables(partition.rejects(part.path) for part in whole).to_pylist()
+    lost = {(row["id"].rsplit("/", 1)[0], row["reason"]) for row in found} - {
+        (video, "no_face") for video in toy.texts(6)
+    }
+    assert lost == {("toy/real/bad1", "worker_died"), ("toy/real/bad2", "timeout")}
+    assert "SIGSEGV" in next(row["detail"] for row in found if row["reason"] == "worker_died")
+
+
+def test_transient_rejects_are_tried_again(tmp_path, monkeypatch):
+    texts = {**toy.texts(3), "toy/real/v0009": "crash"}
+    make(tmp_path, texts, EngineParams(workers=1), target_rows=100)
+    monkeypatch.setattr(toy.signal, "SIGSEGV", 0)  # the machine has recovered
+    seen = worked(monkeypatch)
+    _, counts = make(tmp_path, texts, HERE, target_rows=100)
+    assert seen == ["crash"]
+    assert counts["outputs"] == 8
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bug_stops_the_run(tmp_path, workers):
+    with pytest.raises(Exception, match="ZeroDivisionError|bug"):
+        make(tmp_path, toy.texts(3) | {"toy/real/x": "bug"}, EngineParams(workers=workers))
+
+
+def test_wholesale_failure_stops_with_the_reason(tmp_path):
+    texts = {f"toy/real/{i}": f"reject {i}" for i in range(5)}
+    with pytest.raises(UserError, match="not_media"):
+        make(tmp_path, texts)
+
+
+def test_what_an_interrupted_run_committed_is_used(tmp_path, monkeypatch):
+    """Old and new partitions lie side by side until a run ends, so a killed run loses nothing."""
+    texts = toy.texts(12)
+    make(tmp_path, texts)
+    changed = texts | {"toy/real/v0002": "changed", "toy/real/v0005": "bug"}
+    with pytest.raises(ZeroDivisionError):
+        make(tmp_path, changed)
+    changed["toy/real/v0005"] = "mended"
+    seen = worked(monkeypatch)
+    make(tmp_path, changed)
+    assert set(seen) <= {"changed", "mended"}
+    make(tmp_path / "b", changed)
+    assert digest(tmp_path / "store") == digest(tmp_path / "b" / "store")
+
+
+def test_plain_names_are_checked_by_digest(tmp_path, monkeypatch):
+    store = run.Store(tmp_path / "store", "faces", 100, tars=tmp_path / "tars", isolate=False)
+    whole = run.run("toy", toy.ToyTask(), toy.plan(toy.texts(4)), store, HERE, 1)
+    path = tmp_path / "tars" / whole[0].facts.tar
+    assert path.name == "00000.tar"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"text 1", b"text 9"))
+    seen = worked(monkeypatch)
+    run.run("toy", toy.ToyTask(), toy.plan(toy.texts(4)), store, HERE, 1)
+    assert len(seen) == 4
+    assert path.read_bytes() == content
+
+
+def test_two_runs_do_not_share_a_store(tmp_path, monkeypatch):
+    monkeypatch.setattr(run.store, "LOCK_WAIT_S", 0.2)
+    with run.store.locked(tmp_path / "store"), pytest.raises(UserError, match="another run"):
+        make(tmp_path, toy.texts(2))
+
+
+def test_metrics_are_flat_and_hold_no_clock(tmp_path):
+    run.write_metrics("toy", {"inputs": 3, "outputs": 2})
+    assert json.loads(Path("metrics/toy.json").read_text()) == {"inputs": 3, "outputs": 2}

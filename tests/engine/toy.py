@@ -1,0 +1,84 @@
+"""A task whose rows do cheap, checkable work: text in, one or more blobs out."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import keys
+from pipeline.engine.rows import Inputs, Member, Output, Plan, RowResult, UnitReject
+from pipeline.errors import Reject
+
+FACE = {
+    "time_s": 0.0,
+    "pts": 0,
+    "track": 0,
+    "box": [0.0, 0.0, 8.0, 8.0],
+    "score": 1.0,
+    "landmarks5": [],
+    "affine": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+    "crop_px": 8,
+    "face_px": 8.0,
+    "padded": 0.0,
+    "sharpness": 1.0,
+    "brightness": 1.0,
+    "phash": "0" * 16,
+    "encoding": "png",
+}
+
+
+@dataclass
+class ToyTask:
+    """Writes ``copies`` blobs of the row's text into a ``faces`` table; magic words misbehave."""
+
+    copies: int = 2
+
+    def settings(self) -> Mapping[str, Any]:
+        return {"copies": self.copies}
+
+    def open(self) -> None:
+        self.opened = True
+
+    def units(self, inputs: Inputs) -> Sequence[str]:
+        return [keys.sample_unit(i) for i in range(self.copies + 1)]
+
+    def work(self, inputs: Inputs) -> RowResult:
+        assert self.opened
+        text = inputs["text"]
+        if text.startswith("reject"):
+            raise Reject("not_media", text)
+        if text.startswith("crash"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if text.startswith("hang"):
+            time.sleep(60)
+        if text.startswith("bug"):
+            raise ZeroDivisionError(text)
+        outputs = [
+            Output(
+                {**FACE, "sample": i, "rank": 0},
+                (Member("", "png", f"{text} {i} ".encode() * (i * 300 + 1)),),
+            )
+            for i in range(self.copies)
+        ]
+        last = UnitReject(keys.sample_unit(self.copies), "no_face")
+        return RowResult(outputs, done=self.copies, rejects=[last])
+
+    def identify(self, row_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
+        return {
+            "face_id": keys.face_id(row_id, fields["sample"], fields["rank"]),
+            "video_id": row_id,
+        }
+
+
+def plan(texts: Mapping[str, str]) -> Plan:
+    """Plan of ``{video id: text}``."""
+    table = pa.table({"video_id": list(texts), "text": list(texts.values())})
+    return Plan(table, id="video_id", bucket_by="video_id", content=("text",))
+
+
+def texts(n: int) -> dict[str, str]:
+    return {f"toy/real/v{i:04d}": f"text {i}" for i in range(n)}

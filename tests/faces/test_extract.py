@@ -1,0 +1,256 @@
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import images, tables
+from pipeline.config import FacesParams, Weights
+from pipeline.errors import Reject
+from pipeline.faces import extract
+from pipeline.faces.crop import crop, map_points
+from pipeline.faces.detect import Detection
+from pipeline.faces.extract import FacesTask, encode, missing
+from pipeline.video.decode import Picture
+
+ENGINE_COLUMNS = {"face_id", "video_id", "digest", "tar", "offset", "size"}
+
+
+class FakeReader:
+    """Shows made pictures: ``script`` holds (samples, pts, image)."""
+
+    script: tuple = ()
+    end_s = 0.0
+    damage = ""
+
+    def __init__(self, path, max_side_px):
+        self.opened = (path, max_side_px)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def pictures_at(self, times_s):
+        for samples, pts, image in self.script:
+            yield Picture(samples, pts, image)
+
+
+class MarkDetector:
+    """Finds the boxes that a picture's first row spells out, one per 4 pixels, largest first."""
+
+    def detect(self, image):
+        boxes = [tuple(map(float, box)) for box in image[0, :, 0].reshape(-1, 4) if box.any()]
+        boxes.sort(key=lambda b: -(b[2] - b[0]) * (b[3] - b[1]))
+        return [Detection(box, 0.75, ()) for box in boxes]
+
+
+def picture(*boxes):
+    image = np.random.default_rng(len(boxes)).integers(0, 256, (120, 160, 3), np.uint8)
+    image[0] = 0
+    image[0, : 4 * len(boxes), 0] = np.array(boxes, np.uint8).ravel()
+    return image
+
+
+@pytest.fixture
+def task(monkeypatch):
+    monkeypatch.setattr(extract, "VideoReader", FakeReader)
+    monkeypatch.setattr(extract, "make_detector", lambda params: MarkDetector())
+    task = FacesTask(FacesParams(size_px=32, min_face_px=0), 8192)
+    task.open()
+    return task
+
+
+def show(monkeypatch, *script, end_s=99.0, damage=""):
+    monkeypatch.setattr(FakeReader, "script", script)
+    monkeypatch.setattr(FakeReader, "end_s", end_s)
+    monkeypatch.setattr(FakeReader, "damage", damage)
+
+
+def row(count, encoding="png"):
+    times = [float(t) for t in range(count)]
+    return {"fingerprint": "f", "times_s": times, "encoding": encoding, "file": "/v.mp4"}
+
+
+def check(task, inputs, result):
+    assert result.done + result.left_out + len(result.rejects) == len(task.units(inputs))
+    assert result.done == len({output.fields["sample"] for output in result.outputs})
+
+
+SMALL, LARGE = (20, 20, 40, 40), (80, 30, 120, 80)
+
+
+def test_faces_have_the_columns_of_the_table_in_order_of_time_and_rank(task, monkeypatch):
+    show(
+        monkeypatch,
+        ((0,), 100, picture(SMALL, LARGE)),
+        ((1,), 200, picture(SMALL)),
+        ((2,), 300, picture()),
+    )
+    inputs = row(3)
+    result = task.work(inputs)
+    check(task, inputs, result)
+    columns = {c.name for c in tables.TABLES["faces"]} - ENGINE_COLUMNS
+    rows = []
+    for output in result.outputs:
+        assert set(output.fields) == columns
+        (member,) = output.members
+        assert (member.column, member.extension) == ("", "png")
+        place = {"digest": "d", "tar": "t", "offset": 0, "size": len(member.data)}
+        rows.append({**output.fields, **task.identify("d/m/v", output.fields), **place})
+    made = tables.from_rows("faces", rows)  # checks every type and range
+    assert made["face_id"].to_pylist() == [
+        "d/m/v/00000-0",
+        "d/m/v/00000-1",
+        "d/m/v/00001-0",
+    ]
+    assert made["track"].to_pylist() == [0, 1, 1]
+    assert made["pts"].to_pylist() == [100, 100, 200]
+    assert made["box"].to_pylist() == [list(LARGE), list(SMALL), list(SMALL)]
+    assert made["face_px"].to_pylist() == [50, 20, 20]
+    assert [(r.unit, r.reason) for r in result.rejects] == [("/00002", "no_face")]
+
+
+def test_stored_bytes_are_the_crop(task, monkeypatch):
+    image = picture(LARGE)
+    show(monkeypatch, ((0,), 0, image))
+    output = task.work(row(1)).outputs[0]
+    stored = images.decode_rgb(output.members[0].data)
+    assert (stored == crop(image, LARGE, size_px=32).image).all()
+    # Centre of the box and centre of the crop are the same point, to half a frame pixel.
+    centre = map_points(output.fields["affine"], (100, 55))
+    assert np.abs(centre - 15.5).max() <= 0.5 * output.fields["affine"][0] + 1e-9
+
+
+def test_the_row_says_how_its_faces_are_stored(task, monkeypatch):
+    show(monkeypatch, ((0,), 0, picture(LARGE)))
+    by_encoding = {e: task.work(row(1, e)).outputs[0] for e in ("png", "jpg/95/4:4:4", "jpg/50/4:2:0")}
+    assert [o.fields["encoding"] for o in by_encoding.values()] == ["png", "jpg", "jpg"]
+    lossless = images.decode_rgb(by_encoding["png"].members[0].data).astype(int)
+    fine, coarse = (
+        np.abs(images.decode_rgb(by_encoding[e].members[0].data) - lossless).mean()
+        for e in ("jpg/95/4:4:4", "jpg/50/4:2:0")
+    )
+    assert 0 < fine < coarse
+    assert len({o.fields["phash"] for o in by_encoding.values()}) == 1
+
+
+def test_an_unknown_encoding_is_refused():
+    with pytest.raises(ValueError, match="webp/95/4:4:4"):
+        encode(np.zeros((8, 8, 3), np.uint8), "webp/95/4:4:4")
+
+
+def test_a_picture_that_stays_is_taken_once(task, monkeypatch):
+    show(monkeypatch, ((0, 1, 2), 0, picture(LARGE)), ((3, 4), 9, picture()))
+    inputs = row(5)
+    result = task.work(inputs)
+    check(task, inputs, result)
+    assert [o.fields["sample"] for o in result.outputs] == [0]
+    assert (result.done, result.left_out) == (1, 3)
+    assert [(r.unit, r.reason) for r in result.rejects] == [("/00003", "no_face")]
+
+
+@pytest.mark.parametrize(
+    ("end_s", "damage", "reason"),
+    [
+        (2.9, "", "past_end"),  # the last planned time is 3.0
+        (2.5, "", "past_end"),
+        (2.49, "", "truncated"),
+        (2.9, "invalid data", "truncated"),
+    ],
+)
+def test_missing_times_say_why(task, monkeypatch, end_s, damage, reason):
+    show(monkeypatch, ((0,), 0, picture(LARGE)), ((1,), 1, picture()), end_s=end_s, damage=damage)
+    inputs = row(4)
+    result = task.work(inputs)
+    check(task, inputs, result)
+    assert [(r.unit, r.reason) for r in result.rejects] == [
+        ("/00001", "no_face"),
+        ("/00002", reason),
+        ("/00003", reason),
+    ]
+    assert f"{end_s:.3f} s" in result.rejects[-1].detail
+    assert damage in result.rejects[-1].detail
+
+
+def test_a_file_without_any_picture_is_rejected_whole(task, monkeypatch):
+    show(monkeypatch, end_s=0.0, damage="moov atom broken")
+    with pytest.raises(Reject) as caught:
+        task.work(row(3))
+    assert (caught.value.reason, caught.value.detail) == ("decode_error", "moov atom broken")
+
+
+def test_pictures_that_end_before_the_plan_begins_are_not_a_decode_error():
+    (reject,) = missing([30.0], set(), 20.0, "")
+    assert reject.reason == "truncated"
+
+
+def test_reasons_are_known():
+    assert {"no_face", "truncated", "past_end", "decode_error"} <= set(tables.REJECT_REASONS)
+
+
+def test_settings_leave_out_what_decides_nothing(monkeypatch):
+    monkeypatch.setattr(extract, "detector_settings", lambda params: {"weights": params.weights.sha256})
+
+    def settings(**changes):
+        return FacesTask(FacesParams(**changes), 8192).settings()
+
+    plain = settings(weights=Weights("here", "1"))
+    assert json.loads(json.dumps(plain)) == plain
+    assert settings(weights=Weights("there", "1"), lossless=("ffpp",)) == plain
+    for change in (
+        {"weights": Weights("here", "2")},
+        {"margin": 0.2},
+        {"crop": "per_axis"},
+        {"border": "clip"},
+        {"size_px": 256},
+        {"min_face_px": 10},
+        {"score_threshold": 0.9},
+        {"detector": "scrfd"},
+    ):
+        assert settings(**{"weights": Weights("here", "1"), **change}) != plain
+
+
+def test_the_task_travels_to_a_worker():
+    task = pickle.loads(pickle.dumps(FacesTask(FacesParams(), 8192)))  # noqa: S301 - our own bytes
+    assert task.units(row(2)) == ["/00000", "/00001"]
+
+
+# Real clips, the real reader and the stock detector.
+
+STOCK = FacesParams(detector="dlib", size_px=64)
+
+
+def real(path: Path, count: int):
+    task = FacesTask(STOCK, 8192)
+    task.open()
+    inputs = {**row(count, "jpg/95/4:4:4"), "file": str(path)}
+    result = task.work(inputs)
+    check(task, inputs, result)
+    return result
+
+
+def test_a_real_clip_gives_one_face_per_second_and_one_person(assets):
+    result = real(assets / "videos/real/lp_d0_greenscreen.mp4", 3)
+    assert [(o.fields["sample"], o.fields["rank"]) for o in result.outputs] == [(0, 0), (1, 0), (2, 0)]
+    assert {o.fields["track"] for o in result.outputs} == {0}
+    again = real(assets / "videos/real/lp_d0_greenscreen.mp4", 3)
+    assert again == result
+
+
+def test_a_truncated_clip_says_so(assets):
+    result = real(assets / "videos/odd/lp_d20_truncated.mp4", 7)  # 7.0 s by header, 4.1 s of data
+    assert [(r.unit, r.reason) for r in result.rejects if r.reason != "no_face"] == [
+        ("/00005", "truncated"),
+        ("/00006", "truncated"),
+    ]
+
+
+def test_two_people_side_by_side_keep_their_tracks(assets):
+    result = real(assets / "videos/fake/aniportrait_zl_sidebyside.mp4", 4)
+    left = {o.fields["track"] for o in result.outputs if o.fields["box"][0] < 515}
+    right = {o.fields["track"] for o in result.outputs if o.fields["box"][0] >= 515}
+    assert len(left) == len(right) == 1
+    assert left != right

@@ -1,0 +1,379 @@
+import io
+import json
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import skimage.data
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pipeline import images, keys, tar, weights
+from pipeline.config import FacesParams, LandmarksParams, Weights
+from pipeline.errors import Reject, UserError
+from pipeline.faces import landmarks
+from pipeline.faces.crop import crop, map_points
+from pipeline.faces.detect import make_detector
+from pipeline.faces.landmarks import (
+    FAN_MODEL,
+    LandmarksTask,
+    boxes_in_crop,
+    hog_box,
+    landmarker_settings,
+    make_landmarker,
+)
+
+MIRRORED = [
+    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, *range(35, 30, -1),
+    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
+    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
+]  # fmt: skip
+"""iBUG order seen in a mirror."""
+
+EYES_AND_MOUTH = ([36, 39], [42, 45], [48, 48], [54, 54])
+"""Points whose middle is an eye or a mouth corner."""
+
+
+@pytest.fixture(scope="module")
+def face():
+    """The astronaut's face: crop, affine, box in the crop."""
+    frame = skimage.data.astronaut()
+    detector = make_detector(FacesParams(detector="dlib"))
+    (found,) = detector.detect(frame)
+    cut = crop(frame, found.box, size_px=224)
+    return cut.image, cut.affine, boxes_in_crop(found.box, cut.affine)[0]
+
+
+@pytest.fixture(scope="module")
+def dlib_landmarker():
+    return make_landmarker(LandmarksParams(), "dlib")
+
+
+def eye_distance(points):
+    return float(np.linalg.norm(points[36:42].mean(axis=0) - points[42:48].mean(axis=0)))
+
+
+# Geometry
+
+
+affines = st.tuples(
+    *[st.floats(0.05, 8)], st.just(0.0), st.floats(-999, 999),
+    st.just(0.0), st.floats(0.05, 8), st.floats(-999, 999),
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(arrays(np.float64, 4, elements=st.floats(-999, 999)), affines), max_size=4))
+def test_boxes_go_where_their_corners_go(rows):
+    boxes, maps = [b for b, _ in rows], [a for _, a in rows]
+    made = boxes_in_crop(np.reshape(boxes, (-1, 4)), np.reshape(maps, (-1, 6)))
+    assert made.shape == (len(rows), 4)
+    for one, box, affine in zip(made, boxes, maps, strict=True):
+        corners = map_points(affine, box.reshape(2, 2)).ravel()
+        assert np.abs(one - corners).max() <= 1 / 32 + 1e-9
+        assert (one * 16 == np.round(one * 16)).all()
+
+
+def test_a_detection_fills_the_same_part_of_every_crop():
+    frame = np.zeros((400, 400, 3), np.uint8)
+    for side in (40.0, 130.0):
+        box = (100.0, 120.0, 100.0 + side, 120.0 + side)
+        made = boxes_in_crop(box, crop(frame, box, size_px=224).affine)[0]
+        # 224 / 1.3 = 172.3, about the middle; whole-pixel windows move it by less than two pixels.
+        assert made[2] - made[0] == pytest.approx(224 / 1.3, abs=2)
+        assert (made[0] + made[2]) / 2 == pytest.approx(111.5, abs=224 / side / 1.3 / 2 + 0.1)
+
+
+def test_boxes_of_cnn_detectors_become_those_of_dlib(assets):
+    path = assets / "weights/det_2.5g.onnx"
+    cnn = make_detector(
+        FacesParams(detector="scrfd", weights=Weights(str(path), weights.sha256(path)))
+    )
+    hog = make_detector(FacesParams(detector="dlib"))
+    before, after = [], []
+    for name in ("biden", "obama", "obama2", "rot_0"):
+        image = images.decode_rgb((assets / f"images/{name}.jpg").read_bytes())
+        expected, box = hog.detect(image)[0].box, cnn.detect(image)[0].box
+        side = expected[2] - expected[0]
+        for boxes, made in ((before, box), (after, hog_box(box, "scrfd"))):
+            boxes.append(np.abs(np.subtract(made, expected)).mean() / side)
+    assert np.mean(after) < 0.1 < np.mean(before)
+    assert hog_box((1, 2, 3, 4), "dlib") == (1, 2, 3, 4)
+
+
+# dlib
+
+
+def test_dlib_points_are_a_face(face, dlib_landmarker):
+    image, _, box = face
+    points, score = dlib_landmarker.points(image, box)
+    assert points.shape == (68, 2)
+    assert points.dtype == np.float32
+    assert score == -1
+    assert (points * 64 == np.round(points * 64)).all()
+    x, y = points.T
+    assert x[0] < x[36] < x[39] < x[42] < x[45] < x[16]
+    assert y[19] < y[37] < y[30] < y[51] < y[57] < y[8]
+
+
+def test_dlib_sees_the_mirror_image_mirrored(face, dlib_landmarker):
+    image, _, box = face
+    points, _ = dlib_landmarker.points(image, box)
+    mirror = np.ascontiguousarray(image[:, ::-1])
+    turned = [223 - box[2], box[1], 223 - box[0], box[3]]
+    back = dlib_landmarker.points(mirror, turned)[0][MIRRORED] * (-1, 1) + (223, 0)
+    assert np.linalg.norm(back - points, axis=1).mean() < 0.06 * eye_distance(points)
+
+
+class Peppa:
+    """An independent 68-point network."""
+
+    def __init__(self, path):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(str(path), options)
+
+    def points(self, image, box):
+        around = crop(image, box, size_px=160, margin=0.2)
+        bgr = around.image[:, :, ::-1].astype(np.float32) / 127.5 - 1
+        output = self._session.run(None, {"input1": bgr.transpose(2, 0, 1)[None]})[0][0]
+        a, _, c, _, e, f = around.affine
+        return (output[:136].reshape(68, 2) * 160 - (c, f)) / (a, e)
+
+
+def pictures_with_faces(assets):
+    import insightface
+
+    yield skimage.data.astronaut()
+    where = next(iter(insightface.__path__))
+    with open(f"{where}/data/images/t1.jpg", "rb") as file:  # noqa: PTH123
+        yield images.decode_rgb(file.read())
+    for name in ("biden", "obama", "obama2"):
+        yield images.decode_rgb((assets / f"images/{name}.jpg").read_bytes())
+
+
+@pytest.mark.parametrize("detector", ["dlib", "scrfd", "retinaface"])
+def test_dlib_agrees_with_another_network_and_with_the_detector(assets, detector):
+    """Mean distance to a network's 68 points and to the detector's own five, in eye distances."""
+    files = {"scrfd": "det_2.5g.onnx", "retinaface": "retinaface_mobilenet0.25.pth"}
+    params = {}
+    if detector in files:
+        path = assets / "weights" / files[detector]
+        params["weights"] = Weights(str(path), weights.sha256(path))
+    if detector == "retinaface":
+        params["backbone"] = "mobilenet0.25"
+    finder = make_detector(FacesParams(detector=detector, score_threshold=0.5, **params))
+    landmarker = make_landmarker(LandmarksParams(), detector)
+    other = Peppa(assets / "weights/peppa_slim_160.onnx")
+    errors, five_errors = [], []
+    for frame in pictures_with_faces(assets):
+        for found in finder.detect(frame):
+            cut = crop(frame, found.box, size_px=224)
+            box = boxes_in_crop(found.box, cut.affine)[0]
+            points, _ = landmarker.points(cut.image, box)
+            scale = eye_distance(points)
+            distances = np.linalg.norm(points - other.points(cut.image, box), axis=1)
+            errors.append(distances.mean() / scale)
+            if found.landmarks5:
+                five = map_points(cut.affine, np.reshape(found.landmarks5, (5, 2)))[[0, 1, 3, 4]]
+                own = np.array([points[pair].mean(axis=0) for pair in EYES_AND_MOUTH])
+                five_errors.append(np.linalg.norm(own - five, axis=1).mean() / scale)
+    assert len(errors) >= 10
+    assert np.median(errors) < 0.08
+    assert max(errors) < 0.2
+    if detector != "dlib":
+        assert np.median(five_errors) < 0.1
+        assert max(five_errors) < 0.2
+
+
+# FAN, with made weights of the official shapes: what it finds is nonsense, how it finds it is not.
+
+
+@pytest.fixture(scope="module")
+def fan_file(tmp_path_factory):
+    """Random 2DFAN-4 weights under the official name, where face-alignment itself would look."""
+    import torch
+    from face_alignment.models import FAN
+
+    folder = tmp_path_factory.mktemp("hub") / "checkpoints"
+    folder.mkdir()
+    torch.manual_seed(0)
+    torch.save(FAN(4).state_dict(), folder / FAN_MODEL)
+    return folder / FAN_MODEL
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    import socket
+
+    def refuse(*_, **__):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def fan_params(path, digest=None):
+    found = weights.sha256(path) if digest is None else digest
+    return LandmarksParams(landmarker="fan", weights=Weights(str(path), found))
+
+
+def test_fan_is_the_package_with_our_file_and_our_boxes(face, fan_file, offline, monkeypatch):
+    import torch
+    from face_alignment import FaceAlignment, LandmarksType
+
+    image, _, box = face
+    ours = make_landmarker(fan_params(fan_file), "dlib")
+    points, score = ours.points(image, box)
+    assert points.shape == (68, 2)
+    assert points.dtype == np.float32
+    assert score >= 0
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(fan_file.parents[1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        package = FaceAlignment(
+            LandmarksType.TWO_D, device="cpu", face_detector="folder", compile=False
+        )
+    expected = package.get_landmarks_from_image(image, [box])[0]
+    np.testing.assert_allclose(points, expected, atol=1 / 128)
+
+    # The tight box of SCRFD means the same to FAN as the loose one around it does.
+    looser = 195 / 165
+    width, height = box[2] - box[0], box[3] - box[1]
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2 + 0.12 * height * (looser - 1)
+    half = np.multiply((width, height), looser / 2)
+    around = ours.points(image, [*((x, y) - half), *((x, y) + half)])[0]
+    tight = make_landmarker(fan_params(fan_file), "scrfd").points(image, box)[0]
+    np.testing.assert_allclose(tight, around, atol=1 / 128)
+    assert np.abs(tight - points).max() > 1
+
+
+def test_fan_weights_must_be_there_and_fit(tmp_path, fan_file):
+    with pytest.raises(UserError, match=r"landmarks\.weights"):
+        landmarker_settings(LandmarksParams(landmarker="fan"), "scrfd")
+    with pytest.raises(UserError, match=f"{FAN_MODEL}.*sample"):
+        landmarker_settings(fan_params(tmp_path / FAN_MODEL, "0" * 64), "scrfd")
+    with pytest.raises(UserError, match="0" * 64):
+        landmarker_settings(fan_params(fan_file, "0" * 64), "scrfd")
+
+
+def test_other_weights_do_not_fit_fan(tmp_path):
+    import torch
+
+    path = tmp_path / FAN_MODEL
+    torch.save({"conv1.weight": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="2DFAN-4"):
+        make_landmarker(fan_params(path), "scrfd")
+
+
+# Settings and the task
+
+
+def test_settings_hold_digests_and_no_paths(fan_file):
+    for params in (LandmarksParams(), fan_params(fan_file)):
+        made = landmarker_settings(params, "scrfd")
+        assert json.loads(json.dumps(made)) == made
+        assert not any("/" in str(value) for value in made.values())
+        assert made != landmarker_settings(params, "dlib")
+    assert landmarker_settings(fan_params(fan_file), "dlib")["weights"] == weights.sha256(fan_file)
+
+
+def test_dlib_landmarks_have_no_cuda():
+    with pytest.raises(UserError, match=r"landmarks\.provider"):
+        landmarker_settings(LandmarksParams(provider="cuda"), "dlib")
+
+
+class FakeLandmarker:
+    def __init__(self, points):
+        self._points = np.asarray(points, np.float32)
+
+    def points(self, image, box):
+        return self._points, 0.5
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A crop in a tar and the plan row that points at it."""
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    data = images.encode_png(image)
+    file = io.BytesIO()
+    tar.append(file, "before.png", b"another member")
+    offset, size = tar.append(file, "face.png", data)
+    tar.finish(file)
+    path = tmp_path / "faces.tar"
+    path.write_bytes(file.getvalue())
+    return {
+        "digest": keys.digest128(data),
+        "box_in_crop": [4.0, 4.0, 28.0, 28.0],
+        "tar": str(path),
+        "offset": offset,
+        "size": size,
+    }
+
+
+def opened(monkeypatch, points):
+    monkeypatch.setattr(landmarks, "make_landmarker", lambda *_: FakeLandmarker(points))
+    task = LandmarksTask(LandmarksParams(), "dlib")
+    task.open()
+    return task
+
+
+def test_a_row_gives_its_points(stored, monkeypatch):
+    points = np.arange(136).reshape(68, 2) % 32
+    task = opened(monkeypatch, points)
+    result = task.work(stored)
+    assert (result.done, result.left_out, list(result.rejects)) == (1, 0, [])
+    (output,) = result.outputs
+    assert output.fields == {"points": points.ravel().tolist(), "score": 0.5}
+    assert output.members == ()
+    assert list(task.units(stored)) == [""]
+    assert task.identify("d/m/v/00000-0", output.fields) == {"face_id": "d/m/v/00000-0"}
+
+
+@pytest.mark.parametrize(("inside", "usable"), [(34, True), (33, False)])
+def test_points_outside_the_crop_are_no_landmarks(stored, monkeypatch, inside, usable):
+    points = np.full((68, 2), 31.0)
+    points[inside:] = (31.5, 10)
+    task = opened(monkeypatch, points)
+    if usable:
+        assert task.work(stored).done == 1
+    else:
+        with pytest.raises(Reject, match="no_landmarks"):
+            task.work(stored)
+
+
+def test_a_store_that_is_not_the_tables_is_the_users_to_mend(stored, monkeypatch, tmp_path):
+    task = opened(monkeypatch, np.zeros((68, 2)))
+    with pytest.raises(UserError, match="dvc repro"):
+        task.work({**stored, "tar": str(tmp_path / "gone.tar")})
+    with pytest.raises(UserError, match="dvc repro"):
+        task.work({**stored, "digest": "0" * 32})
+    with pytest.raises(UserError, match="dvc repro"):
+        task.work({**stored, "size": 10**6})
+
+
+def test_the_task_travels_to_a_worker():
+    task = pickle.loads(pickle.dumps(LandmarksTask(LandmarksParams(), "scrfd")))  # noqa: S301 - ours
+    assert list(task.units({})) == [""]
+
+
+def test_the_whole_task_on_a_real_face(face, tmp_path):
+    image, _, box = face
+    data = images.encode_png(image)
+    file = io.BytesIO()
+    offset, size = tar.append(file, "face.png", data)
+    tar.finish(file)
+    path = tmp_path / "faces.tar"
+    path.write_bytes(file.getvalue())
+    task = LandmarksTask(LandmarksParams(), "dlib")
+    task.open()
+    place = {"tar": str(path), "offset": offset, "size": size}
+    row = {**place, "digest": keys.digest128(data), "box_in_crop": box.tolist()}
+    first, second = task.work(row), task.work(row)
+    assert first == second
+    assert len(first.outputs[0].fields["points"]) == 136
