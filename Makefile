@@ -13,7 +13,7 @@ sample: $(INSTALLED)
 	$(BIN)/faceshards summary
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n 2
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

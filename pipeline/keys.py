@@ -8,8 +8,8 @@ import hashlib
 import secrets
 
 KEY_PART_LIMITS = (30, 32, 90)
-"""Longest encoded dataset, method and video name in bytes. With two slashes they fill 154 of the 155
-bytes of a USTAR prefix; the last part (sample and rank) and the extension go into the 100 byte name."""
+"""Longest encoded dataset, method and video name in bytes. With two slashes they fill 154 of the
+155 bytes of a USTAR prefix; the last part (sample and rank) and the extension go into the name."""
 
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _HASH_CHARS = 16
@@ -83,8 +83,7 @@ def bucket_count(n_rows: int, target: int) -> int:
 
 
 def bucket(hashed: int, n: int) -> int:
-    """Bucket in ``[0, n)`` of a 64-bit hash by linear hashing: from n to n + 1, one bucket splits."""
+    """Bucket in [0, n) of a 64-bit hash by linear hashing: from n to n + 1 one bucket splits."""
     modulus = 1 << (n - 1).bit_length()
     place = hashed & (modulus - 1)
     return place if place < n else place - (modulus >> 1)
-

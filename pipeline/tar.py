@@ -92,13 +92,14 @@ def walk(path: Path) -> Iterator[TarMember]:
 
 
 def read(path: Path, offset: int, size: int) -> bytes:
-    """Payload of ``size`` bytes at ``offset``. Raises ValueError where the file is shorter."""
+    """Payload of ``size`` bytes at ``offset``. Raises ValueError where the file has none there."""
     with path.open("rb") as file:
+        # Asked before reading: a wrong size must not reserve memory.
+        end = os.fstat(file.fileno()).st_size
+        if not 0 <= offset <= offset + size <= end:
+            raise ValueError(f"{path}, byte {offset}: {size} bytes wanted, the file ends at {end}")
         file.seek(offset)
-        data = file.read(size)
-    if len(data) != size:
-        raise ValueError(f"{path}, byte {offset}: truncated: {len(data)} of {size} bytes are there")
-    return data
+        return file.read(size)
 
 
 def name_at(path: Path, offset: int) -> str:

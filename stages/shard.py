@@ -5,7 +5,8 @@ from pathlib import Path
 from pipeline import config, semantics, tables
 from pipeline.engine import run
 from pipeline.entry import run_main
-from pipeline.shards.pack import PackTask, pack_plan, write_folders
+from pipeline.shards.folders import write_folders
+from pipeline.shards.pack import PackTask, pack_plan
 
 
 def main() -> None:

@@ -158,5 +158,15 @@ def test_read_past_the_end_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     write(path, [("a", b"12345")])
     assert tar.read(path, 513, 3) == b"234"
-    with pytest.raises(ValueError, match="truncated"):
-        tar.read(path, 512, 10_000)
+    for offset, size in ((512, 10_000), (512, 1 << 60), (-1, 1), (600, -1)):
+        with pytest.raises(ValueError, match=rf"a\.tar, byte {offset}: {size} bytes"):
+            tar.read(path, offset, size)
+
+
+def test_a_member_is_named_by_its_offset(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    places = write(path, MEMBERS)
+    assert [tar.name_at(path, offset) for offset, _ in places] == [name for name, _ in MEMBERS]
+    for offset in (513, 0):
+        with pytest.raises(ValueError, match=r"a\.tar|header"):
+            tar.name_at(path, offset)

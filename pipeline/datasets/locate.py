@@ -22,14 +22,14 @@ def files(entries: Mapping[str, DatasetEntry], videos: pa.Table) -> list[str]:
     for name in names:
         if name not in entries:
             raise UserError(
-                f"dataset {name!r} is in manifests/videos.parquet but not in manifests/datasets.yaml. "
-                "Run `dvc repro` from the first stage."
+                f"dataset {name!r} is in manifests/videos.parquet but not in "
+                "manifests/datasets.yaml. Run `dvc repro` from the first stage."
             )
         for root in entries[name].roots:
             if not root.is_dir():
                 raise UserError(
-                    f"dataset {name!r}: its root {root} is not there. Mount it, or correct the root in "
-                    "manifests/datasets.yaml."
+                    f"dataset {name!r}: its root {root} is not there. Mount it, or correct the "
+                    "root in manifests/datasets.yaml."
                 )
     columns = zip(
         videos.column("dataset").to_pylist(), videos.column("path").to_pylist(), strict=True

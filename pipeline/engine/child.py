@@ -39,7 +39,7 @@ class Child:
         self._from: Connection
 
     def perform(self, row: PlanRow, tar_path: Path | None) -> Record:
-        """Works a row in the child. A crash or a missed deadline rejects it after a second attempt."""
+        """Works a row in the child. What crashes or hangs twice is rejected."""
         size = tar_path.stat().st_size if tar_path else 0
         reason, detail = "", ""
         for _ in range(ATTEMPTS):

@@ -1,10 +1,11 @@
 """Partitions: which rows belong together, what one looks like on disk, and how it is committed.
 
-A partition is ``<name>.<12 hex of its plan's digest>.parquet`` and, where the stage stores pictures,
-one tar. The parquet holds one row per plan row: its fingerprint, its outputs and its rejects. It names
-its tar and is the commit: a tar that no parquet names does not exist. In a store a tar's name ends with
-12 hex of its own SHA-256. So nothing is ever replaced: what an earlier plan made stays readable until a
-run is over. Shards have plain names for their readers; there the digest in the parquet is compared.
+A partition is ``<name>.<12 hex of its plan's digest>.parquet`` and, where the stage stores
+pictures, one tar. The parquet holds one row per plan row: its fingerprint, its outputs and its
+rejects. It names its tar and is the commit: a tar that no parquet names does not exist. In a store
+a tar's name ends with 12 hex of its own SHA-256. So nothing is ever replaced: what an earlier plan
+made stays readable until a run is over. Shards have plain names for their readers; there the digest
+in the parquet is compared.
 """
 
 import hashlib
@@ -41,7 +42,7 @@ class PartitionPlan:
 
     name: str
     digest: str
-    """Of ids, fingerprints and attached columns, in order: what a committed partition must carry."""
+    """Of ids, fingerprints and attached columns in order: what its parquet must carry."""
     rows: pa.Table
     """Columns :data:`PLAN_COLUMNS`; the last three as JSON text."""
 
@@ -79,8 +80,8 @@ def divide(
 ) -> list[PartitionPlan]:
     """Cuts a plan into partitions by linear hashing of ``bucket_by``.
 
-    ``settings`` (parameters, weights, version) go into every row's fingerprint. ``contiguous`` numbers
-    the partitions of a group 00000, 00001 … without the gaps that empty buckets leave.
+    ``settings`` (parameters, weights, version) go into every row's fingerprint. ``contiguous``
+    numbers the partitions of a group 00000, 00001 … without the gaps that empty buckets leave.
     """
     table = plan.table
     ids = table.column(plan.id)

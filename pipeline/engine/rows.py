@@ -14,8 +14,8 @@ Inputs = Mapping[str, Any]
 class Member:
     """One stored file that belongs to an output row.
 
-    ``column`` is the prefix of its location columns ("" gives ``offset`` and ``size``, "mask_" gives
-    ``mask_offset`` and ``mask_size``); ``extension`` ends its tar name ("png", "jpg", "mask.png").
+    ``column`` is the prefix of its location columns ("" gives ``offset`` and ``size``, "mask_"
+    gives ``mask_offset`` and ``mask_size``); ``extension`` ends its tar name ("png", "mask.png").
     """
 
     column: str

@@ -35,7 +35,7 @@ class Store:
     target_rows: int
     """Plan rows per partition, about. Decides the order of the table, so it is no parameter."""
     tars: Path | None = None
-    """Folder of tars with contiguous plain names; None = beside the partitions, named by content."""
+    """Folder of tars with contiguous plain names; None = in ``folder``, named by content."""
     isolate: bool = True
     """Rows open foreign media or run native models: each worker runs them in a child process."""
 
@@ -124,9 +124,7 @@ def _known_rows(folder: Path, old: Mapping[str, Committed]) -> dict[str, tuple[s
     """Where each fingerprint's record lies. Rows with a transient reject count as unknown."""
     known: dict[str, tuple[str, int]] = {}
     for name in old:
-        rows = partition.read_rows(
-            folder / name, ["fingerprint", "rejects"]
-        ).to_pydict()
+        rows = partition.read_rows(folder / name, ["fingerprint", "rejects"]).to_pydict()
         for at, (mark, rejects) in enumerate(
             zip(rows["fingerprint"], rows["rejects"], strict=True)
         ):
@@ -214,7 +212,7 @@ def run_stage(
     engine: EngineParams,
     planned_rejects: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, int]:
-    """Runs a stage whose output is one table: store, table, rejects, metrics, where DVC expects them.
+    """Runs a stage whose output is one table: store, table, rejects and metrics go where DVC looks.
 
     ``planned_rejects`` (``id``, ``reason``, ``detail``) are units that the plan itself had to
     refuse. Returns the metrics: inputs, outputs, rejects, left_out, in the stage's own unit.

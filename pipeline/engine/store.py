@@ -47,7 +47,7 @@ def _wait_for(handle: int, path: Path) -> None:
 
 
 def committed(store: Path, tars: Path, content_named: bool) -> dict[str, partition.Committed]:
-    """The whole partitions in a store by file name: those whose tar is there as the parquet says.
+    """The whole partitions by file name: those whose tar is there as the parquet says.
 
     A tar under a plain name may have been exchanged by others (a checkout, say), so its digest is
     compared; a content-named one is what its name says.
@@ -73,7 +73,7 @@ def _tar_is_whole(facts: partition.Committed, tars: Path, content_named: bool) -
 
 
 def sweep(store: Path, tars: Path, keep: dict[str, partition.Committed]) -> None:
-    """Deletes every partition and tar that is none of those to keep, and what attempts left behind."""
+    """Deletes every partition and tar not to be kept, and what attempts left behind."""
     wanted = {store / name for name in keep}
     wanted |= {tars / facts.tar for facts in keep.values() if facts.tar}
     found = [*store.rglob("*.parquet"), *tars.rglob("*.tar")]

@@ -1,4 +1,4 @@
-"""Working one partition: each row is copied where it is known, done where it is not, then committed."""
+"""Working one partition: known rows are copied, the others done, then all is committed."""
 
 import hashlib
 import json

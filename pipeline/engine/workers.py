@@ -32,7 +32,7 @@ _CPU_FEATURES = ("avx2", "fma", "avx512f", "avx512vl", "asimd", "sve")
 
 
 def platform_string() -> str:
-    """What the bytes of an output depend on besides its inputs: machine, CPU features, libraries."""
+    """What output bytes depend on besides the inputs: machine, CPU features, libraries."""
     versions = [f"{name} {metadata.version(name)}" for name in _LIBRARIES]
     return ", ".join([platform.machine(), *_cpu_features(), *versions])
 

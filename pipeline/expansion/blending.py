@@ -1,4 +1,4 @@
-"""Putting a region of one face into another: align, blend, correct colours (SJEDD, section III-A)."""
+"""A region of one face put into another: aligned, blended, colours corrected (SJEDD, III-A)."""
 
 from typing import Literal, NamedTuple
 
@@ -18,10 +18,9 @@ features are, so it is left out of the alignment."""
 AFFINE_DECIMALS = 6
 """The transform is rounded (2e-4 px over 224 px), so that the last bits of a sum decide nothing."""
 MAX_GAIN = 2.0
-"""Colour correction stretches or squeezes contrast at most by this factor; a flat source region would
-otherwise have its noise blown up to the target's contrast."""
-
-_Lab = NDArray[np.float32]
+"""Colour correction stretches or squeezes contrast at most by this factor; a flat source region
+would otherwise have its noise blown up to the target's contrast."""
+_TINY = 1e-6  # against division by 0
 
 
 def similarity(source: Points, target: Points) -> Affine:
@@ -41,7 +40,7 @@ def similarity(source: Points, target: Points) -> Affine:
     turn = (from_mean.conj() * (there - there.mean())).sum() / (np.abs(from_mean) ** 2).sum()
     shift = there.mean() - turn * here.mean()
     matrix = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
-    return np.round(np.array(matrix), AFFINE_DECIMALS)
+    return np.asarray(np.round(matrix, AFFINE_DECIMALS), np.float64)
 
 
 class Swap(NamedTuple):
@@ -63,9 +62,9 @@ def swap_region(
 ) -> Swap:
     """Blends a region of the aligned source into the target and corrects its colours.
 
-    ``after``, the paper's order: blend, correct the blended region towards the target's own, lay the
-    result over the blend with the same mask. ``before``: correct the source, then blend. All in
-    float32, rounded to uint8 once, at the end.
+    ``after``, the paper's order: blend, correct the blended region towards the target's own, lay
+    the result over the blend with the same mask. ``before``: correct the source, then blend. All
+    in float32, rounded to uint8 once, at the end.
 
     Args:
         target: uint8 (H, W, 3) RGB.
@@ -109,7 +108,7 @@ def _blend(
     blended = under + alpha * (over - under)
     if color == "after":
         blended += alpha * (correct(blended, under, alpha) - blended)
-    return np.rint(np.clip(blended, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(blended, 0, 1) * 255), np.uint8)
 
 
 def correct(
@@ -117,8 +116,8 @@ def correct(
 ) -> NDArray[np.float32]:
     """Gives the image the reference's mean and deviation per Lab channel (Reinhard et al. 2001).
 
-    Mean and standard deviation are weighted by the mask, so they describe the region alone; the gain
-    on deviations stays within ``MAX_GAIN``.
+    Mean and standard deviation are weighted by the mask, so they describe the region alone; the
+    gain on deviations stays within ``MAX_GAIN``.
 
     Args:
         image: float32 (H, W, 3) RGB, 0 to 1.
@@ -128,17 +127,19 @@ def correct(
     Returns:
         float32 (H, W, 3) RGB, clipped to 0 to 1.
     """
-    lab, wanted = (np.asarray(cv2.cvtColor(i, cv2.COLOR_RGB2Lab)) for i in (image, reference))
+    lab, wanted = (
+        np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab), np.float32) for rgb in (image, reference)
+    )
     mean, deviation = _moments(lab, alpha)
     wanted_mean, wanted_deviation = _moments(wanted, alpha)
-    gain = (wanted_deviation + 1e-6) / (deviation + 1e-6)
+    gain = wanted_deviation / np.maximum(deviation, _TINY)
     gain = np.clip(gain, 1 / MAX_GAIN, MAX_GAIN)  # (3,)
     moved = ((lab - mean) * gain + wanted_mean).astype(np.float32)
-    return np.clip(np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB)), 0, 1)
+    return np.clip(np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB), np.float32), 0, 1)
 
 
 def _moments(
-    lab: _Lab, alpha: NDArray[np.float32]
+    lab: NDArray[np.float32], alpha: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weighted mean and standard deviation per channel, float64 (3,) each."""
     weight = alpha.astype(np.float64) / alpha.sum(dtype=np.float64)

@@ -1,7 +1,7 @@
 """Nearest source faces of another identity (SJEDD, section III-A).
 
-Exact: every pair is measured directly in float64, about 1 s per 10 million pairs and core. A chunk of
-targets is measured at a time; a pair's distance does not depend on the chunk it is in.
+Exact: every pair is measured directly in float64, about 1 s per 10 million pairs. Some targets are
+measured at a time; a pair's distance does not depend on the chunk it is in.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,8 +1,8 @@
-"""Which face gets which region of which other face (SJEDD, section III-A). Pure, global, no pictures.
+"""Which face gets which region of which other face (SJEDD, section III-A). Pure; no pictures.
 
 Targets are real train faces, chosen equally over videos; a target's source is the nearest face of
-another identity among the train faces of the source methods. Choices go by hashes of names, so a new
-video changes few of them.
+another identity among the train faces of the source methods. Choices go by hashes of names, so a
+new video changes few of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,12 +100,12 @@ def expansion_plan(
         store: folder of the faces store; ``faces.tar`` is relative to it.
 
     Returns:
-        The plan, sorted by ``sample_id``, and a reject ``no_source`` for every wanted sample that no
-        source is left for. Rows of the plan plus rejects = wanted samples.
+        The plan, sorted by ``sample_id``, and a reject ``no_source`` for every wanted sample that
+        no source is left for. Rows of the plan plus rejects = wanted samples.
 
     Raises:
-        UserError: a dataset is not there, is not stored losslessly or has no real faces, or a source
-            method has no samples.
+        UserError: a dataset is not there, is not stored losslessly or has no real faces, a source
+            method has no samples, or the tables do not belong together.
     """
     candidates = _train_faces(videos, faces, samples, landmarks, params.datasets)
     _check_datasets(videos, candidates, params, lossless)
@@ -142,6 +142,11 @@ def _train_faces(
     chosen = samples.filter(pc.equal(samples["split"], "train")).select(["face_id", "label"])
     chosen = _attach(chosen, "face_id", faces, _FACE_COLUMNS)
     chosen = _attach(chosen, "video_id", videos, _VIDEO_COLUMNS)
+    if chosen["dataset"].null_count:
+        raise UserError(
+            f"{chosen['dataset'].null_count} train samples have no face or video in their tables, "
+            "which stem from different runs. Run `dvc repro`."
+        )
     wanted = pc.is_in(chosen["dataset"], value_set=pa.array(datasets, pa.string()))
     chosen = _attach(chosen.filter(wanted), "face_id", landmarks, ("points",))
     return chosen.sort_by("face_id")
@@ -158,37 +163,38 @@ def _attach(table: pa.Table, key: str, other: pa.Table, columns: Iterable[str]) 
 def _check_datasets(
     videos: pa.Table, candidates: pa.Table, params: ExpandParams, lossless: tuple[str, ...]
 ) -> None:
-    known = sorted(pc.unique(videos["dataset"]).to_pylist())
-    have: dict[str, list[str]] = {}
+    there: set[str] = set()
     for dataset in params.datasets:
-        if dataset not in known:
-            raise UserError(
-                f"expand.datasets names {dataset}, which has no videos; there are {', '.join(known)}."
-            )
         here = candidates.filter(pc.equal(candidates["dataset"], dataset))
+        if not here.num_rows:
+            known = ", ".join(sorted(pc.unique(videos["dataset"]).to_pylist()))
+            raise UserError(
+                f"expand.datasets names {dataset}, which has no train samples. Datasets with videos: "
+                f"{known}."
+            )
         if dataset not in lossless or pc.any(pc.not_equal(here["encoding"], "png")).as_py():
             raise UserError(
                 f"expand.datasets names {dataset}, whose faces are not stored losslessly, so that "
                 f"expanded images would pass JPEG once more than others. Add {dataset} to "
                 "faces.lossless and run `dvc repro`."
             )
-        have[dataset] = sorted(pc.unique(here["method"]).to_pylist())
-        if not set(have[dataset]) & set(params.source_methods):
+        methods = set(pc.unique(here["method"]).to_pylist())
+        if not methods & set(params.source_methods):
             raise UserError(
                 f"expand.source_methods: {dataset} has no train samples of "
-                f"{' or '.join(params.source_methods)}; it has {', '.join(have[dataset]) or 'none'}."
+                f"{' or '.join(params.source_methods)}. It has {', '.join(sorted(methods))}."
             )
         if not pc.any(pc.and_(pc.equal(here["label"], 0), pc.is_valid(here["points"]))).as_py():
             raise UserError(
-                f"expand.datasets names {dataset}, which has no real train samples with landmarks to "
-                "put regions into. Remove it, or add real videos to its train split."
+                f"expand.datasets names {dataset}, which has no real train samples with landmarks "
+                "to put regions into. Remove it, or add real videos to its train split."
             )
-    for method in params.source_methods if have else ():
-        if not any(method in methods for methods in have.values()):
-            there = ", ".join(sorted(set().union(*have.values())))
-            raise UserError(
-                f"expand.source_methods names {method}, which has no train samples; there are {there}."
-            )
+        there |= methods
+    if params.datasets and (absent := [m for m in params.source_methods if m not in there]):
+        raise UserError(
+            f"expand.source_methods names {absent[0]}, which has no train samples in "
+            f"{', '.join(params.datasets)}. There are {', '.join(sorted(there))}."
+        )
 
 
 def _dataset_plan(
@@ -196,7 +202,7 @@ def _dataset_plan(
 ) -> tuple[pa.Table, list[LeftBehind]]:
     wanted = params.per_region
     if wanted == "match":
-        wanted = _mean_per_fake_method(candidates)
+        wanted = _mean_per_fake_method(dataset, candidates)
     usable = candidates.filter(pc.is_valid(candidates["points"]))
     targets = usable.filter(pc.equal(usable["label"], 0))
     sources = usable.filter(
@@ -232,11 +238,16 @@ def _dataset_plan(
     return _rows(found, targets, sources, store), rejects
 
 
-def _mean_per_fake_method(candidates: pa.Table) -> int:
-    """Mean number of samples of a fake method, rounded half up; 0 without fakes."""
+def _mean_per_fake_method(dataset: str, candidates: pa.Table) -> int:
+    """Mean number of samples of a fake method, rounded half up."""
     fakes = candidates.filter(pc.equal(candidates["label"], 1))
-    methods = len(pc.unique(fakes["method"]))
-    return (2 * fakes.num_rows + methods) // (2 * methods) if methods else 0
+    methods: int = len(pc.unique(fakes["method"]))
+    if not methods:
+        raise UserError(
+            f"expand.per_region is match, but {dataset} has no fake train samples to match. "
+            "Give a number."
+        )
+    return (2 * int(fakes.num_rows) + methods) // (2 * methods)
 
 
 def choose_targets(
@@ -270,8 +281,9 @@ def choose_targets(
 def equal_quotas(available: Mapping[str, int], wanted: int, salt: str) -> dict[str, int]:
     """Shares ``wanted`` out over videos as equally as their sizes allow.
 
-    Every video gives the same number, or all it has; what is left over by rounding comes from videos
-    in the order of a hash of their names. The quotas add up to ``wanted``, or to all there is.
+    Every video gives the same number, or all it has; what is left over by rounding comes from
+    videos in the order of a hash of their names. The quotas add up to ``wanted``, or to all there
+    is.
     """
     level, rest = 0, wanted
     open_videos = sorted(available, key=lambda v: keys.hash64(f"{salt}/{v}"))
@@ -287,7 +299,7 @@ def equal_quotas(available: Mapping[str, int], wanted: int, salt: str) -> dict[s
 def _points(table: pa.Table) -> NDArray[np.float64]:
     """float64 (rows, 136)."""
     flat = pc.list_flatten(table["points"]).to_numpy()
-    return flat.astype(np.float64).reshape(table.num_rows, 136)
+    return np.asarray(flat, np.float64).reshape(table.num_rows, 136)
 
 
 def _ties(table: pa.Table) -> list[set[str]]:

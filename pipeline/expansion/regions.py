@@ -13,7 +13,7 @@ OUTER_LIP = slice(48, 60)
 INNER_LIP = slice(60, 68)
 
 OUTLINES = {"eye": EYES, "lip": (OUTER_LIP,), "mouth": (OUTER_LIP,), "nose": (NOSE,)}
-"""Region to the points whose convex hulls it covers; ``lip`` leaves the opening of the mouth out."""
+"""Region to the points whose convex hulls it covers; ``lip`` leaves the mouth's opening out."""
 REGIONS = tuple(OUTLINES)
 
 _FRACTION_BITS = 4  # corners are drawn at 1/16 px

@@ -23,6 +23,10 @@ Affine = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f with x' = ax + by + c and y' = dx + ey + f."""
 
 
+_STEPS_PER_PX = 16
+"""Boxes are kept to this fraction of a pixel."""
+
+
 class Window(NamedTuple):
     """Whole pixels of the frame: columns [left, left + width), rows [top, top + height).
 
@@ -150,6 +154,24 @@ def map_points(affine: Sequence[float], points: ArrayLike) -> NDArray[np.float64
     p = np.asarray(points, np.float64)
     x, y = p[..., 0], p[..., 1]
     return np.stack([a * x + b * y + c, d * x + e * y + f], axis=-1)
+
+
+def boxes_in_crop(boxes: ArrayLike, affines: ArrayLike) -> NDArray[np.float64]:
+    """Face boxes of the frame in px of their crops, rounded to 1/16.
+
+    Args:
+        boxes: (N, 4) as x1, y1, x2, y2 in frame px.
+        affines: (N, 6), frame to crop, as in the ``faces`` table; without rotation.
+
+    Returns:
+        float64 (N, 4).
+    """
+    b = np.asarray(boxes, np.float64).reshape(-1, 4)
+    a = np.asarray(affines, np.float64).reshape(-1, 6)
+    x = a[:, [0]] * b[:, [0, 2]] + a[:, [2]]  # (N, 2)
+    y = a[:, [4]] * b[:, [1, 3]] + a[:, [5]]  # (N, 2)
+    there = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)  # (N, 4)
+    return np.asarray(np.round(there * _STEPS_PER_PX) / _STEPS_PER_PX)
 
 
 def resize(image: Image, size_px: int) -> Image:

@@ -8,7 +8,6 @@ from typing import Any, Literal, cast
 from pipeline import images, keys
 from pipeline.config import FacesParams
 from pipeline.engine.rows import Inputs, Member, Output, RowResult, UnitReject
-from pipeline.errors import Reject
 from pipeline.faces import quality, track
 from pipeline.faces.crop import crop
 from pipeline.faces.detect import Detection, Detector, detector_settings, make_detector
@@ -65,7 +64,7 @@ class FacesTask:
         (``left_out``), or rejected: ``no_face``, ``truncated`` or ``past_end``.
 
         Raises:
-            Reject: the file cannot be decoded at all.
+            Reject: the file cannot be opened, or no picture of it decoded.
         """
         if self._detector is None:
             raise RuntimeError("FacesTask.work() before open()")
@@ -164,17 +163,12 @@ def missing(
     Args:
         times_s: the plan, in s from the first picture.
         seen: places in the plan that had a picture.
-        end_s: end of the last picture in s; 0 where there was none.
+        end_s: end of the last picture in s.
         damage: the decoder's first complaint, or "".
-
-    Raises:
-        Reject: ``decode_error`` where there was no picture at all.
     """
     lost = [sample for sample in range(len(times_s)) if sample not in seen]
     if not lost:
         return []
-    if end_s <= 0:
-        raise Reject("decode_error", damage or "no picture could be decoded")
     cut_short = bool(damage) or max(times_s) - end_s > MAX_SHORTFALL_S
     detail = f"pictures end at {end_s:.3f} s" + (f"; decoder: {damage}" if damage else "")
     reason = "truncated" if cut_short else "past_end"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from pipeline import images, keys, tar, weights
 from pipeline.config import LandmarksParams
@@ -50,7 +50,6 @@ MIN_INSIDE = 0.5
 """A face with a smaller share of its points in the crop has no usable landmarks."""
 
 _STEPS_PER_PX = 64
-_BOX_STEPS_PER_PX = 16
 _SCORE_DECIMALS = 4
 
 
@@ -93,7 +92,9 @@ class FanLandmarker:
     Not compiled: on the CPU torch.compile needs a C++ compiler on the user's machine.
     """
 
-    def __init__(self, path: Path, provider: Literal["cpu", "cuda"], detector: DetectorName) -> None:
+    def __init__(
+        self, path: Path, provider: Literal["cpu", "cuda"], detector: DetectorName
+    ) -> None:
         self._alignment = _face_alignment(path, provider, FAN_REFERENCE_PX[detector])
 
     def points(self, image: images.Image, box: Sequence[float]) -> tuple[Points, float]:
@@ -250,28 +251,12 @@ def _read_crop(path: Path, offset: int, size: int, digest: str) -> images.Image:
     try:
         data = tar.read(path, offset, size)
     except (OSError, ValueError) as error:
-        raise UserError(f"A stored face cannot be read ({error}). Run `dvc repro faces`.") from error
+        raise UserError(
+            f"A stored face cannot be read ({error}). Run `dvc repro faces`."
+        ) from error
     if keys.digest128(data) != digest:
         raise UserError(
             f"{path}, byte {offset}: the stored face is not the one its table names. Delete the "
             "store of the stage faces and run `dvc repro`."
         )
     return images.decode_rgb(data)
-
-
-def boxes_in_crop(boxes: ArrayLike, affines: ArrayLike) -> NDArray[np.float64]:
-    """Face boxes of the frame in px of their crops, rounded to 1/16.
-
-    Args:
-        boxes: (N, 4) as x1, y1, x2, y2 in frame px.
-        affines: (N, 6), frame to crop, as in the ``faces`` table; without rotation.
-
-    Returns:
-        float64 (N, 4).
-    """
-    b = np.asarray(boxes, np.float64).reshape(-1, 4)
-    a = np.asarray(affines, np.float64).reshape(-1, 6)
-    x = a[:, [0]] * b[:, [0, 2]] + a[:, [2]]  # (N, 2)
-    y = a[:, [4]] * b[:, [1, 3]] + a[:, [5]]  # (N, 2)
-    there = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)  # (N, 4)
-    return np.asarray(np.round(there * _BOX_STEPS_PER_PX) / _BOX_STEPS_PER_PX)

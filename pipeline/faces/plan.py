@@ -77,6 +77,8 @@ def landmarks_plan(samples: pa.Table, faces: pa.Table, store: Path) -> Plan:
     )
 
 
-def _matrix(column: pa.ChunkedArray, rows: int, width: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    flat = pc.list_flatten(column).to_numpy()
-    return flat.astype(np.float64).reshape(rows, width)
+def _matrix(
+    column: pa.ChunkedArray, rows: int, width: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    flat = np.asarray(pc.list_flatten(column), np.float64)
+    return flat.reshape(rows, width)

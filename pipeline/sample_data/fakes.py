@@ -19,6 +19,9 @@ from pipeline.sample_data.shot import Footage, lit, moved, seen
 Mask = NDArray[np.uint8]
 """uint8 (H, W): share of the new picture, 0 to 255."""
 
+_MUTE = [6, 7, 8, 9, 10, 31, 32, 33, 34, 35, 48, 54]
+"""Points around the mouth that speech moves least: chin, base of the nose, corners of the mouth."""
+
 Fake = Callable[[Footage, Footage, np.random.Generator], Iterator[Image]]
 """target, source, draws -> frames as long as the shorter of the two clips."""
 
@@ -31,7 +34,7 @@ def deepfakes(target: Footage, source: Footage, draw: np.random.Generator) -> It
         face, at = puppet.pose(act)
         matrix = _similarity(at[17:], points[17:])
         layer = _soft(seen(face, matrix, target.form), small)
-        oval = _oval(points, frame)
+        oval = _oval(points, frame) & _hull(points[:27], frame)
         yield _blend(frame, _recolor(layer, frame, oval), _blurred(oval, 0.05 * _size(points)))
 
 
@@ -47,11 +50,11 @@ def faceswap(target: Footage, source: Footage, draw: np.random.Generator) -> Ite
 
 def face2face(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
     """Mouth transfer: the mouth of the source clip at the same instant, moved into the target."""
-    grow = draw.uniform(0.10, 0.13)
+    grow = draw.uniform(0.07, 0.10)
     for t, (frame, points, _) in enumerate(_both(target, source)):
         at = source.points[t]
         driving = _grey(source.frames[t]) if target.puppet.person.grey else source.frames[t]
-        layer = seen(driving, _similarity(at[48:], points[48:]), target.form)
+        layer = seen(driving, _similarity(at[_MUTE], points[_MUTE]), target.form)
         size = _size(points)
         mouth = _grown(_hull(points[48:60], frame), grow * size)
         yield _blend(frame, _recolor(layer, frame, mouth), _blurred(mouth, 0.03 * size))

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -211,8 +212,8 @@ def write_folder_index(
     table = fields.index_table(name)
     rows = index.select(tables.schema(table).names).cast(tables.schema(table))
     rows = rows.sort_by([("tar", "ascending"), ("offset", "ascending")])
-    starts = np.cumsum([0] + [tars[tar_name].samples for tar_name in sorted(tars)]).tolist()
-    one_per_tar = [rows.slice(a, b - a) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    starts = accumulate((tars[tar_name].samples for tar_name in sorted(tars)), initial=0)
+    one_per_tar = [rows.slice(start, stop - start) for start, stop in pairwise(starts)]
     tables.write(folder / "index.parquet", table, one_per_tar)
     about = {
         "format": fields.FORMAT,

@@ -1,4 +1,4 @@
-"""Reading a shard folder without trusting it: no pickles, no extraction, nothing outside the folder."""
+"""Reading a shard folder without trusting it: no pickles, no extraction, nothing outside of it."""
 
 import json
 import math
@@ -71,21 +71,22 @@ class Shards:
         return int(self.index.num_rows)
 
     def samples(self) -> Iterator[Sample]:
-        """Samples in the order of the index, read in place. Raises ValueError where bytes are bad."""
+        """Samples in the order of the index, read in place. Raises ValueError for bad bytes."""
         extensions = fields.members(self.name)
         wanted = ["key", "tar"] + [
-            f"{_column(e)}_{what}" for e in extensions for what in ("offset", "size")
+            f"{member_column(e)}{what}" for e in extensions for what in ("offset", "size")
         ]
         for batch in self.index.select(wanted).to_batches(max_chunksize=_READ_AT_ONCE):
             for row in batch.to_pylist():
                 path = self.folder / row["tar"]
                 places = {
-                    e: (row[f"{_column(e)}_offset"], row[f"{_column(e)}_size"]) for e in extensions
+                    e: (row[f"{member_column(e)}offset"], row[f"{member_column(e)}size"])
+                    for e in extensions
                 }
                 yield _sample(row["key"], {e: tar.read(path, *at) for e, at in places.items()})
 
     def walk(self, tar_name: str) -> Iterator[Sample]:
-        """Samples of one tar as it holds them, without the index. Raises ValueError where it is bad."""
+        """Samples of one tar as it holds them, without the index. Raises ValueError for bad bytes."""
         path = self.folder / tar_name
         for key, members in group(tar.walk(path)):
             yield _sample(key, {e: tar.read(path, m.offset, m.size) for e, m in members.items()})
@@ -111,6 +112,11 @@ def group(members: Iterator[tar.TarMember]) -> Iterator[tuple[str, dict[str, tar
         found[extension] = member
     if found:
         yield key, found
+
+
+def member_column(extension: str) -> str:
+    """Prefix of a member's columns in the index: ``mask_png_`` for ``mask.png``."""
+    return extension.replace(".", "_") + "_"
 
 
 def parse_json(data: bytes, max_bytes: int = MAX_SAMPLE_JSON_BYTES) -> dict[str, Any]:
@@ -163,11 +169,6 @@ def _sample(key: str, members: dict[str, bytes]) -> Sample:
     return Sample(key, about, members)
 
 
-def _column(extension: str) -> str:
-    """Prefix of a member's columns in the index."""
-    return extension.replace(".", "_")
-
-
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -186,7 +187,7 @@ def _finite(text: str) -> float:
     return value
 
 
-def _check_depth(value: Any, left: int) -> None:  # noqa: ANN401 - any JSON value
+def _check_depth(value: Any, left: int) -> None:
     if not left:
         raise ValueError(f"json nests more than {MAX_DEPTH} deep")
     for item in value.values() if isinstance(value, dict) else value:

@@ -71,6 +71,7 @@ class VideoReader:
 
     def __enter__(self) -> Self:
         """Opens the file. Raises Reject as :func:`pipeline.video.probe.open_video`."""
+        self._complaints = complaints()[0]
         self._container, self._stream = open_video(self.path, self.max_side_px)
         self._stream.codec_context.thread_count = 1
         return self
@@ -110,7 +111,8 @@ class VideoReader:
             while wanted and wanted[0][0] < span.end:
                 samples.append(wanted.popleft()[1])
             if samples:
-                yield Picture(tuple(sorted(samples)), span.shown.pts or 0, self._rgb(span.shown))
+                pts = span.shown.pts or 0
+                yield Picture(tuple(sorted(samples)), pts, self._rgb(span.shown))
             if not wanted:
                 return
         if not decoded:
@@ -132,6 +134,7 @@ class VideoReader:
                 continue
             duration = frame.duration or usual
             latest, following = at, at + duration
+            frame.pts = at
             yield at, duration, frame
 
     def _usual_duration(self) -> int:
@@ -140,7 +143,6 @@ class VideoReader:
 
     def _frames(self) -> Iterator[VideoFrame]:
         """Everything that can be decoded, in presentation order; complaints are noted."""
-        before = complaints()[0]
         try:
             for packet in self._container.demux(self._stream):
                 try:
@@ -149,9 +151,9 @@ class VideoReader:
                     self._note(error.strerror or str(error))
                     continue
                 count, last = complaints()
-                if count > before:
+                if count > self._complaints:
                     self._note(last)
-                    before = count
+                    self._complaints = count
                 yield from frames
         except av.error.FFmpegError as error:
             self._note(error.strerror or str(error))

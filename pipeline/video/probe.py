@@ -129,7 +129,7 @@ def open_video(path: Path, max_side_px: int) -> tuple[InputContainer, VideoStrea
 def complaints() -> tuple[int, str]:
     """How many errors FFmpeg has logged in this process so far, and the last of them."""
     count, last = av.logging.get_last_error()
-    return count, last[2].strip() if last else ""
+    return count, f"{last[1]}: {last[2].strip()}" if last else ""
 
 
 def display_turn(frame: VideoFrame) -> tuple[int, bool]:

@@ -113,8 +113,13 @@ states = st.dictionaries(names, st.sampled_from(["a", "b", "reject c", "d"]), ma
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(states.filter(lambda s: any(not t.startswith("reject") for t in s.values())),
-                min_size=2, max_size=4))
+@given(
+    st.lists(
+        states.filter(lambda s: any(not t.startswith("reject") for t in s.values())),
+        min_size=2,
+        max_size=4,
+    )
+)
 def test_any_sequence_of_states_ends_as_from_scratch(tmp_path_factory, history):
     folder = tmp_path_factory.mktemp("history")
     for state in history:
@@ -155,7 +160,7 @@ def test_transient_rejects_are_tried_again(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_bug_stops_the_run(tmp_path, workers):
-    with pytest.raises(Exception, match="ZeroDivisionError|bug"):
+    with pytest.raises(Exception, match=r"ZeroDivisionError|bug"):
         make(tmp_path, toy.texts(3) | {"toy/real/x": "bug"}, EngineParams(workers=workers))
 
 

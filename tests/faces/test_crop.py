@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from pipeline.faces.crop import (
     Window,
+    boxes_in_crop,
     clip_window,
     crop,
     crop_window,
@@ -61,7 +63,9 @@ def test_window_by_hand():
     assert crop_window(box, margin=0.3, shape="per_side") == Window(4, 8, 32, 64)
 
 
-@pytest.mark.parametrize("box", [(5, 5, 5, 9), (5, 5, 4, 9), (0, 0, math.nan, 1), (0, 0, math.inf, 1)])
+@pytest.mark.parametrize(
+    "box", [(5, 5, 5, 9), (5, 5, 4, 9), (0, 0, math.nan, 1), (0, 0, math.inf, 1)]
+)
 def test_boxes_without_area_are_refused(box):
     with pytest.raises(ValueError, match="no area"):
         crop_window(box, margin=0.3, shape="square")
@@ -71,7 +75,9 @@ def test_boxes_without_area_are_refused(box):
 def test_clipping_and_counting_agree_with_a_mask(window, width, height):
     frame = np.zeros((height, width), bool)
     left, top = max(0, window.left), max(0, window.top)
-    frame[top : max(0, window.top + window.height), left : max(0, window.left + window.width)] = True
+    frame[top : max(0, window.top + window.height), left : max(0, window.left + window.width)] = (
+        True
+    )
     assert window_inside(window, width, height) == frame.sum()
     clipped = clip_window(window, width, height)
     if frame.any():
@@ -204,3 +210,32 @@ def test_the_frame_is_left_alone():
     made = crop(frame, (10.0, 10.0, 42.0, 42.0), size_px=32, margin=0.0)
     made.image[:] = 0
     assert (frame == ramp(100, 100)).all()
+
+
+affines = st.tuples(
+    *[st.floats(0.05, 8)], st.just(0.0), st.floats(-999, 999),
+    st.just(0.0), st.floats(0.05, 8), st.floats(-999, 999),
+)  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(arrays(np.float64, 4, elements=st.floats(-999, 999)), affines), max_size=4)
+)
+def test_boxes_go_where_their_corners_go(rows):
+    boxes, maps = [b for b, _ in rows], [a for _, a in rows]
+    made = boxes_in_crop(np.reshape(boxes, (-1, 4)), np.reshape(maps, (-1, 6)))
+    assert made.shape == (len(rows), 4)
+    for one, box, affine in zip(made, boxes, maps, strict=True):
+        corners = map_points(affine, box.reshape(2, 2)).ravel()
+        assert np.abs(one - corners).max() <= 1 / 32 + 1e-9
+        assert (one * 16 == np.round(one * 16)).all()
+
+
+def test_a_detection_fills_the_same_part_of_every_crop():
+    frame = np.zeros((400, 400, 3), np.uint8)
+    for side in (40.0, 130.0):
+        box = (100.0, 120.0, 100.0 + side, 120.0 + side)
+        made = boxes_in_crop(box, crop(frame, box, size_px=224).affine)[0]
+        # 224 / 1.3 = 172.3, about the middle; whole-pixel windows move it by less than two pixels.
+        assert made[2] - made[0] == pytest.approx(224 / 1.3, abs=2)
+        assert (made[0] + made[2]) / 2 == pytest.approx(111.5, abs=224 / side / 1.3 / 2 + 0.1)

@@ -6,20 +6,16 @@ import warnings
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from pipeline import images, keys, tar, weights
 from pipeline.config import FacesParams, LandmarksParams, Weights
 from pipeline.errors import Reject, UserError
 from pipeline.faces import landmarks
-from pipeline.faces.crop import crop, map_points
+from pipeline.faces.crop import boxes_in_crop, crop, map_points
 from pipeline.faces.detect import make_detector
 from pipeline.faces.landmarks import (
     FAN_MODEL,
     LandmarksTask,
-    boxes_in_crop,
     hog_box,
     landmarker_settings,
     make_landmarker,
@@ -53,36 +49,6 @@ def dlib_landmarker():
 
 def eye_distance(points):
     return float(np.linalg.norm(points[36:42].mean(axis=0) - points[42:48].mean(axis=0)))
-
-
-# Geometry
-
-
-affines = st.tuples(
-    *[st.floats(0.05, 8)], st.just(0.0), st.floats(-999, 999),
-    st.just(0.0), st.floats(0.05, 8), st.floats(-999, 999),
-)  # fmt: skip
-
-
-@given(st.lists(st.tuples(arrays(np.float64, 4, elements=st.floats(-999, 999)), affines), max_size=4))
-def test_boxes_go_where_their_corners_go(rows):
-    boxes, maps = [b for b, _ in rows], [a for _, a in rows]
-    made = boxes_in_crop(np.reshape(boxes, (-1, 4)), np.reshape(maps, (-1, 6)))
-    assert made.shape == (len(rows), 4)
-    for one, box, affine in zip(made, boxes, maps, strict=True):
-        corners = map_points(affine, box.reshape(2, 2)).ravel()
-        assert np.abs(one - corners).max() <= 1 / 32 + 1e-9
-        assert (one * 16 == np.round(one * 16)).all()
-
-
-def test_a_detection_fills_the_same_part_of_every_crop():
-    frame = np.zeros((400, 400, 3), np.uint8)
-    for side in (40.0, 130.0):
-        box = (100.0, 120.0, 100.0 + side, 120.0 + side)
-        made = boxes_in_crop(box, crop(frame, box, size_px=224).affine)[0]
-        # 224 / 1.3 = 172.3, about the middle; whole-pixel windows move it by less than two pixels.
-        assert made[2] - made[0] == pytest.approx(224 / 1.3, abs=2)
-        assert (made[0] + made[2]) / 2 == pytest.approx(111.5, abs=224 / side / 1.3 / 2 + 0.1)
 
 
 def test_boxes_of_cnn_detectors_become_those_of_dlib(assets):

@@ -39,7 +39,12 @@ def test_two_people_keep_their_numbers_when_their_order_changes():
 
 
 def test_numbers_follow_the_order_of_appearance():
-    assert link([[], [box(0, 0)], [box(100, 0), box(0, 1)], [box(200, 0)]]) == [[], [0], [1, 0], [2]]
+    assert link([[], [box(0, 0)], [box(100, 0), box(0, 1)], [box(200, 0)]]) == [
+        [],
+        [0],
+        [1, 0],
+        [2],
+    ]
 
 
 def test_the_best_overlap_is_linked_first():

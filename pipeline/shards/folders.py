@@ -1,0 +1,37 @@
+"""From the partitions of the engine to the four shard folders that explain themselves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline import tables
+from pipeline.engine import partition
+from pipeline.engine.run import Whole
+from pipeline.semantics import Graph
+from pipeline.shards import fields
+from pipeline.shards.pack import TarFacts, tar_facts, write_folder_index
+
+
+def write_folders(whole: Sequence[Whole], root: Path, graphs: Sequence[Graph]) -> dict[str, int]:
+    """Writes the index of every shard folder below ``root`` and returns the stage's metrics.
+
+    A tar lies at ``<root>/<folder>/<dataset>-<number>.tar``. Folders without samples get an empty
+    index, so that their readers find what they expect.
+    """
+    metrics = {"inputs": 0, "outputs": 0, "rejects": 0, "left_out": 0}
+    for folder in fields.FOLDERS:
+        parts = [part for part in whole if part.facts.tar.startswith(f"{folder}/")]
+        indexes = [partition.outputs(part.path, "index_expanded") for part in parts]
+        facts: dict[str, TarFacts] = {}
+        for part, index in zip(parts, indexes, strict=True):
+            name = part.facts.tar.removeprefix(f"{folder}/")
+            facts[name] = tar_facts(index, part.facts.tar_bytes, part.facts.tar_sha256)
+        index = pa.concat_tables([tables.schema("index_expanded").empty_table(), *indexes])
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        write_folder_index(root / folder, folder, index, facts, graphs)
+        metrics["outputs"] += index.num_rows
+        metrics[f"samples_{folder}"] = index.num_rows
+        metrics[f"tars_{folder}"] = len(facts)
+    metrics["inputs"] = metrics["outputs"]
+    return metrics
