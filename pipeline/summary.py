@@ -56,12 +56,12 @@ def _stage_rows(folder: Path) -> list[tuple[str, ...]]:
 def _shard_rows(folder: Path) -> list[tuple[str, ...]]:
     rows = []
     for path in sorted(folder.glob("*/shards.json")):
-        shards = _read_json(path)["shards"]
-        labels: Counter[str] = Counter()
-        for shard in shards:
-            labels.update(shard["labels"])
-        samples = sum(shard["samples"] for shard in shards)
-        counts = (len(shards), samples, labels["0"], labels["1"])
+        facts = _read_json(path)
+        try:
+            labels = facts["labels"]
+            counts = (len(facts["tars"]), facts["samples"], labels["real"], labels["fake"])
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path} is not of this version ({error}). Run `dvc repro`.") from error
         rows.append((str(path.parent), *map(str, counts)))
     return rows
 

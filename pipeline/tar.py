@@ -103,7 +103,7 @@ def read(path: Path, offset: int, size: int) -> bytes:
 
 
 def name_at(path: Path, offset: int) -> str:
-    """Name of the member whose payload starts at ``offset``. Raises ValueError where there is none."""
+    """Name of the member whose payload starts at ``offset``. Raises ValueError for none."""
     return _member(read(path, offset - BLOCK, BLOCK), offset - BLOCK).name
 
 

@@ -100,7 +100,9 @@ def load_state(path: Path) -> dict[str, "torch.Tensor"]:
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{path} cannot be loaded as plain torch weights: {reason}") from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(v, torch.Tensor) for v in state.values()
+    ):
         raise UserError(f"{path} is not a state dict (names and tensors, nothing else).")
     return {str(key).removeprefix(_PARALLEL_PREFIX): value for key, value in state.items()}
 
@@ -125,7 +127,11 @@ def load_into(model: "torch.nn.Module", path: Path, kind: str, hint: str) -> Non
     shapes = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
     problems = [
         f"{len(keys)} {what} (first: {keys[0]})"
-        for what, keys in (("keys missing", missing), ("keys unknown", unknown), ("shapes differ", shapes))
+        for what, keys in (
+            ("keys missing", missing),
+            ("keys unknown", unknown),
+            ("shapes differ", shapes),
+        )
         if keys
     ]
     if problems:

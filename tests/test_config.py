@@ -45,7 +45,8 @@ def test_values_arrive_typed(params):
     got = params(
         "engine: {workers: 4, row_deadline_s: 60}\n"
         "frames: {fps: 5e-1}\n"
-        "faces: {detector: retinaface, backbone: resnet50, input_size_px: full, lossless: [a, b-1]}\n"
+        "faces: {detector: retinaface, backbone: resnet50, input_size_px: full,"
+        " lossless: [a, b-1]}\n"
         "expand: {datasets: [a], regions: [eye], per_region: 12}\n"
     )
     assert got.engine == config.EngineParams(4, 60.0)
@@ -63,7 +64,10 @@ def test_values_arrive_typed(params):
         ("faces: {weights: {sha: ''}}", "faces.weights.sha is not .* key: faces.weights.sha256."),
         ("seeds: 1", "seeds is not a parameter. Nearest valid key: seed."),
         ("1: 2", "1 is not a parameter. Valid keys: seed, engine, .*"),
-        ("jpeg: {xyz: 1}", "jpeg.xyz is not a parameter. Valid keys of jpeg: quality, subsampling."),
+        (
+            "jpeg: {xyz: 1}",
+            "jpeg.xyz is not a parameter. Valid keys of jpeg: quality, subsampling.",
+        ),
     ],
 )
 def test_unknown_key_names_the_nearest_valid_one(params, text, expected):
@@ -75,9 +79,7 @@ def test_unknown_key_names_the_nearest_valid_one(params, text, expected):
 def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, data):
     name = leaf[-1]
     at = data.draw(st.integers(0, len(name) - 1))
-    misspelt = data.draw(
-        st.sampled_from([name[:at] + name[at + 1 :], name[:at] + "x" + name[at:]])
-    )
+    misspelt = data.draw(st.sampled_from([name[:at] + name[at + 1 :], name[:at] + "x" + name[at:]]))
     known = {p[-1] for p in _paths(config.Params)}
     if misspelt in known or len(name) < 4:
         return
@@ -107,7 +109,11 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
         ("frames: {fps: '1'}", "frames.fps is '1'", "a number above 0"),
         ("frames: {fps: null}", "frames.fps is None", "a number above 0"),
         ("frames: {max_side_px: 15}", "frames.max_side_px is 15", "from 16 to 32768"),
-        ("faces: {detector: mtcnn}", "faces.detector is 'mtcnn'", '"dlib", "scrfd" or "retinaface"'),
+        (
+            "faces: {detector: mtcnn}",
+            "faces.detector is 'mtcnn'",
+            '"dlib", "scrfd" or "retinaface"',
+        ),
         ("faces: {weights: x.pth}", "faces.weights is 'x.pth'", "a section of keys and values"),
         ("faces: {weights: {sha256: abc}}", "faces.weights.sha256 is 'abc'", "64 hexadecimal"),
         ("faces: {weights: {path: 3}}", "faces.weights.path is 3", "text (in quotes)"),
@@ -122,7 +128,11 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
         ("jpeg: {quality: 101}", "jpeg.quality is 101", "a whole number from 1 to 100"),
         ("jpeg: {subsampling: 4:2:2}", "jpeg.subsampling is '4:2:2'", '"4:4:4" or "4:2:0"'),
         ("balance: {choose: 1}", "balance.choose is 1", '"all" or "largest"'),
-        ("expand: {regions: [ear]}", "expand.regions[0] is 'ear'", '"eye", "lip", "mouth" or "nose"'),
+        (
+            "expand: {regions: [ear]}",
+            "expand.regions[0] is 'ear'",
+            '"eye", "lip", "mouth" or "nose"',
+        ),
         ("expand: {source_methods: ['']}", "expand.source_methods[0] is ''", "not empty"),
         ("expand: {per_region: 0}", "expand.per_region is 0", 'at least 1 or "match"'),
         ("expand: {blur_sigma_px: -1}", "expand.blur_sigma_px is -1", "a number of at least 0"),
@@ -167,7 +177,7 @@ def test_a_long_value_is_cut_in_the_message(params):
 
 
 def test_empty_params_say_how_to_get_some(params):
-    with pytest.raises(UserError, match="is empty.*faceshards profile sample"):
+    with pytest.raises(UserError, match=r"is empty.*faceshards profile sample"):
         params("# nothing\n")
 
 
@@ -177,7 +187,10 @@ def test_empty_params_say_how_to_get_some(params):
         ("a: 1\na: 2\n", 'line 2, column 1: found duplicate key "a"'),
         ("a: 1\nb: {c: [1,\n", "line 3, column 1"),
         ("a: 1\n\tb: 2\n", "line 2, column 1"),
-        ("a: !!python/object:os.system {}\n", "line 1, column 4: could not determine a constructor"),
+        (
+            "a: !!python/object:os.system {}\n",
+            "line 1, column 4: could not determine a constructor",
+        ),
         ("a: 1\n---\nb: 2\n", "line 2, column 1"),
         ("a: \x01\n", "is not YAML"),
         ("a: 0x_\n", "is not YAML"),
@@ -201,12 +214,12 @@ def test_yaml_is_read_as_1_2(tmp_path):
 
 
 def test_missing_or_binary_file_is_a_users_mistake(tmp_path):
-    with pytest.raises(UserError, match="nowhere.yaml does not exist"):
+    with pytest.raises(UserError, match=r"nowhere.yaml does not exist"):
         config.read_yaml(tmp_path / "nowhere.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="cannot be read as UTF-8"):
+    with pytest.raises(UserError, match=r"cannot be read as UTF-8"):
         config.read_yaml(tmp_path / "binary.yaml")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"cannot be read"):
         config.read_yaml(tmp_path)
 
 
@@ -224,7 +237,10 @@ def _write_datasets(folder: Path, data) -> Path:
 def test_datasets_keep_order_roots_and_options(tmp_path):
     path = _write_datasets(
         tmp_path,
-        {"b": ENTRY, "a": {"adapter": "faceforensics", "roots": ["/x", "~/y"], "compression": "raw"}},
+        {
+            "b": ENTRY,
+            "a": {"adapter": "faceforensics", "roots": ["/x", "~/y"], "compression": "raw"},
+        },
     )
     got = config.load_datasets(path)
     assert list(got) == ["b", "a"]
@@ -235,7 +251,7 @@ def test_datasets_keep_order_roots_and_options(tmp_path):
 
 @pytest.mark.parametrize("name", ["a b", "-a", "_a", "a/b", "a.b", "", "ä", "a\n", "a; touch x"])
 def test_dataset_names_follow_the_grammar(tmp_path, name):
-    with pytest.raises(UserError, match="the dataset name .* must be a name of letters"):
+    with pytest.raises(UserError, match=r"the dataset name .* must be a name of letters"):
         config.load_datasets(_write_datasets(tmp_path, {name: ENTRY}))
 
 
@@ -260,7 +276,18 @@ def test_bad_dataset_entries_are_named(tmp_path, change, expected):
         config.load_datasets(_write_datasets(tmp_path, {"a": entry}))
 
 
-@pytest.mark.parametrize("data", [None, {}, [], ["a"], "a", {"a": None}, {"a": "/data"}, ])
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        {},
+        [],
+        ["a"],
+        "a",
+        {"a": None},
+        {"a": "/data"},
+    ],
+)
 def test_datasets_of_another_shape_are_errors(tmp_path, data):
     with pytest.raises(UserError, match=r"datasets\.yaml"):
         config.load_datasets(_write_datasets(tmp_path, data))

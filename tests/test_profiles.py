@@ -128,9 +128,9 @@ def test_without_params_any_profile_goes_in_place(place):
 
 
 def test_unknown_or_broken_profiles_are_users_mistakes(place):
-    with pytest.raises(UserError, match="no profile 'zzzz'.*There are: a, b"):
+    with pytest.raises(UserError, match=r"no profile 'zzzz'.*There are: a, b"):
         profiles.difference("zzzz")
-    with pytest.raises(UserError, match="no profile '../params'"):
+    with pytest.raises(UserError, match=r"no profile '../params'"):
         profiles.difference("../params")
     (place / "profiles/c.yaml").write_text("frames: {fps: 0}\n")
     with pytest.raises(UserError, match=r"profiles/c\.yaml: frames\.fps is 0"):
@@ -139,5 +139,5 @@ def test_unknown_or_broken_profiles_are_users_mistakes(place):
 
 def test_outside_a_clone_it_says_where_to_go(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="root of the repository"):
+    with pytest.raises(UserError, match=r"root of the repository"):
         profiles.names()

@@ -2,8 +2,8 @@
 
 An adapter knows one layout on disk. It is a module of this package with a constant ``ADAPTER``;
 adding a module is all it takes to add one. It yields one :class:`Video` or :class:`Rejected` per
-file, in any order; :mod:`pipeline.datasets.scan` looks at the files and makes the rows, alike for all
-adapters.
+file, in any order; :mod:`pipeline.datasets.scan` looks at the files and makes the rows, alike for
+all adapters.
 """
 
 import difflib

@@ -57,8 +57,8 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
         manifest = root / name
         if not manifest.is_file():
             raise UserError(
-                f"Dataset {source.name}: there is no file {manifest}. Adapter {ADAPTER.name} expects "
-                f"{ADAPTER.expects}."
+                f"Dataset {source.name}: there is no file {manifest}. Adapter {ADAPTER.name} "
+                f"expects {ADAPTER.expects}."
             )
         first: dict[str, tuple[int, int]] = {}
         for line, row in _rows(source, manifest):

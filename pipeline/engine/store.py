@@ -47,7 +47,7 @@ def _wait_for(handle: int, path: Path) -> None:
 
 
 def committed(store: Path, tars: Path, content_named: bool) -> dict[str, partition.Committed]:
-    """The whole partitions by file name: those whose tar is there as the parquet says.
+    """The whole partitions by file name: those whose tar is as the parquet says.
 
     A tar under a plain name may have been exchanged by others (a checkout, say), so its digest is
     compared; a content-named one is what its name says.

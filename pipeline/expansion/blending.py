@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from pipeline.expansion.regions import Points
 from pipeline.images import Image
 
+ColorOrder = Literal["after", "before", "none"]
+"""When colours are corrected: after blending, before it, or not at all."""
 Affine = NDArray[np.float64]
 """float64 (2, 3): x' = a x + b y + c, y' = d x + e y + f, in px."""
 
@@ -58,7 +60,7 @@ def swap_region(
     target_points: Points,
     source_points: Points,
     mask: NDArray[np.uint8],
-    color: Literal["after", "before", "none"],
+    color: ColorOrder,
 ) -> Swap:
     """Blends a region of the aligned source into the target and corrects its colours.
 
@@ -97,9 +99,7 @@ def support(mask: NDArray[np.uint8]) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _blend(
-    target: Image, source: Image, mask: NDArray[np.uint8], color: Literal["after", "before", "none"]
-) -> Image:
+def _blend(target: Image, source: Image, mask: NDArray[np.uint8], color: ColorOrder) -> Image:
     alpha = mask.astype(np.float32)[:, :, None] / np.float32(255)  # (h, w, 1)
     under = target.astype(np.float32) / np.float32(255)  # (h, w, 3)
     over = source.astype(np.float32) / np.float32(255)

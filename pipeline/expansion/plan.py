@@ -169,7 +169,7 @@ def _check_datasets(
         if not here.num_rows:
             known = ", ".join(sorted(pc.unique(videos["dataset"]).to_pylist()))
             raise UserError(
-                f"expand.datasets names {dataset}, which has no train samples. Datasets with videos: "
+                f"expand.datasets names {dataset}, which has no train samples. There are videos of "
                 f"{known}."
             )
         if dataset not in lossless or pc.any(pc.not_equal(here["encoding"], "png")).as_py():

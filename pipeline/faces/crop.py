@@ -1,11 +1,11 @@
 """From a detection box to a stored crop: geometry, padding, resizing.
 
-Coordinates are OpenCV's: whole numbers are pixel centres, so pixel i covers [i - 0.5, i + 0.5). Boxes,
-points and affines all use them, and ``cv2.warpAffine(frame, affine, ...)`` shows the same part of the
-frame as the crop does.
+Coordinates are OpenCV's: whole numbers are pixel centres, so pixel i covers [i - 0.5, i + 0.5).
+Boxes, points and affines all use them, and ``cv2.warpAffine(frame, affine, ...)`` shows the same
+part of the frame as the crop does.
 
-The crop is cut along whole pixels, so the affine says exactly which pixels it was made of. The price is
-a window that lies up to half a pixel beside the box's own centre and size.
+The crop is cut along whole pixels, so the affine says exactly which pixels it was made of. The
+price is a window up to half a pixel beside the box's own centre, and as much larger or smaller.
 """
 
 import math
@@ -66,9 +66,13 @@ def crop(
         frame: uint8 (H, W, 3) RGB.
         box: x1, y1, x2, y2 in px; may lie partly or wholly outside the frame.
         size_px: side of the square result.
-        margin, shape: how the box grows, see :func:`crop_window`.
-        border: outside the frame, ``pad`` repeats its outermost pixels; ``clip`` shrinks the window to
-            the frame, which changes the aspect ratio of what is left.
+        margin: how much the box grows.
+        shape: how it grows, see :func:`crop_window`.
+        border: outside the frame, ``pad`` repeats its outermost pixels; ``clip`` shrinks the window
+            to the frame, which changes the aspect ratio of what is left.
+
+    Raises:
+        ValueError: the box has a number that is not finite, or no area.
     """
     height, width = frame.shape[:2]
     window = crop_window(box, margin=margin, shape=shape)
@@ -87,9 +91,9 @@ def crop_window(
 ) -> Window:
     """Whole-pixel window of the enlarged box, as near its centre as whole pixels allow.
 
-    Sides are rounded half up and are at least 1 px. ``square``: both sides (1 + margin) x max(w, h);
-    ``per_axis``: each side x (1 + margin); ``per_side``: margin x w left and right, margin x h above
-    and below, so each side x (1 + 2 margin).
+    Sides are rounded half up and are at least 1 px. ``square``: both sides are max(w, h) x
+    (1 + margin); ``per_axis``: each side x (1 + margin); ``per_side``: margin x w left and right,
+    margin x h above and below, so each side x (1 + 2 margin).
 
     Raises:
         ValueError: the box has a number that is not finite, or no area.
@@ -109,7 +113,7 @@ def crop_window(
 
 
 def clip_window(window: Window, frame_width_px: int, frame_height_px: int) -> Window:
-    """The part of a window that lies in the frame; the nearest pixels of the frame where none does."""
+    """The part of a window that lies in the frame; where none does, the frame's nearest pixels."""
     left, right = _clip_span(window.left, window.width, frame_width_px)
     top, bottom = _clip_span(window.top, window.height, frame_height_px)
     return Window(left, top, right - left, bottom - top)
@@ -175,8 +179,9 @@ def boxes_in_crop(boxes: ArrayLike, affines: ArrayLike) -> NDArray[np.float64]:
 
 
 def resize(image: Image, size_px: int) -> Image:
-    """uint8 (H, W, 3) to (size_px, size_px, 3): area means where a side shrinks, bilinear where it grows.
+    """Picture uint8 (H, W, 3) as uint8 (size_px, size_px, 3).
 
+    A side that shrinks is averaged over the area of each new pixel, one that grows is bilinear.
     Both filters are the same bytes on every processor; OpenCV's bicubic is not.
     """
     height, width = image.shape[:2]

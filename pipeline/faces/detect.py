@@ -6,12 +6,14 @@ rounded numbers, so that the last bits of a network's output never decide.
 
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import weights
 from pipeline.config import FacesParams
 from pipeline.errors import UserError
 from pipeline.images import Image
@@ -19,8 +21,17 @@ from pipeline.images import Image
 NMS_IOU = 0.4
 """Of two boxes that overlap more than this, the better one stays (public RetinaFace and SCRFD code)."""
 
+INSIGHTFACE_PACKS = Path("~/.insightface/models")
+"""Where insightface keeps its packs, one folder each (buffalo_l, antelopev2 …)."""
+
 _STEPS_PER_PX = 16
 _SCORE_DECIMALS = 4
+_MODULES = {
+    "dlib": "pipeline.faces.dlib_models",
+    "scrfd": "pipeline.faces.scrfd",
+    "retinaface": "pipeline.faces.retinaface",
+}
+"""Each has ``make(params) -> RawDetector``."""
 
 Floats = NDArray[np.float64]
 
@@ -165,19 +176,62 @@ def merge(found: list[Candidates], scales: list[tuple[float, float]]) -> Candida
     )
 
 
-_MODULES = {
-    "dlib": "pipeline.faces.dlib_models",
-    "scrfd": "pipeline.faces.scrfd",
-    "retinaface": "pipeline.faces.retinaface",
-}
-"""Each has ``make(params) -> RawDetector`` and ``weights_digest(params) -> str``."""
+def weights_file(params: FacesParams) -> Path | None:
+    """The checked weights file of the detector; None for dlib, which carries its own.
+
+    Raises:
+        UserError: the file is missing or another one than the parameters say.
+    """
+    if params.detector == "dlib":
+        return None
+    if params.detector == "scrfd":
+        packs = INSIGHTFACE_PACKS.expanduser()
+        return weights.find(params.weights, "faces.weights", "The detector scrfd", "*.onnx", packs)
+    return weights.find(params.weights, "faces.weights", "The detector retinaface", "*.pt*")
+
+
+def detector_settings(params: FacesParams) -> dict[str, object]:
+    """Everything that decides what the detector finds, JSON-serialisable; weights by digest.
+
+    Loads no network, but reads the weights file.
+
+    Raises:
+        UserError: parameters do not go together, or weights are missing or wrong.
+    """
+    _check(params)
+    file = weights_file(params)
+    return {
+        "detector": params.detector,
+        "backbone": params.backbone if params.detector == "retinaface" else "",
+        "weights": params.weights.sha256.lower() if file else "",
+        "provider": params.provider,
+        "input_size_px": params.input_size_px,
+        "score_threshold": params.score_threshold,
+        "min_face_px": params.min_face_px,
+    }
+
+
+def _check(params: FacesParams) -> None:
+    if params.detector == "retinaface" and not params.backbone:
+        raise UserError(
+            "faces.backbone is empty: set it to mobilenet0.25 or resnet50, whichever the weights "
+            "of retinaface were trained with."
+        )
+    if params.detector == "dlib" and params.provider != "cpu":
+        raise UserError(
+            "faces.provider is cuda, but the detector dlib has no such form. Set it to cpu."
+        )
 
 
 def make_detector(params: FacesParams) -> Detector:
     """The detector that the parameters name, loaded and ready.
 
     Raises:
-        UserError: weights are missing or wrong, or the provider is not available.
+        UserError: parameters do not go together, weights are missing, wrong or of another network, or
+            the provider is not available.
     """
-    raw: RawDetector = importlib.import_module(_MODULES[params.detector]).make(params)
+    _check(params)
+    # Imported here: each needs another heavy library, and only one of them is used.
+    module = importlib.import_module(_MODULES[params.detector])
+    raw: RawDetector = module.make(params)
     return _Rules(raw, params.score_threshold, params.min_face_px)

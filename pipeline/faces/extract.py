@@ -14,20 +14,20 @@ from pipeline.faces.detect import Detection, Detector, detector_settings, make_d
 from pipeline.video.decode import VideoReader
 
 MAX_SHORTFALL_S = 0.5
-"""A whole file's pictures may end this long before its last planned time: headers round, and count sound
-that goes on after the last picture. A greater lack means that data are missing."""
+"""A whole file's pictures may end this long before its last planned time: headers round, and count
+sound that goes on after the last picture. A greater lack means that data are missing."""
 
 _NO_SETTINGS = ("weights", "lossless")
-"""Parameters that decide nothing by themselves: the digest of the weights counts, not where they lie, and
-each row says how it is to be stored."""
+"""Parameters that decide nothing by themselves: the digest of the weights counts, not where they
+lie, and each row says how it is to be stored."""
 
 
 class FacesTask:
     """The work of the stage ``faces``: one row is one video, its units are its planned times.
 
-    A row brings ``fingerprint``, ``times_s`` (list of s from the first picture), ``encoding`` (``png``
-    or ``jpg/<quality>/<subsampling>``) and ``file`` (absolute path). It gives one output per face, in
-    order of time and rank.
+    A row brings ``fingerprint``, ``times_s`` (list of s from the first picture), ``encoding``
+    (``png`` or ``jpg/<quality>/<subsampling>``) and ``file`` (absolute path). It gives one output
+    per face, in order of time and rank.
     """
 
     def __init__(self, params: FacesParams, max_side_px: int) -> None:
@@ -141,7 +141,7 @@ def face_px(box: Sequence[float]) -> float:
 
 
 def encode(image: images.Image, encoding: str) -> Member:
-    """A crop as it is stored: ``png``, or ``jpg/<quality>/<subsampling>`` such as ``jpg/95/4:4:4``."""
+    """A crop as it is stored: ``png``, or ``jpg/<quality>/<subsampling>``, say ``jpg/95/4:4:4``."""
     if encoding == "png":
         return Member("", "png", images.encode_png(image))
     kind, quality_text, subsampling = encoding.split("/")
@@ -157,8 +157,8 @@ def missing(
     """Rejects for the planned times at which no picture was on screen.
 
     ``truncated`` where data are missing: the decoder complained, or the pictures end more than
-    :data:`MAX_SHORTFALL_S` before the last planned time. Else the plan went past the end by a rounding:
-    ``past_end``.
+    :data:`MAX_SHORTFALL_S` before the last planned time. Else ``past_end``: the plan went past the
+    end by a rounding.
 
     Args:
         times_s: the plan, in s from the first picture.

@@ -1,8 +1,8 @@
 """68 facial points (iBUG order) on stored crops.
 
-Two landmarkers behind one protocol: ``dlib`` (regression trees, from package files) and ``fan`` (2DFAN-4 of
-Bulat and Tzimiropoulos 2017, SJEDD's reference [96], through the package face-alignment). Both were
-trained on the boxes of one detector; other detectors' boxes are brought to that form first.
+Two landmarkers behind one protocol: ``dlib`` (regression trees, from package files) and ``fan``
+(2DFAN-4 of Bulat and Tzimiropoulos 2017, SJEDD's reference [96], through face-alignment). Each
+expects the boxes of one kind of detector; other boxes are brought to that form first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,12 +36,13 @@ FAN_MODEL = "2DFAN4-11f355bf06.pth.tar"
 
 HOG_SIDE = 0.78
 HOG_SHIFT = 0.05
-"""dlib's predictor expects the square box of dlib's own detector: this share of the height of an SCRFD or
-RetinaFace box, and this share of it lower (medians over faces that both found)."""
+"""dlib's predictor expects the square box of dlib's own detector: its side is this share of the
+height of an SCRFD or RetinaFace box, and its centre lies this share lower (medians over faces that
+both found)."""
 
 FAN_REFERENCE_PX: dict[DetectorName, float] = {"dlib": 195.0, "scrfd": 165.0, "retinaface": 165.0}
-"""FAN sees a square of 200 / reference x (w + h): 195 for the loose boxes it was trained with, 165 for the
-tight ones of SCRFD and RetinaFace, as face-alignment has it."""
+"""FAN sees a square of side 200 (w + h) / reference. These are face-alignment's own numbers for its
+detectors: 195 for loose boxes, 165 for the tight ones of SCRFD and RetinaFace."""
 
 FAN_MAPS = 2
 """Heat maps added up per point: of the picture and of its mirror image."""
@@ -64,8 +65,8 @@ class Landmarker(Protocol):
             box: x1, y1, x2, y2 of the face in px.
 
         Returns:
-            float32 (68, 2) in px, rounded to 1/64; may lie outside the picture. Confidence rounded to
-            1e-4, >= 0; or -1 where the landmarker has none.
+            float32 (68, 2) in px, rounded to 1/64; may lie outside the picture. Confidence rounded
+            to 1e-4, >= 0; or -1 where the landmarker has none.
         """
 
 
@@ -87,8 +88,9 @@ class DlibLandmarker:
 
 
 class FanLandmarker:
-    """2DFAN-4 with our weights file and our boxes; mean height of the heat maps' peaks as confidence.
+    """2DFAN-4 with our weights file and our boxes.
 
+    Its confidence is the mean height of the heat maps' peaks, near 1 for a clear face.
     Not compiled: on the CPU torch.compile needs a C++ compiler on the user's machine.
     """
 
@@ -110,7 +112,7 @@ class FanLandmarker:
 def _face_alignment(
     path: Path, provider: Literal["cpu", "cuda"], reference_px: float
 ) -> "FaceAlignment":
-    """The package's landmark code around weights of ours; its own constructor would download them."""
+    """The package's landmark code around our weights; its own constructor would download them."""
     import torch
     from face_alignment import FaceAlignment, LandmarksType
     from face_alignment.detection.core import FaceDetector
@@ -191,8 +193,8 @@ def landmarker_settings(params: LandmarksParams, detector: DetectorName) -> dict
 def _check(params: LandmarksParams) -> None:
     if params.landmarker == "dlib" and params.provider != "cpu":
         raise UserError(
-            f"landmarks.provider is {params.provider}, but the landmarker dlib runs on the CPU only. "
-            "Set landmarks.provider: cpu, or landmarks.landmarker: fan."
+            f"landmarks.provider is {params.provider}, but the landmarker dlib runs on the CPU "
+            "only. Set landmarks.provider: cpu, or landmarks.landmarker: fan."
         )
 
 
@@ -204,8 +206,8 @@ def _fan_path(params: LandmarksParams) -> Path:
 class LandmarksTask:
     """The work of the stage ``landmarks``: one row is one face, one output its 68 points.
 
-    A row brings ``digest`` and ``box_in_crop`` (x1, y1, x2, y2 in crop px), and where the crop lies:
-    ``tar`` (absolute path), ``offset``, ``size``.
+    A row brings ``digest`` and ``box_in_crop`` (x1, y1, x2, y2 in crop px), and where the crop
+    lies: ``tar`` (absolute path), ``offset``, ``size``.
     """
 
     def __init__(self, params: LandmarksParams, detector: DetectorName) -> None:

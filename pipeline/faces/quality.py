@@ -1,7 +1,7 @@
 """How good a crop is: sharpness, brightness, perceptual hash.
 
-All three are computed in whole numbers and divided or compared at the very end, so they are the same
-on every processor.
+All three are computed in whole numbers and divided or compared at the very end, so they are the
+same on every processor.
 """
 
 from dataclasses import dataclass
@@ -67,4 +67,4 @@ def _cosines() -> NDArray[np.int64]:
     k = np.arange(_HASH_SIDE)[:, None]
     n = np.arange(_HASH_PICTURE_PX)[None, :]
     angles = np.pi * k * (2 * n + 1) / (2 * _HASH_PICTURE_PX)
-    return np.rint(np.cos(angles) * _COSINE_ONE).astype(np.int64)
+    return np.asarray(np.rint(np.cos(angles) * _COSINE_ONE), np.int64)

@@ -6,7 +6,6 @@ checkpoints, so that those load as they are.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -17,7 +16,13 @@ from torch import Tensor, nn
 from pipeline import weights
 from pipeline.config import FacesParams
 from pipeline.errors import UserError
-from pipeline.faces.detect import Candidates, lowest_score, merge, resize_longer_side
+from pipeline.faces.detect import (
+    Candidates,
+    lowest_score,
+    merge,
+    resize_longer_side,
+    weights_file,
+)
 from pipeline.images import Image
 
 STRIDES_PX = (8, 16, 32)
@@ -27,7 +32,7 @@ CENTRE_VARIANCE = 0.1
 SIZE_VARIANCE = 0.2
 MEAN_BGR = (104.0, 117.0, 123.0)
 AUTO_LARGE_PX = 1280
-"""``auto`` looks at no more than this: a face of 16 px still is one of 24 px in a 1080p frame."""
+"""``auto`` looks at no more than this: in a frame 1920 px wide, faces of 24 px still reach the smallest prior."""
 AUTO_SMALL_PX = 256
 """``auto``'s second look: measured to find faces that fill pictures of 128 to 1600 px, without padding."""
 
@@ -187,7 +192,9 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float (B, width, h, w) to (B, priors of the level, values)."""
-        return cast(Tensor, self.conv1x1(x)).permute(0, 2, 3, 1).reshape(x.shape[0], -1, self.values)
+        return (
+            cast(Tensor, self.conv1x1(x)).permute(0, 2, 3, 1).reshape(x.shape[0], -1, self.values)
+        )
 
 
 class RetinaFace(nn.Module):
@@ -231,7 +238,10 @@ def priors(height_px: int, width_px: int) -> NDArray[np.float32]:
     for stride, sides in zip(STRIDES_PX, PRIOR_SIDES_PX, strict=True):
         rows, columns = -(-height_px // stride), -(-width_px // stride)
         y, x, side = np.meshgrid(
-            (np.arange(rows) + 0.5) * stride, (np.arange(columns) + 0.5) * stride, sides, indexing="ij"
+            (np.arange(rows) + 0.5) * stride,
+            (np.arange(columns) + 0.5) * stride,
+            sides,
+            indexing="ij",
         )  # each (rows, columns, 2)
         levels.append(np.stack([x, y, side], axis=-1).reshape(-1, 3))
     return np.concatenate(levels).astype(np.float32)
@@ -305,38 +315,26 @@ def _sides(input_size_px: int | str, longer_px: int) -> list[int]:
     return [AUTO_SMALL_PX, large] if large > PRIOR_SIDES_PX[-1][-1] else [large]
 
 
-def _purpose(params: FacesParams) -> str:
-    return f"The detector retinaface with backbone {params.backbone or '(not set)'}"
-
-
-def _file(params: FacesParams) -> Path:
-    return weights.find(params.weights, "faces.weights", _purpose(params), "*.pth")
-
-
-def weights_digest(params: FacesParams) -> str:
-    """SHA-256 of the checkpoint. Raises UserError where it is missing or another one."""
-    return weights.sha256(_file(params))
-
-
 def make(params: FacesParams) -> RetinaFaceDetector:
     """Loads the network that the parameters name.
 
     Raises:
-        UserError: no backbone is named, the checkpoint is missing, another one or of another
-            backbone, or ``cuda`` is asked for and not there.
+        UserError: the checkpoint is missing, another one or of another backbone, or ``cuda`` is asked
+            for and not there.
     """
-    if not params.backbone:
-        raise UserError("faces.backbone is empty. Set it to mobilenet0.25 or resnet50 for retinaface.")
     if params.provider == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "faces.provider is cuda, but torch finds no CUDA device. Install a CUDA build of torch on a "
             "machine with a GPU, or set faces.provider to cpu."
         )
+    path = weights_file(params)
+    if path is None:
+        raise ValueError(f"make() of retinaface called for the detector {params.detector}")
     model = RetinaFace(params.backbone)
     weights.load_into(
         model,
-        _file(params),
-        f"RetinaFace with backbone {params.backbone}",
+        path,
+        f"RetinaFace with faces.backbone {params.backbone}",
         "Set faces.backbone to the backbone the file was trained with.",
     )
     return RetinaFaceDetector(model, params)

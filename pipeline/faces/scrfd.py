@@ -4,27 +4,39 @@ insightface runs the network and decodes its output; resizing, scales and the ch
 so that all detectors follow the same rules.
 """
 
-from pathlib import Path
 from typing import Any
 
 import insightface.model_zoo
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
-from pipeline import weights
 from pipeline.config import FacesParams
 from pipeline.errors import UserError
-from pipeline.faces.detect import Candidates, lowest_score, merge, pad_to, resize_longer_side
+from pipeline.faces.detect import (
+    Candidates,
+    lowest_score,
+    merge,
+    pad_to,
+    resize_longer_side,
+    weights_file,
+)
 from pipeline.images import Image
 
 AUTO_SIDES_PX = (128, 640)
 """insightface's own default: at 640 alone, faces that fill the picture are missed."""
 STRIDE_PX = 32
 """Input sides are multiples of the coarsest stride."""
-PACKS = Path("~/.insightface/models")
-"""Where insightface keeps its packs, one folder each (buffalo_l, antelopev2 …)."""
-
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_UNREADABLE = (
+    onnxruntime_errors.Fail,
+    onnxruntime_errors.InvalidArgument,
+    onnxruntime_errors.InvalidGraph,
+    onnxruntime_errors.InvalidProtobuf,
+    onnxruntime_errors.NotImplemented,
+    onnxruntime_errors.RuntimeException,
+)
+_ERRORS_ONLY = 3
 _KEEP_ALL = 1.0
 """Overlap above which insightface would drop a box: never, that is done on rounded boxes."""
 
@@ -68,42 +80,55 @@ class ScrfdDetector:
         )
 
 
-def _file(params: FacesParams) -> Path:
-    return weights.find(
-        params.weights, "faces.weights", "The detector scrfd", "*.onnx", PACKS.expanduser()
-    )
-
-
-def weights_digest(params: FacesParams) -> str:
-    """SHA-256 of the .onnx file. Raises UserError where it is missing or another one."""
-    return weights.sha256(_file(params))
-
-
 def make(params: FacesParams) -> ScrfdDetector:
     """Loads the .onnx file that the parameters name, one thread, on the provider they name.
 
     Raises:
-        UserError: the file is missing, another one or no detector, takes another input size, or the
-            provider is not available.
+        UserError: the file is missing, another one or no SCRFD, takes another input size than asked
+            for, or the provider is not available.
     """
-    path = _file(params)
     provider = _PROVIDERS[params.provider]
     if provider not in onnxruntime.get_available_providers():
-        raise UserError(_no_provider(params))
+        raise _no_provider(params.provider)
+    path = weights_file(params)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = _ERRORS_ONLY
     try:
-        # One session for all sizes: pictures of a data set come in many.
+        # One session for all sizes: with `full`, a data set would need one for each of its sizes.
         model = insightface.model_zoo.get_model(
             str(path), providers=[provider], sess_options=options, static_shape_sessions=False
         )
-    except _ONNX_ERRORS as error:
-        raise UserError(f"{path} is not an ONNX model that onnxruntime can run: {error}") from error
-    if getattr(model, "taskname", "") != "detection":
-        raise UserError(f"{path} is not a face detector. Name the detection model in faces.weights.")
+    except _UNREADABLE as error:
+        raise UserError(
+            f"{path} is not an ONNX model that onnxruntime can read: {error}"
+        ) from error
+    if not hasattr(model, "fmc"):
+        raise UserError(
+            f"{path} is no SCRFD detector. Name the detection model in faces.weights.path."
+        )
     if model.session.get_providers()[0] != provider:
-        raise UserError(_no_provider(params))
-    _check_size(path, model.static_input_size, params.input_size_px)
+        raise _no_provider(params.provider)
+    _check_size(params.input_size_px, model.static_input_size)
     return ScrfdDetector(model, params)
+
+
+def _no_provider(provider: str) -> UserError:
+    return UserError(
+        f"faces.provider is {provider}, but onnxruntime offers only "
+        f"{', '.join(onnxruntime.get_available_providers())}. Install onnxruntime-gpu with its CUDA "
+        "libraries in place of onnxruntime, or set faces.provider to cpu."
+    )
+
+
+def _check_size(input_size_px: int | str, fixed: tuple[int, int] | None) -> None:
+    if fixed is not None and (input_size_px, input_size_px) != fixed:
+        raise UserError(
+            f"faces.input_size_px is {input_size_px}, but this SCRFD file was exported for "
+            f"{fixed[0]} x {fixed[1]} px only. Set it to that, or use a file with a free input size."
+        )
+    if isinstance(input_size_px, int) and input_size_px % STRIDE_PX:
+        raise UserError(
+            f"faces.input_size_px is {input_size_px}, but scrfd needs a multiple of {STRIDE_PX}."
+        )

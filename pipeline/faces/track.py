@@ -1,7 +1,7 @@
 """Which faces of a video are the same person: boxes linked from one sampled picture to the next.
 
-Greedy overlap linking. At one picture per second it holds while heads stay about where they are, which
-is what faces in talking videos do; a cut, or a head that leaves its place within a second, starts a new
+Greedy overlap linking. At one picture per second it holds while heads stay about where they are,
+as they do in talking videos; a cut, or a head that leaves its place within a second, starts a new
 track. It never merges two faces of one picture.
 """
 
@@ -11,8 +11,8 @@ Box = Sequence[float]
 """x1, y1, x2, y2 in px."""
 
 MIN_OVERLAP = 0.3
-"""Least overlap (intersection over union) of two boxes of one person; two equal boxes that are half a
-side apart have 1/3."""
+"""Least overlap (intersection over union) of two boxes of one person; two equal boxes that are half
+a side apart have 1/3."""
 
 MAX_MISSED = 1
 """A track goes on over this many pictures in which the detector did not find it."""
@@ -47,11 +47,12 @@ def link(pictures: Sequence[Sequence[Box]]) -> list[list[int]]:
 
 def _match(live: dict[int, Box], boxes: Sequence[Box]) -> dict[int, int]:
     """Box index to track, greedily."""
-    pairs = [(-overlap(a, b), t, i) for t, a in live.items() for i, b in enumerate(boxes)]
+    pairs = [(overlap(a, b), t, i) for t, a in live.items() for i, b in enumerate(boxes)]
+    pairs.sort(key=lambda pair: (-pair[0], *pair[1:]))
     linked: dict[int, int] = {}
     taken: set[int] = set()
-    for minus_overlap, track, i in sorted(p for p in pairs if -p[0] >= MIN_OVERLAP):
-        if i not in linked and track not in taken:
+    for shared, track, i in pairs:
+        if shared >= MIN_OVERLAP and i not in linked and track not in taken:
             linked[i] = track
             taken.add(track)
     return linked

@@ -21,6 +21,8 @@ Mask = NDArray[np.uint8]
 
 _MUTE = [6, 7, 8, 9, 10, 31, 32, 33, 34, 35, 48, 54]
 """Points around the mouth that speech moves least: chin, base of the nose, corners of the mouth."""
+_HALF_SHOWN = 0.6
+"""A head turned further than this shows one half of its face: 0 = straight, 1 = nose over the jaw."""
 
 Fake = Callable[[Footage, Footage, np.random.Generator], Iterator[Image]]
 """target, source, draws -> frames as long as the shorter of the two clips."""
@@ -29,22 +31,24 @@ Fake = Callable[[Footage, Footage, np.random.Generator], Iterator[Image]]
 def deepfakes(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
     """Warped swap: the source's face acts like the target, is soft, and lies under a blurred oval."""
     puppet = _like(source.puppet, target)
+    shown = _shown(source.puppet.person)
     small = draw.uniform(0.45, 0.65)
     for frame, points, act in _both(target, source):
         face, at = puppet.pose(act)
         matrix = _similarity(at[17:], points[17:])
         layer = _soft(seen(face, matrix, target.form), small)
-        oval = _oval(points, frame) & _hull(points[:27], frame)
+        oval = _oval(points, frame) & _hull(points[shown], frame)
         yield _blend(frame, _recolor(layer, frame, oval), _blurred(oval, 0.05 * _size(points)))
 
 
 def faceswap(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
     """Hull swap: the source's face pulled over the target's 68 points, under a sharp, unsteady hull."""
     puppet = Puppet(_masked(target.puppet.person, _like(source.puppet, target).person))
+    shown = _shown(source.puppet.person)
     for t, (frame, points, act) in enumerate(_both(target, source)):
         layer = seen(puppet.pose(act)[0], target.camera[t], target.form)
         shaken = points + draw.uniform(-1.0, 1.0, points.shape)
-        hull = _hull(shaken[:27], frame, shrink=0.96)
+        hull = _hull(shaken[shown], frame, shrink=0.96)
         yield _blend(frame, _recolor(layer, frame, hull), _blurred(hull, 1.2))
 
 
@@ -85,6 +89,16 @@ FAKES: Mapping[str, tuple[str, Fake]] = {
 def _both(target: Footage, source: Footage) -> Iterator[tuple[Image, Points, Act]]:
     count = min(len(target.frames), len(source.frames))
     return zip(target.frames[:count], target.points[:count], target.acts[:count], strict=True)
+
+
+def _shown(person: Person) -> list[int]:
+    """Points that outline the part of the face which the person's picture shows."""
+    jaw, nose = person.points[[0, 16], 0], person.points[30, 0]
+    turned = (2 * nose - jaw.sum()) / (jaw[1] - jaw[0])
+    if abs(turned) < _HALF_SHOWN:
+        return list(range(27))
+    half = [*range(8, 17), *range(22, 27)] if turned < 0 else [*range(9), *range(17, 22)]
+    return [*half, *range(27, 31), 33, 51, 57]
 
 
 def _like(puppet: Puppet, target: Footage) -> Puppet:

@@ -3,8 +3,9 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ MAX_DEPTH = 8
 """shards.json nests 5 deep, a sample's json 2."""
 
 _TAR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.tar")
-_READ_AT_ONCE = 4096
+_ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -70,23 +71,24 @@ class Shards:
         """Number of samples."""
         return int(self.index.num_rows)
 
-    def samples(self) -> Iterator[Sample]:
-        """Samples in the order of the index, read in place. Raises ValueError for bad bytes."""
+    def samples(self, places: Sequence[int] | None = None) -> Iterator[Sample]:
+        """Samples by the index, read in place: all, or those in some places of it (0-based).
+
+        Raises ValueError for bad bytes.
+        """
         extensions = fields.members(self.name)
-        wanted = ["key", "tar"] + [
-            f"{member_column(e)}{what}" for e in extensions for what in ("offset", "size")
-        ]
-        for batch in self.index.select(wanted).to_batches(max_chunksize=_READ_AT_ONCE):
+        columns = [(f"{member_column(e)}offset", f"{member_column(e)}size") for e in extensions]
+        rows = self.index.select(["key", "tar", *chain.from_iterable(columns)])
+        if places is not None:
+            rows = rows.take(places)
+        for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
             for row in batch.to_pylist():
                 path = self.folder / row["tar"]
-                places = {
-                    e: (row[f"{member_column(e)}offset"], row[f"{member_column(e)}size"])
-                    for e in extensions
-                }
-                yield _sample(row["key"], {e: tar.read(path, *at) for e, at in places.items()})
+                data = [tar.read(path, row[offset], row[size]) for offset, size in columns]
+                yield _sample(row["key"], dict(zip(extensions, data, strict=True)))
 
     def walk(self, tar_name: str) -> Iterator[Sample]:
-        """Samples of one tar as it holds them, without the index. Raises ValueError for bad bytes."""
+        """Samples of one tar as it holds them, index or not. Raises ValueError for bad bytes."""
         path = self.folder / tar_name
         for key, members in group(tar.walk(path)):
             yield _sample(key, {e: tar.read(path, m.offset, m.size) for e, m in members.items()})
@@ -150,15 +152,25 @@ def _folder_facts(path: Path) -> dict[str, Any]:
         raise ValueError(f"format is {facts.get('format')!r}; this version reads {fields.FORMAT}")
     if facts.get("name") not in fields.FOLDERS:
         raise ValueError(f"name is {facts.get('name')!r}; it must be one of {fields.FOLDERS}")
-    for key in ("tars", "graphs", "labels"):
-        if not isinstance(facts.get(key), dict):
-            raise ValueError(f"{key} is missing")
+    if not isinstance(facts.get("tars"), dict) or not isinstance(facts.get("graphs"), dict):
+        raise ValueError("tars or graphs are missing")
     for tar_name, about in facts["tars"].items():
         if not _TAR_NAME.fullmatch(tar_name):
             raise ValueError(f"{tar_name!r} is not the plain name of a tar in this folder")
-        if not isinstance(about, dict) or set(about) != {"samples", "bytes", "sha256", "labels"}:
+        if not isinstance(about, dict) or not _is_tar_facts(about):
             raise ValueError(f"facts of {tar_name} are not samples, bytes, sha256, labels")
+    for name, graph in facts["graphs"].items():
+        if not isinstance(graph, dict) or not isinstance(graph.get("nodes"), list):
+            raise ValueError(f"graph {name} has no nodes")
     return facts
+
+
+def _is_tar_facts(about: dict[str, Any]) -> bool:
+    labels = about.get("labels")
+    if not isinstance(labels, dict) or set(labels) != {"fake", "real"}:
+        return False
+    counts = [about.get("samples"), about.get("bytes"), *labels.values()]
+    return all(type(count) is int for count in counts) and isinstance(about.get("sha256"), str)
 
 
 def _sample(key: str, members: dict[str, bytes]) -> Sample:

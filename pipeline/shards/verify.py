@@ -21,9 +21,9 @@ SHOWN_PER_TAR = 10
 def verify_folder(folder: Path) -> list[str]:
     """Everything that is wrong with a shard folder, one line each; [] for a good one.
 
-    Checked: digests, sizes and counts of ``shards.json``; the tars' members against ``index.parquet``;
-    every json against the schema that all samples share, its label and its vector; that all pictures
-    are of one size. Reads every byte; decodes no picture.
+    Checked: digests, sizes and counts of ``shards.json``; the tars' members against
+    ``index.parquet``; every json against the schema that all samples share, its label and its
+    vector; that all pictures are of one size. Reads every byte; decodes no picture.
     """
     try:
         shards = Shards(folder)
@@ -121,7 +121,7 @@ def _sample_problems(
     if tuple(members) != rules.members:
         yield f"members are {', '.join(members)}, not {', '.join(rules.members)}"
         return
-    if keys.encode_id(row["sample_id"]) != key:
+    if row["sample_id"].count("/") < 3 or keys.encode_id(row["sample_id"]) != key:
         yield f"the index calls it {row['sample_id']!r}, which is another key"
     yield from _place_problems(members, row)
     bytes_of = {e: data[m.offset : m.offset + m.size] for e, m in members.items()}
@@ -167,6 +167,18 @@ def _json_problems(about: Mapping[str, Any], rules: _Rules) -> Iterator[str]:
     if set(about) != rules.keys:
         yield f"json keys missing or unknown: {', '.join(sorted(set(about) ^ rules.keys))}"
         return
+    wrong = list(_type_problems(about, rules))
+    yield from wrong
+    if wrong:
+        return
+    if about["split"] != rules.split:
+        yield f"split is {about['split']!r} in a folder of {rules.split}"
+    if about["category"] not in rules.categories:
+        yield f"category {about['category']!r} is not known"
+    yield from _label_problems(about, rules)
+
+
+def _type_problems(about: Mapping[str, Any], rules: _Rules) -> Iterator[str]:
     for name, kind in rules.scalars.items():
         if type(about[name]) is not kind:
             yield f"{name} is {about[name]!r}, which is not of type {kind.__name__}"
@@ -176,11 +188,6 @@ def _json_problems(about: Mapping[str, Any], rules: _Rules) -> Iterator[str]:
             yield f"{name} is not a list of floats"
         elif len(value) not in (0, length):
             yield f"{name} has {len(value)} values instead of {length}"
-    if about["split"] != rules.split:
-        yield f"split is {about['split']!r} in a folder of {rules.split}"
-    if about["category"] not in rules.categories:
-        yield f"category {about['category']!r} is not known"
-    yield from _label_problems(about, rules)
 
 
 def _label_problems(about: Mapping[str, Any], rules: _Rules) -> Iterator[str]:

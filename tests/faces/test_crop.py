@@ -146,7 +146,7 @@ def test_crop_is_what_warp_affine_shows():
     warped = cv2.warpAffine(frame, matrix, (224, 224), flags=cv2.INTER_LINEAR)
     difference = np.abs(made.image.astype(int) - warped)[4:-4, 4:-4]
     assert difference.max() <= 2
-    shifted = matrix + [[0, 0, 1.5], [0, 0, 0]]
+    shifted = matrix + np.array([[0, 0, 1.5], [0, 0, 0]])
     wrong = cv2.warpAffine(frame, shifted, (224, 224), flags=cv2.INTER_LINEAR)
     assert np.abs(made.image.astype(int) - wrong)[4:-4, 4:-4].max() > 4
 

@@ -33,7 +33,7 @@ class FakeReader:
     def __exit__(self, *_):
         return None
 
-    def pictures_at(self, times_s):
+    def pictures_at(self, _times_s):
         for samples, pts, image in self.script:
             yield Picture(samples, pts, image)
 
@@ -57,7 +57,7 @@ def picture(*boxes):
 @pytest.fixture
 def task(monkeypatch):
     monkeypatch.setattr(extract, "VideoReader", FakeReader)
-    monkeypatch.setattr(extract, "make_detector", lambda params: MarkDetector())
+    monkeypatch.setattr(extract, "make_detector", lambda _: MarkDetector())
     task = FacesTask(FacesParams(size_px=32, min_face_px=0), 8192)
     task.open()
     return task
@@ -199,9 +199,7 @@ def test_reasons_are_known():
 
 
 def test_settings_leave_out_what_decides_nothing(monkeypatch):
-    monkeypatch.setattr(
-        extract, "detector_settings", lambda params: {"weights": params.weights.sha256}
-    )
+    monkeypatch.setattr(extract, "detector_settings", lambda p: {"weights": p.weights.sha256})
 
     def settings(**changes):
         return FacesTask(FacesParams(**changes), 8192).settings()

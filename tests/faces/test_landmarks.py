@@ -213,7 +213,8 @@ def test_fan_is_the_package_with_our_file_and_our_boxes(face, fan_file, offline,
     width, height = box[2] - box[0], box[3] - box[1]
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2 + 0.12 * height * (looser - 1)
     half = np.multiply((width, height), looser / 2)
-    around = ours.points(image, [*((x, y) - half), *((x, y) + half)])[0]
+    low, high = np.subtract((x, y), half), np.add((x, y), half)
+    around = ours.points(image, [*low, *high])[0]
     tight = make_landmarker(fan_params(fan_file), "scrfd").points(image, box)[0]
     np.testing.assert_allclose(tight, around, atol=1 / 128)
     assert np.abs(tight - points).max() > 1
@@ -258,7 +259,7 @@ class FakeLandmarker:
     def __init__(self, points):
         self._points = np.asarray(points, np.float32)
 
-    def points(self, image, box):
+    def points(self, _image, _box):
         return self._points, 0.5
 
 

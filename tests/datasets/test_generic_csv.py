@@ -1,0 +1,207 @@
+import pytest
+
+from pipeline.errors import UserError
+from tests.datasets.trees import entry, put, rejects, rows, run
+
+
+@pytest.fixture
+def wild(tmp_path):
+    """Scans a folder with a.mp4 … d.mp4 and a manifest of these lines."""
+    root = tmp_path / "wild"
+    for name in "abcd":
+        put(root / f"{name}.mp4", name.encode())
+
+    def scanned(*lines, encoding="utf-8", **options):
+        put(root / "wild.csv", "\n".join(lines).encode(encoding))
+        options = {"manifest": "wild.csv"} | options
+        return run(entry("csv", root, name="wild", **options), tmp_path / "cache")
+
+    scanned.root = root
+    return scanned
+
+
+def test_two_columns_are_enough(wild):
+    found = wild("path,label", "a.mp4,real", "b.mp4,fake")
+    a, b = rows(found)["wild/real/a"], rows(found)["wild/unknown/b"]
+    assert (a["label"], a["method"], a["category"], a["split"]) == (0, "real", "real", "test")
+    assert (b["label"], b["method"], b["category"], b["split"]) == (1, "unknown", "unknown", "test")
+    for row in (a, b):
+        absent = ("identity", "target_id", "source_id", "pair_id", "leak_group", "compression")
+        assert {row[name] for name in absent} == {""}
+        assert (row["audio_fake"], row["segments_s"]) == (-1, [])
+
+
+def test_every_column(wild):
+    found = wild(
+        "notes,path,label,split,method,category,subtype,source_id,target_id,identity,audio_fake,"
+        "compression,start_s,end_s,group,pair_id",
+        '"a, b",a.mp4,fake,train,wav2lip,RE,lip_sync,s,t,ffpp:000,1,c23,1.5,4,g,p',
+    )
+    row = rows(found)["wild/wav2lip/a"]
+    assert {k: row[k] for k in ("split", "category", "subtype", "audio_fake", "compression")} == {
+        **{"split": "train", "category": "RE", "subtype": "lip_sync", "audio_fake": 1},
+        "compression": "c23",
+    }
+    assert (row["source_id"], row["target_id"]) == ("wild:s", "wild:t")
+    assert (row["identity"], row["leak_group"], row["pair_id"]) == ("ffpp:000", "wild:g", "wild:p")
+    assert row["segments_s"] == [1.5, 4.0]
+
+
+def test_the_group_is_the_identity_where_absent(wild):
+    found = wild("path,label,identity,group", "a.mp4,real,ann,", "b.mp4,real,ann,g")
+    assert [row["leak_group"] for row in rows(found).values()] == ["wild:ann", "wild:g"]
+
+
+@pytest.mark.parametrize(
+    ("words", "one_is", "labels"),
+    [
+        (["real", "FAKE", "Genuine", "manipulated"], "fake", [0, 1, 0, 1]),
+        (["real", "FAKE", "Genuine", "manipulated"], "real", [0, 1, 0, 1]),
+        (["0", "1", "0", "1"], "fake", [0, 1, 0, 1]),
+        (["0", "1", "0", "1"], "real", [1, 0, 1, 0]),
+    ],
+)
+def test_label_words(wild, words, one_is, labels):
+    lines = [f"{name}.mp4,{word}" for name, word in zip("abcd", words, strict=True)]
+    found = wild("path,label", *lines, label_one_is=one_is)
+    by_path = sorted(rows(found).values(), key=lambda row: row["path"])
+    assert [row["label"] for row in by_path] == labels
+
+
+@pytest.mark.parametrize("word", ["", "unknown", "2", "-1", "1.0", "deepfake"])
+def test_an_unknown_label_is_rejected_with_its_line(wild, word):
+    found = wild("path,label", "a.mp4,real", "", f"b.mp4,{word}")
+    [reject] = found.rejected.to_pylist()
+    assert (reject["id"], reject["reason"]) == ("wild/b.mp4", "unknown_label")
+    assert reject["detail"].startswith(f"line 4: label '{word}'")
+
+
+def test_files_that_cannot_be_used(wild):
+    put(wild.root / "empty.mp4", b"")
+    (wild.root / "loop.mp4").symlink_to("loop.mp4")
+    (wild.root / "link.mp4").symlink_to("b.mp4")
+    (wild.root / "folder.mp4").mkdir()
+    put(wild.root / "picture.jpg")
+    found = wild(
+        "path,label",
+        *("a.mp4,real", "./a.mp4,real", "link.mp4,real", "gone.mp4,real", "a.mp4/b.mp4,real"),
+        *("empty.mp4,fake", "loop.mp4,fake", "folder.mp4,fake", "picture.jpg,fake", "frames,fake"),
+        f"{'x' * 300}.mp4,fake",
+    )
+    assert rejects(found) == {
+        "wild/a.mp4": "duplicate",
+        "wild/gone.mp4": "missing",
+        "wild/a.mp4/b.mp4": "missing",
+        "wild/empty.mp4": "empty",
+        "wild/loop.mp4": "unreadable",
+        "wild/folder.mp4": "unsupported_media",
+        "wild/picture.jpg": "unsupported_media",
+        "wild/frames": "unsupported_media",
+        f"wild/{'x' * 300}.mp4": "unreadable",
+    }
+    assert sorted(rows(found)) == ["wild/real/a", "wild/real/link"]
+    assert (found.metrics["inputs"], found.metrics["rejects"]) == (11, 9)
+
+
+def test_label_and_method_must_agree(wild):
+    found = wild(
+        "path,label,method,category,audio_fake",
+        *("a.mp4,real,wav2lip,,", "b.mp4,fake,real,,", "c.mp4,fake,x,real,", "d.mp4,real,rtvc,,1"),
+    )
+    assert set(rejects(found).values()) == {"inconsistent"}
+    assert [row["method"] for row in rows(found).values()] == ["rtvc"]
+    assert rows(found)["wild/rtvc/d"]["category"] == "real"
+
+
+def test_absolute_paths_below_the_root(wild):
+    found = wild("path,label", f"{wild.root}/a.mp4,real")
+    assert rows(found)["wild/real/a"]["path"] == "a.mp4"
+
+
+@pytest.mark.parametrize("path", ["../a.mp4", "x/../../a.mp4", "/etc/passwd.mp4", "", ".", "/"])
+def test_paths_outside_the_root(wild, path):
+    with pytest.raises(UserError, match=r"wild\.csv, line 2: path .* is not below .*wild"):
+        wild("path,label", f"{path},real")
+
+
+def test_names_that_differ_by_suffix_keep_it(wild):
+    for name in ("a.avi", "a.mp4.avi", "b.MOV"):
+        put(wild.root / name)
+    names = ("a.mp4", "a.avi", "a.mp4.avi", "b.MOV")
+    found = wild("path,label", *(f"{name},real" for name in names))
+    assert {key: row["path"] for key, row in rows(found).items()} == {
+        "wild/real/a.mp4": "a.mp4",
+        "wild/real/a.avi": "a.avi",
+        "wild/real/a.mp4.avi": "a.mp4.avi",
+        "wild/real/b": "b.MOV",
+    }
+
+
+def test_excel_writes_a_byte_order_mark_and_crlf(wild):
+    found = wild("path , label\r", "a.mp4, real\r", encoding="utf-8-sig")
+    assert list(rows(found)) == ["wild/real/a"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "the first line must name column path, but has nothing"),
+        (["path;label", "a.mp4;real"], "must name column path, but has path;label"),
+        (["path", "a.mp4"], "must name column label"),
+        (["path,label,identiy"], r"unknown column identiy\. Did you mean identity\?"),
+        (["path,label,"], r"unknown column \(no name\)"),
+        (["path,label,path"], "column path is there twice"),
+        (["path,label", "a.mp4,real,x"], "line 2: 3 cells, but the header has 2"),
+        (["path,label,split", "a.mp4,real,training"], "line 2: split is 'training'.* train, val"),
+        (["path,label,category", "a.mp4,fake,swap"], "line 2: category is 'swap'.* FS, RE"),
+        (["path,label,audio_fake", "a.mp4,fake,yes"], "line 2: audio_fake is 'yes'"),
+        (["path,label,method", "a.mp4,fake,x/y"], "line 2: method 'x/y' has a slash"),
+        (["path,label,method", "a.mp4,fake,swap_eye"], "swap_eye is the name of a method whose"),
+        (["path,label", "a.mp4,real", "a.mp4,fake"], "line 3: a.mp4 has another label .* line 2"),
+        (["path,label", '"a.mp4,real'], "not a CSV file in UTF-8"),
+        (["path,label", "gone.mp4,real"], r"no usable video .* such as wild/gone\.mp4: listed"),
+        (["path,label"], "wild: there is no video below"),
+    ],
+)
+def test_mistakes_are_named(wild, lines, message):
+    with pytest.raises(UserError, match=message):
+        wild(*lines)
+
+
+@pytest.mark.parametrize(("start", "end"), [("1", ""), ("-1", "2"), ("2", "2"), ("a", "3"), ("0", "inf"), ("nan", "3")])
+def test_impossible_segments(wild, start, end):
+    with pytest.raises(UserError, match="line 2: start_s .* are not two times in seconds"):
+        wild("path,label,start_s,end_s", f"a.mp4,fake,{start},{end}")
+
+
+def test_a_segment_from_the_start(wild):
+    found = wild("path,label,start_s,end_s", "a.mp4,fake,,3")
+    assert rows(found)["wild/unknown/a"]["segments_s"] == [0.0, 3.0]
+
+
+def test_latin1_is_an_error(wild):
+    with pytest.raises(UserError, match="not a CSV file in UTF-8"):
+        wild("path,label", "é.mp4,real", encoding="latin-1")
+
+
+def test_a_manifest_that_is_not_there(wild):
+    with pytest.raises(UserError, match=r"no file .*other\.csv.*expects the CSV file"):
+        wild("path,label", manifest="other.csv")
+
+
+def test_a_manifest_outside_the_root(wild, tmp_path):
+    put(tmp_path / "elsewhere.csv", b"path,label\na.mp4,real\n")
+    found = wild("path,label", manifest=str(tmp_path / "elsewhere.csv"))
+    assert list(rows(found)) == ["wild/real/a"]
+
+
+def test_several_roots_have_a_manifest_each(tmp_path):
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for root in roots:
+        put(root / "a.mp4")
+        put(root / "list.csv", b"path,label\na.mp4,real\n")
+    found = run(entry("csv", *roots, name="wild", manifest="list.csv"), tmp_path / "cache")
+    paths = {key: row["path"] for key, row in rows(found).items()}
+    assert paths == {"wild/real/0/a": "0/a.mp4", "wild/real/1/a": "1/a.mp4"}
+    with pytest.raises(UserError, match="must be relative"):
+        run(entry("csv", *roots, manifest=str(roots[0] / "list.csv")), tmp_path / "cache")

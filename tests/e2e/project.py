@@ -1,0 +1,48 @@
+"""A copy of the project in a folder of its own, and commands run there as a user would."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def copy_project(folder: Path, git: bool = True) -> Path:
+    """Copies what git tracks, or would track, into ``folder``; a new repository unless told not."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    if git:
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    return folder
+
+
+def command(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs a command of this environment in ``folder`` with the code that lies there."""
+    binaries = str(Path(sys.executable).parent)
+    environment = os.environ | {
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+        "PYTHONPATH": str(folder),
+        # DVC remembers hashes and locks per site: a private one keeps test runs apart.
+        "DVC_SITE_CACHE_DIR": str(folder / ".site"),
+        "DVC_NO_ANALYTICS": "1",
+    }
+    done = subprocess.run(words, cwd=folder, env=environment, text=True, capture_output=True)
+    if check and done.returncode:
+        raise AssertionError(f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def stages_run(output: str) -> list[str]:
+    """Names of the stages that a ``dvc repro`` ran, from what it printed."""
+    lines = output.splitlines()
+    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]

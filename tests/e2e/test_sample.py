@@ -1,0 +1,239 @@
+"""The whole DAG on the embedded sample, as `make sample` runs it."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from tests.e2e.project import command, copy_project, stages_run
+
+STAGES = ["scan", "frames", "faces", "balance", "landmarks", "expand", "shard"]
+FOLDERS = ["train", "val", "test", "expanded"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    folder = copy_project(tmp_path_factory.mktemp("sample"))
+    command(folder, "faceshards", "sample-data", "data/raw/sample")
+    done = command(folder, "dvc", "repro")
+    assert stages_run(done.stdout) == STAGES
+    return folder
+
+
+def metrics(project: Path, stage: str) -> dict[str, int]:
+    return json.loads((project / "metrics" / f"{stage}.json").read_text())
+
+
+def outputs(project: Path) -> dict[str, str]:
+    """SHA-256 of every table and every file of the shard folders."""
+    files = [*project.glob("manifests/**/*.parquet"), *project.glob("data/shards/*/*")]
+    return {
+        path.relative_to(project).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.is_file()
+    }
+
+
+def table(project: Path, name: str):
+    return pq.read_table(project / "manifests" / f"{name}.parquet")
+
+
+def test_every_stage_accounts_for_all_its_units(project):
+    for stage in STAGES:
+        m = metrics(project, stage)
+        assert m["inputs"] == m["outputs"] + m["rejects"] + m["left_out"], stage
+        assert m["outputs"] > 0, stage
+
+
+def test_every_table_has_the_rows_that_the_metrics_say(project):
+    assert table(project, "videos").num_rows == metrics(project, "scan")["outputs"]
+    frames = table(project, "frames")
+    assert pc.count_distinct(frames["video_id"]).as_py() == metrics(project, "frames")["outputs"]
+    m = metrics(project, "faces")
+    faces = table(project, "faces")
+    pictures = {(f["video_id"], f["sample"]) for f in faces.select(["video_id", "sample"]).to_pylist()}
+    assert len(pictures) == m["outputs"]
+    assert m["inputs"] == frames.num_rows
+    assert table(project, "rejected/faces").num_rows == m["rejects"]
+    assert table(project, "samples").num_rows == metrics(project, "balance")["outputs"]
+    assert table(project, "expanded").num_rows == metrics(project, "expand")["outputs"]
+
+
+def test_a_second_repro_runs_only_scan(project):
+    assert stages_run(command(project, "dvc", "repro").stdout) == ["scan"]
+
+
+def test_shards_hold_every_sample_once_and_no_identity_is_in_two_splits(project):
+    keys: list[str] = []
+    people: dict[str, set[str]] = {}
+    for folder in FOLDERS:
+        for path in sorted((project / "data/shards" / folder).glob("*.tar")):
+            with tarfile.open(path) as shard:
+                for member in shard:
+                    if member.name.endswith(".json"):
+                        about = json.load(shard.extractfile(member))
+                        keys.append(member.name)
+                        who = {about["identity"], about["target_id"], about["source_id"]} - {""}
+                        people.setdefault(about["split"], set()).update(who)
+    samples = metrics(project, "balance")["outputs"] + metrics(project, "expand")["outputs"]
+    assert len(keys) == len(set(keys)) == samples
+    assert people["train"]
+    assert people["val"]
+    assert not people["train"] & people["val"]
+    assert not people["train"] & people["test"]
+    assert not people["val"] & people["test"]
+
+
+def test_train_is_balanced_and_every_video_is_in_it(project):
+    samples, faces = table(project, "samples"), table(project, "faces")
+    videos = {v["video_id"]: v for v in table(project, "videos").to_pylist()}
+    video_of = dict(zip(faces["face_id"].to_pylist(), faces["video_id"].to_pylist(), strict=True))
+    for dataset in ("ffpp", "wild"):
+        chosen = [
+            s
+            for s in samples.to_pylist()
+            if s["split"] == "train" and videos[video_of[s["face_id"]]]["dataset"] == dataset
+        ]
+        fake = sum(s["label"] for s in chosen)
+        assert abs(2 * fake - len(chosen)) <= 0.1 * len(chosen), dataset
+        seen = {video_of[s["face_id"]] for s in chosen}
+        wanted = {
+            i for i, v in videos.items() if v["split"] == "train" and v["dataset"] == dataset
+        }
+        assert seen == wanted & set(video_of.values())
+
+
+def test_swaps_come_from_other_people_of_the_train_split(project):
+    faces = {f["face_id"]: f["video_id"] for f in table(project, "faces").to_pylist()}
+    videos = {v["video_id"]: v for v in table(project, "videos").to_pylist()}
+    expanded = table(project, "expanded").to_pylist()
+    assert {e["region"] for e in expanded} == {"eye", "lip", "mouth", "nose"}
+    for e in expanded:
+        target, source = videos[faces[e["target_face_id"]]], videos[faces[e["source_face_id"]]]
+        assert target["split"] == source["split"] == "train"
+        assert target["label"] == 0
+        assert source["method"] in {"Deepfakes", "FaceSwap"}
+        who = [{v["identity"], v["target_id"], v["source_id"]} - {""} for v in (target, source)]
+        assert not who[0] & who[1]
+
+
+def test_shards_verify(project):
+    folders = [f"data/shards/{name}" for name in FOLDERS]
+    assert command(project, "faceshards", "verify", *folders).returncode == 0
+    broken = project / "data/broken"
+    shutil.copytree(project / "data/shards/train", broken)
+    path = sorted(broken.glob("*.tar"))[0]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    done = command(project, "faceshards", "verify", "data/broken", check=False)
+    shutil.rmtree(broken)
+    assert done.returncode == 1
+    assert path.name in done.stdout + done.stderr
+
+
+READ_WITH_WEBDATASET = """
+import io, sys, webdataset as wds
+from PIL import Image
+data = wds.WebDataset(sys.argv[1:], shardshuffle=False).decode().to_tuple("__key__", "jpg", "json")
+"""
+
+
+def test_plain_webdataset_reads_them(project):
+    """No line of this project: raw bytes by webdataset, pixels by PIL."""
+    import webdataset
+    from PIL import Image
+
+    tars = [str(p) for p in sorted((project / "data/shards/train").glob("*.tar"))]
+    labels = []
+    for sample in webdataset.WebDataset(tars, shardshuffle=False, empty_check=False):
+        assert Image.open(io.BytesIO(sample["jpg"])).size == (224, 224)
+        labels.append(json.loads(sample["json"])["label"])
+    train = table(project, "samples").filter(pc.field("split") == "train")
+    assert len(labels) == train.num_rows
+    assert sum(labels) == pc.sum(train["label"]).as_py()
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_hugging_face_datasets_reads_them(project, folder, tmp_path):
+    import datasets
+
+    tars = [str(p) for p in sorted((project / "data/shards" / folder).glob("*.tar"))]
+    read = datasets.load_dataset(
+        "webdataset", data_files={"any": tars}, split="any", cache_dir=str(tmp_path)
+    )
+    index = pq.read_table(project / "data/shards" / folder / "index.parquet")
+    assert read.num_rows == index.num_rows
+    assert sorted(read["__key__"]) == sorted(index["key"].to_pylist())
+    assert read[0]["jpg"].size == (224, 224)
+    assert ("mask.png" in read.column_names) == (folder == "expanded")
+
+
+def test_workers_do_not_change_a_byte(project, tmp_path_factory):
+    folder = copy_project(tmp_path_factory.mktemp("inline"))
+    (folder / "data").mkdir()
+    (folder / "data/raw").symlink_to(project / "data/raw")
+    params = folder / "params.yaml"
+    text = params.read_text()
+    assert "workers: auto" in text
+    params.write_text(text.replace("workers: auto", "workers: 0"))
+    for stage in STAGES:
+        command(folder, sys.executable, "-m", f"stages.{stage}")
+    assert outputs(folder) == outputs(project)
+
+
+def test_changing_the_workers_reruns_nothing(project):
+    params = project / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace("workers: auto", "workers: 1"))
+    try:
+        assert stages_run(command(project, "dvc", "repro").stdout) == ["scan"]
+    finally:
+        params.write_text(text)
+
+
+def test_a_removed_video_leaves_everything_and_nothing_else_is_worked(project, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("removed") / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    gone = sorted((folder / "data/raw/sample/wild").rglob("*.mp4"))[0]
+    name = gone.stem
+    gone.unlink()
+    done = command(folder, "dvc", "repro")
+    kept = [line for line in done.stderr.splitlines() if line.startswith("faces:")]
+    assert kept
+    assert " 0 rows worked" in kept[0] or "rows worked" in kept[0]
+    rejected = pq.read_table(folder / "manifests/rejected/scan.parquet").to_pylist()
+    assert any(name in row["id"] and row["reason"] == "missing" for row in rejected)
+    for table_name in ("videos", "faces", "samples"):
+        column = pq.read_table(folder / f"manifests/{table_name}.parquet").column(0).to_pylist()
+        assert not any(name in value for value in column)
+
+
+def test_outside_git(tmp_path):
+    folder = copy_project(tmp_path / "plain", git=False)
+    environment = {"GIT_CEILING_DIRECTORIES": str(tmp_path)}
+    assert not any((parent / ".git").exists() for parent in [folder, *folder.parents])
+    refused = command(folder, "dvc", "status", check=False)
+    assert refused.returncode
+    command(folder, "dvc", "config", "--local", "core.no_scm", "true")
+    assert "scan" in command(folder, "dvc", "dag").stdout
+    del environment
+
+
+def test_make_sample_is_what_the_readme_says(project):
+    makefile = (project / "Makefile").read_text()
+    readme = (project / "README.md").read_text()
+    for line in ("faceshards sample-data", "dvc repro", "faceshards summary"):
+        assert line in makefile
+        assert line in readme
+    assert os.environ.get("PATH")
+    assert subprocess.run(["make", "-n", "sample"], cwd=project, check=True)
