@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "Draw faces of a shard folder with their labels into one picture.",
     )
     command.add_argument("folder", metavar="FOLDER", type=Path, help="shard folder")
-    command.add_argument("out", metavar="OUT", type=Path, help="picture to write (.jpg or .png)")
+    command.add_argument("out", metavar="OUT", type=Path, help="JPEG to write, such as sheet.jpg")
 
     _add(
         commands,

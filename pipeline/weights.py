@@ -1,11 +1,12 @@
 """Where weights come from: found as given, told apart by SHA-256, loaded without running anything.
 
-Weights are never downloaded here. A file of the right name and other contents is a common trap (public
-checkpoints of one name differ in their anchors), so the digest in the parameters decides.
+Weights are never downloaded here. A file of the right name and other contents is a common trap
+(public checkpoints of one name differ in their anchors), so the digest in the parameters decides.
 """
 
 import hashlib
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 
 _PARALLEL_PREFIX = "module."
 """What torch's DataParallel puts before every key of a model saved from inside it."""
+
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+"""What torch's reader raises for files that are refused, damaged or no checkpoints."""
 
 
 def sha256(path: Path) -> str:
@@ -32,8 +47,9 @@ def find(
     """The one file that ``weights`` names, checked against its SHA-256.
 
     Args:
-        weights: a file, a folder that holds it, or the name of a pack (a folder in ``packs``); relative
-            paths are taken from the working directory. In a folder the digest says which file it is.
+        weights: a file, a folder that holds it, or the name of a pack (a folder in ``packs``);
+            relative paths are taken from the working directory. In a folder the digest says which
+            file it is.
         where: the parameter that holds the weights, for messages (``faces.weights``).
         purpose: what needs them, for messages (``The detector retinaface``).
         pattern: glob of the files in a folder that come into question.
@@ -58,11 +74,12 @@ def find(
     found = ", ".join(f"{path} has {digest}" for path, digest in digests.items())
     if not weights.sha256:
         raise UserError(
-            f"{where}.sha256 is empty; {found}. Write the digest there, so that a changed file is noticed."
+            f"{where}.sha256 is empty; {found}. Write the digest there, so that a changed file "
+            "is noticed."
         )
     raise UserError(
-        f"{where}.sha256 is {weights.sha256}, but {found}. Put the right file in place, or, if these "
-        f"are the weights you want, correct {where}.sha256."
+        f"{where}.sha256 is {weights.sha256}, but {found}. Put the right file in place, or, if "
+        f"these are the weights you want, correct {where}.sha256."
     )
 
 
@@ -97,7 +114,7 @@ def load_state(path: Path) -> dict[str, "torch.Tensor"]:
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{path} cannot be loaded as plain torch weights: {reason}") from error
     if not isinstance(state, Mapping) or not all(

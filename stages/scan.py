@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from pipeline import config, semantics, tables
-from pipeline.datasets.base import scan
+from pipeline.datasets.scan import scan
 from pipeline.engine.run import write_metrics
 from pipeline.entry import run_main
 
-STAT_CACHE = Path(".cache/stat.parquet")
+STAT_CACHE = Path(".cache/stat.json")
 
 
 def main() -> None:

@@ -17,7 +17,23 @@ from pathlib import Path
 from pipeline.config import DatasetEntry
 from pipeline.errors import UserError
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".3gp",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".gif",
+        ".flv",
+        ".ogv",
+        ".wmv",
+        ".asf",
+    }
+    | {".ts", ".mts", ".m2ts", ".mpg", ".mpeg"}
+)
 """A file counts as a video by its suffix, in any case; ``frames`` checks what is inside."""
 
 REAL_METHOD = "real"

@@ -48,7 +48,8 @@ def nearest_sources(
         apart = cdist(targets[chunk], sources)  # (step, S)
         for row, ties in zip(apart, target_ties[chunk], strict=True):
             for tie in ties:
-                row[sharing.get(tie, ())] = np.inf
+                if tie in sharing:
+                    row[sharing[tie]] = np.inf
         rows = np.arange(len(apart))
         for place in range(count):
             best = apart.argmin(axis=1)  # the first of equals

@@ -314,8 +314,8 @@ def _ties(table: pa.Table) -> list[set[str]]:
 def _rows(
     found: Sequence[tuple[str, _Pick, int]], targets: pa.Table, sources: pa.Table, store: Path
 ) -> pa.Table:
-    target = targets.take([pick.target for _, pick, _ in found])
-    source = sources.take([at for _, _, at in found])
+    target = targets.take(pa.array([pick.target for _, pick, _ in found], pa.int64()))
+    source = sources.take(pa.array([at for _, _, at in found], pa.int64()))
     columns = {
         "sample_id": pa.array([sample_id for sample_id, _, _ in found], pa.string()),
         "video_id": target["video_id"],

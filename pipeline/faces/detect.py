@@ -1,7 +1,7 @@
 """Face detectors behind one protocol: what a detection is, how candidates become faces.
 
-Every detector gives raw candidates; what counts as a face is decided here, alike for all of them, on
-rounded numbers, so that the last bits of a network's output never decide.
+Every detector gives raw candidates; what counts as a face is decided here, alike for all of them
+and on rounded numbers, so that the last bits of a network's output never decide.
 """
 
 import importlib
@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from pipeline import weights
 from pipeline.config import FacesParams
-from pipeline.errors import UserError
 from pipeline.images import Image
 
 NMS_IOU = 0.4
-"""Of two boxes that overlap more than this, the better one stays (public RetinaFace and SCRFD code)."""
+"""Of two boxes that overlap more, the better one stays (as in public RetinaFace and SCRFD code)."""
 
 INSIGHTFACE_PACKS = Path("~/.insightface/models")
 """Where insightface keeps its packs, one folder each (buffalo_l, antelopev2 …)."""
@@ -45,8 +44,8 @@ class Detection:
     score: float
     """Confidence in [0, 1], rounded to 1e-4; its meaning is the detector's own."""
     landmarks5: tuple[float, ...]
-    """Left eye, right eye, nose, left and right mouth corner as seen in the picture: x, y, x, y … in px,
-    rounded to 1/16; () where the detector gives none."""
+    """Left eye, right eye, nose, left and right mouth corner as seen in the picture: x, y, x, y …
+    in px, rounded to 1/16; () where the detector gives none."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,9 @@ def choose(
     """Faces among candidates: rounds, then thresholds, then removes overlaps, then sorts.
 
     A candidate stays when its score is at least ``score_threshold``, its longer side at least
-    ``min_face_px``, its area positive, some of it inside the picture, and no better one overlaps it by
-    more than :data:`NMS_IOU` (intersection over union). Better = higher score, then larger, then box.
-    Returned largest first (area, then box).
+    ``min_face_px``, its area positive, some of it inside the picture, and no better one overlaps it
+    by more than :data:`NMS_IOU` (intersection over union). Better = higher score, then larger, then
+    box. Returned largest first (area, then box).
     """
     boxes = np.round(candidates.boxes * _STEPS_PER_PX) / _STEPS_PER_PX  # (N, 4)
     scores = np.round(candidates.scores, _SCORE_DECIMALS)  # (N,)
@@ -141,7 +140,7 @@ def non_maximum_suppression(boxes: Floats, scores: Floats, iou: float) -> list[i
 
 def lowest_score(score_threshold: float) -> float:
     """The lowest raw score in (0, 1) that rounds to at least the threshold."""
-    half_step = 0.5 * 10**-_SCORE_DECIMALS
+    half_step = 0.5 * 10.0**-_SCORE_DECIMALS
     return min(max(score_threshold - half_step, half_step), 1 - half_step)
 
 
@@ -196,9 +195,8 @@ def detector_settings(params: FacesParams) -> dict[str, object]:
     Loads no network, but reads the weights file.
 
     Raises:
-        UserError: parameters do not go together, or weights are missing or wrong.
+        UserError: weights are missing or wrong.
     """
-    _check(params)
     file = weights_file(params)
     return {
         "detector": params.detector,
@@ -211,26 +209,13 @@ def detector_settings(params: FacesParams) -> dict[str, object]:
     }
 
 
-def _check(params: FacesParams) -> None:
-    if params.detector == "retinaface" and not params.backbone:
-        raise UserError(
-            "faces.backbone is empty: set it to mobilenet0.25 or resnet50, whichever the weights "
-            "of retinaface were trained with."
-        )
-    if params.detector == "dlib" and params.provider != "cpu":
-        raise UserError(
-            "faces.provider is cuda, but the detector dlib has no such form. Set it to cpu."
-        )
-
-
 def make_detector(params: FacesParams) -> Detector:
     """The detector that the parameters name, loaded and ready.
 
     Raises:
-        UserError: parameters do not go together, weights are missing, wrong or of another network, or
-            the provider is not available.
+        UserError: weights are missing, wrong or of another network, or the provider is not
+            available.
     """
-    _check(params)
     # Imported here: each needs another heavy library, and only one of them is used.
     module = importlib.import_module(_MODULES[params.detector])
     raw: RawDetector = module.make(params)

@@ -47,10 +47,12 @@ class DlibDetector:
     """dlib's HOG detector on one picture at a time; finds upright, roughly frontal faces.
 
     ``input_size_px``: ``full`` = as decoded (faces from about 70 px); a number = the longer side is
-    brought to it; ``auto`` = as decoded, doubled below :data:`AUTO_DOUBLE_BELOW_PX` (from about 35 px).
+    brought to it; ``auto`` = as decoded, doubled below :data:`AUTO_DOUBLE_BELOW_PX` (faces from
+    about 35 px).
 
-    The score is the logistic function of the detector's margin, so 0.5 is dlib's own threshold (margin
-    0) and 0.88 a margin of 2. It orders detections and is not a probability. There are no landmarks.
+    The score is the logistic function of the detector's margin, so 0.5 is dlib's own threshold
+    (margin 0) and 0.88 a margin of 2. It orders detections and is not a probability. There are no
+    landmarks.
     """
 
     def __init__(self, hog: Any, params: FacesParams) -> None:
@@ -76,5 +78,5 @@ class DlibDetector:
 
 
 def make(params: FacesParams) -> DlibDetector:
-    """dlib's frontal face detector; its weights are part of dlib."""
+    """The frontal face detector, whose weights are part of dlib."""
     return DlibDetector(dlib.get_frontal_face_detector(), params)

@@ -7,7 +7,7 @@ expects the boxes of one kind of detector; other boxes are brought to that form 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,7 @@ from pipeline import images, keys, tar, weights
 from pipeline.config import LandmarksParams
 from pipeline.engine.rows import Inputs, Output, RowResult
 from pipeline.errors import Reject, UserError
-from pipeline.faces.dlib_models import model_path
-
-if TYPE_CHECKING:
-    from face_alignment import FaceAlignment
+from pipeline.faces.dlib_models import LANDMARKS_68, model_path
 
 DetectorName = Literal["dlib", "scrfd", "retinaface"]
 """Whose boxes the landmarker is given."""
@@ -30,7 +27,6 @@ Points = NDArray[np.float32]
 POINT_COUNT = 68
 NO_SCORE = -1.0
 
-DLIB_MODEL = "shape_predictor_68_face_landmarks.dat"
 FAN_MODEL = "2DFAN4-11f355bf06.pth.tar"
 """Official file name of the 2DFAN-4 weights."""
 
@@ -40,18 +36,8 @@ HOG_SHIFT = 0.05
 height of an SCRFD or RetinaFace box, and its centre lies this share lower (medians over faces that
 both found)."""
 
-FAN_REFERENCE_PX: dict[DetectorName, float] = {"dlib": 195.0, "scrfd": 165.0, "retinaface": 165.0}
-"""FAN sees a square of side 200 (w + h) / reference. These are face-alignment's own numbers for its
-detectors: 195 for loose boxes, 165 for the tight ones of SCRFD and RetinaFace."""
-
-FAN_MAPS = 2
-"""Heat maps added up per point: of the picture and of its mirror image."""
-
 MIN_INSIDE = 0.5
 """A face with a smaller share of its points in the crop has no usable landmarks."""
-
-_STEPS_PER_PX = 64
-_SCORE_DECIMALS = 4
 
 
 class Landmarker(Protocol):
@@ -78,78 +64,13 @@ class DlibLandmarker:
 
         self._detector = detector
         self._rectangle = dlib.rectangle
-        self._predictor = dlib.shape_predictor(str(model_path(DLIB_MODEL)))
+        self._predictor = dlib.shape_predictor(str(model_path(LANDMARKS_68)))
 
     def points(self, image: images.Image, box: Sequence[float]) -> tuple[Points, float]:
         """See :class:`Landmarker`."""
         sides = (round(side) for side in hog_box(box, self._detector))
         found = self._predictor(image, self._rectangle(*sides))
         return np.array([(p.x, p.y) for p in found.parts()], np.float32), NO_SCORE
-
-
-class FanLandmarker:
-    """2DFAN-4 with our weights file and our boxes.
-
-    Its confidence is the mean height of the heat maps' peaks, near 1 for a clear face.
-    Not compiled: on the CPU torch.compile needs a C++ compiler on the user's machine.
-    """
-
-    def __init__(
-        self, path: Path, provider: Literal["cpu", "cuda"], detector: DetectorName
-    ) -> None:
-        self._alignment = _face_alignment(path, provider, FAN_REFERENCE_PX[detector])
-
-    def points(self, image: images.Image, box: Sequence[float]) -> tuple[Points, float]:
-        """See :class:`Landmarker`."""
-        points, peaks, _ = self._alignment.get_landmarks_from_image(
-            image, [np.asarray(box, np.float64)], return_landmark_score=True
-        )
-        score = max(0.0, round(float(np.mean(peaks[0])) / FAN_MAPS, _SCORE_DECIMALS))
-        rounded = np.round(points[0] * _STEPS_PER_PX) / _STEPS_PER_PX  # (68, 2)
-        return rounded.astype(np.float32), score
-
-
-def _face_alignment(
-    path: Path, provider: Literal["cpu", "cuda"], reference_px: float
-) -> "FaceAlignment":
-    """The package's landmark code around our weights; its own constructor would download them."""
-    import torch
-    from face_alignment import FaceAlignment, LandmarksType
-    from face_alignment.detection.core import FaceDetector
-    from face_alignment.models import FAN
-
-    if provider == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "landmarks.provider is cuda, but torch finds no CUDA device. "
-            "Install a CUDA build of torch and a driver, or set landmarks.provider: cpu."
-        )
-
-    class OurBoxes(FaceDetector):  # type: ignore[misc]  # the package has no type information
-        """Stands where the package asks a detector how large its boxes are."""
-
-        reference_scale = reference_px
-
-    class OurWeights(FaceAlignment):  # type: ignore[misc]  # the package has no type information
-        """Loads the network from a given file."""
-
-        def _load_native(
-            self,
-            network_name: str,  # noqa: ARG002 - the package's signature
-            network_size: int,
-            device: str,
-            dtype: torch.dtype,
-        ) -> torch.nn.Module:
-            network: torch.nn.Module = FAN(network_size)
-            weights.load_into(network, path, "2DFAN-4", f"The official file is {FAN_MODEL}.")
-            return network.to(device, dtype=dtype).eval()
-
-    alignment = OurWeights(
-        LandmarksType.TWO_D, device=provider, face_detector="folder", compile=False
-    )
-    alignment.face_detector = OurBoxes(provider, verbose=False)
-    # The package lets cuDNN choose kernels by timing them, which changes bytes from run to run.
-    torch.backends.cudnn.benchmark = False
-    return alignment
 
 
 def hog_box(box: Sequence[float], detector: DetectorName) -> tuple[float, float, float, float]:
@@ -171,6 +92,8 @@ def make_landmarker(params: LandmarksParams, detector: DetectorName) -> Landmark
     _check(params)
     if params.landmarker == "dlib":
         return DlibLandmarker(detector)
+    from pipeline.faces.fan import FanLandmarker
+
     return FanLandmarker(_fan_path(params), params.provider, detector)
 
 
@@ -181,7 +104,7 @@ def landmarker_settings(params: LandmarksParams, detector: DetectorName) -> dict
         UserError: weights are missing or wrong, or provider and landmarker do not go together.
     """
     _check(params)
-    path = model_path(DLIB_MODEL) if params.landmarker == "dlib" else _fan_path(params)
+    path = model_path(LANDMARKS_68) if params.landmarker == "dlib" else _fan_path(params)
     return {
         "landmarker": params.landmarker,
         "weights": weights.sha256(path),
@@ -199,7 +122,7 @@ def _check(params: LandmarksParams) -> None:
 
 
 def _fan_path(params: LandmarksParams) -> Path:
-    purpose = f"The landmarker fan ({FAN_MODEL} of face-alignment)"
+    purpose = f"The landmarker fan (official file {FAN_MODEL})"
     return weights.find(params.weights, "landmarks.weights", purpose)
 
 

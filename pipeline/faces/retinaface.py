@@ -32,9 +32,9 @@ CENTRE_VARIANCE = 0.1
 SIZE_VARIANCE = 0.2
 MEAN_BGR = (104.0, 117.0, 123.0)
 AUTO_LARGE_PX = 1280
-"""``auto`` looks at no more than this: in a frame 1920 px wide, faces of 24 px still reach the smallest prior."""
+"""``auto`` looks at no more: in 1080p frames, faces of 24 px still fill the smallest prior."""
 AUTO_SMALL_PX = 256
-"""``auto``'s second look: measured to find faces that fill pictures of 128 to 1600 px, without padding."""
+"""``auto``'s second look; at this size faces that fill the picture are found, without padding."""
 
 _LEAK = 0.1
 """Slope of the narrow (64-channel) network's activations; the wide one has plain ReLU."""
@@ -140,6 +140,13 @@ class ResNet50(nn.Module):
         return [fine, middle, self.layer4(middle)]
 
 
+_BACKBONES: dict[str, tuple[type[MobileNet025] | type[ResNet50], int, float]] = {
+    "mobilenet0.25": (MobileNet025, 64, _LEAK),
+    "resnet50": (ResNet50, 256, 0.0),
+}
+"""Backbone, width of everything after it, slope of its activations."""
+
+
 class FeaturePyramid(nn.Module):
     """Brings three maps to one width and adds the coarser ones to the finer ones."""
 
@@ -206,9 +213,8 @@ class RetinaFace(nn.Module):
 
     def __init__(self, backbone: str) -> None:
         super().__init__()
-        small = backbone == "mobilenet0.25"
-        width, leak = (64, _LEAK) if small else (256, 0.0)
-        self.body = MobileNet025() if small else ResNet50()
+        body, width, leak = _BACKBONES[backbone]
+        self.body = body()
         self.fpn = FeaturePyramid(self.body.channels, width, leak)
         self.ssh1 = ContextModule(width, leak)
         self.ssh2 = ContextModule(width, leak)
@@ -270,10 +276,9 @@ def decode(
 class RetinaFaceDetector:
     """RetinaFace on one picture at a time.
 
-    ``input_size_px``: ``full`` = as decoded (how the public figures were measured); a number = the
-    longer side is brought to it, enlarged where it was smaller; ``auto`` = the longer side is at most
-    :data:`AUTO_LARGE_PX`, and pictures in which a face may exceed the largest prior are looked at once
-    more at :data:`AUTO_SMALL_PX`.
+    ``input_size_px``: ``full`` = as decoded; a number = the longer side is brought to it, enlarged
+    where it was smaller; ``auto`` = the longer side is at most :data:`AUTO_LARGE_PX`, and pictures
+    in which a face may exceed the largest prior are looked at once more at :data:`AUTO_SMALL_PX`.
     """
 
     def __init__(self, model: RetinaFace, params: FacesParams) -> None:
@@ -292,7 +297,9 @@ class RetinaFaceDetector:
         return merge(found, scales)
 
     def _at_size(self, image: Image) -> Candidates:
-        bgr = np.ascontiguousarray(image[:, :, ::-1]).astype(np.float32) - np.float32(MEAN_BGR)
+        bgr = np.ascontiguousarray(image[:, :, ::-1]).astype(np.float32) - np.array(
+            MEAN_BGR, np.float32
+        )
         batch = torch.from_numpy(bgr.transpose(2, 0, 1)[None]).to(self.device)  # (1, 3, H, W)
         # cuDNN may otherwise pick another algorithm, or TF32, from one run to the next.
         exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)
@@ -319,13 +326,13 @@ def make(params: FacesParams) -> RetinaFaceDetector:
     """Loads the network that the parameters name.
 
     Raises:
-        UserError: the checkpoint is missing, another one or of another backbone, or ``cuda`` is asked
-            for and not there.
+        UserError: the checkpoint is missing, another one or of another backbone, or ``cuda`` is
+            asked for and not there.
     """
     if params.provider == "cuda" and not torch.cuda.is_available():
         raise UserError(
-            "faces.provider is cuda, but torch finds no CUDA device. Install a CUDA build of torch on a "
-            "machine with a GPU, or set faces.provider to cpu."
+            "faces.provider is cuda, but torch finds no CUDA device. Install a CUDA build of torch "
+            "on a machine with a GPU, or set faces.provider to cpu."
         )
     path = weights_file(params)
     if path is None:

@@ -1,7 +1,7 @@
 """SCRFD (Guo et al. 2021) through insightface's model zoo: what insightface ships after RetinaFace.
 
-insightface runs the network and decodes its output; resizing, scales and the choice of faces are ours,
-so that all detectors follow the same rules.
+insightface runs the network and decodes its output; resizing, scales and the choice of faces are
+ours, so that all detectors follow the same rules.
 """
 
 from typing import Any
@@ -45,8 +45,8 @@ class ScrfdDetector:
     """SCRFD on one picture at a time, padded to a square in black at its right or lower side.
 
     ``input_size_px``: a number = side of the square, which must be a multiple of 32; the picture's
-    longer side is brought to it, enlarged where it was smaller (insightface's ``det_size``); ``auto`` =
-    128 and 640 together; ``full`` = as decoded, padded to multiples of 32, not square.
+    longer side is brought to it, enlarged where it was smaller (insightface's ``det_size``);
+    ``auto`` = 128 and 640 together; ``full`` = as decoded, padded to multiples of 32, not square.
     """
 
     def __init__(self, model: Any, params: FacesParams) -> None:
@@ -72,7 +72,9 @@ class ScrfdDetector:
         bgr = np.ascontiguousarray(padded[:, :, ::-1])
         size = (padded.shape[1], padded.shape[0])
         found, points = self.model.detect(bgr, input_size=size, det_thresh=self.lowest_score)
-        landmarks = np.zeros((len(found), 0)) if points is None else points.reshape(len(found), -1)
+        if points is None:
+            points = np.zeros((len(found), 0, 2))
+        landmarks = points.reshape(len(found), 2 * points.shape[1])
         return Candidates(
             found[:, :4].astype(np.float64),
             found[:, 4].astype(np.float64),
@@ -117,8 +119,8 @@ def make(params: FacesParams) -> ScrfdDetector:
 def _no_provider(provider: str) -> UserError:
     return UserError(
         f"faces.provider is {provider}, but onnxruntime offers only "
-        f"{', '.join(onnxruntime.get_available_providers())}. Install onnxruntime-gpu with its CUDA "
-        "libraries in place of onnxruntime, or set faces.provider to cpu."
+        f"{', '.join(onnxruntime.get_available_providers())}. Install onnxruntime-gpu with its "
+        "CUDA libraries in place of onnxruntime, or set faces.provider to cpu."
     )
 
 
@@ -126,7 +128,7 @@ def _check_size(input_size_px: int | str, fixed: tuple[int, int] | None) -> None
     if fixed is not None and (input_size_px, input_size_px) != fixed:
         raise UserError(
             f"faces.input_size_px is {input_size_px}, but this SCRFD file was exported for "
-            f"{fixed[0]} x {fixed[1]} px only. Set it to that, or use a file with a free input size."
+            f"{fixed[0]} x {fixed[1]} px only. Set it to that or use a file with a free input size."
         )
     if isinstance(input_size_px, int) and input_size_px % STRIDE_PX:
         raise UserError(

@@ -36,9 +36,9 @@ def deepfakes(target: Footage, source: Footage, draw: np.random.Generator) -> It
     for frame, points, act in _both(target, source):
         face, at = puppet.pose(act)
         matrix = _similarity(at[17:], points[17:])
-        layer = _soft(seen(face, matrix, target.form), small)
+        layer = seen(face, matrix, target.form)
         oval = _oval(points, frame) & _hull(points[shown], frame)
-        yield _blend(frame, _recolor(layer, frame, oval), _blurred(oval, 0.05 * _size(points)))
+        yield _paste(frame, layer, oval, blur_px=0.05 * _size(points), detail=small)
 
 
 def faceswap(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
@@ -49,7 +49,7 @@ def faceswap(target: Footage, source: Footage, draw: np.random.Generator) -> Ite
         layer = seen(puppet.pose(act)[0], target.camera[t], target.form)
         shaken = points + draw.uniform(-1.0, 1.0, points.shape)
         hull = _hull(shaken[shown], frame, shrink=0.96)
-        yield _blend(frame, _recolor(layer, frame, hull), _blurred(hull, 1.2))
+        yield _paste(frame, layer, hull, blur_px=1.2)
 
 
 def face2face(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
@@ -60,8 +60,8 @@ def face2face(target: Footage, source: Footage, draw: np.random.Generator) -> It
         driving = _grey(source.frames[t]) if target.puppet.person.grey else source.frames[t]
         layer = seen(driving, _similarity(at[_MUTE], points[_MUTE]), target.form)
         size = _size(points)
-        mouth = _grown(_hull(points[48:60], frame), grow * size)
-        yield _blend(frame, _recolor(layer, frame, mouth), _blurred(mouth, 0.03 * size))
+        mouth = _hull(points[48:60], frame)
+        yield _paste(frame, layer, mouth, blur_px=0.03 * size, grow_px=grow * size)
 
 
 def neuraltextures(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
@@ -73,8 +73,9 @@ def neuraltextures(target: Footage, source: Footage, draw: np.random.Generator) 
         layer = lit(seen(face, target.camera[t], target.form), target.light[t])
         size = _size(points)
         mouths = _hull(points[48:60], frame) | _hull(moved(at, target.camera[t])[48:60], frame)
-        mask = _blurred(_grown(mouths, 0.08 * size), 0.03 * size)
-        yield _blend(frame, _soft(layer, small), mask)
+        yield _paste(
+            frame, layer, mouths, blur_px=0.03 * size, grow_px=0.08 * size, detail=small
+        )
 
 
 FAKES: Mapping[str, tuple[str, Fake]] = {
@@ -178,34 +179,52 @@ def _oval(points: Points, frame: Image) -> Mask:
     return mask
 
 
-def _grown(mask: Mask, radius: float) -> Mask:
-    side = 2 * round(radius) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return np.asarray(cv2.dilate(mask, kernel), np.uint8)
+def _paste(
+    frame: Image,
+    layer: Image,
+    where: Mask,
+    *,
+    blur_px: float,
+    grow_px: float = 0.0,
+    detail: float = 1.0,
+) -> Image:
+    """The frame with the layer where the mask, grown and blurred, lets it through.
+
+    Before that the layer loses detail (its resolution falls to that share) and takes the mean and
+    spread of the frame's channels.
+    """
+    reach = round(grow_px + 4 * blur_px) + 1
+    x, y, width, height = cv2.boundingRect(where)
+    part = (
+        slice(max(y - reach, 0), y + height + reach),
+        slice(max(x - reach, 0), x + width + reach),
+    )
+    below, above, mask = frame[part], layer[part], where[part]
+    if grow_px:
+        side = 2 * round(grow_px) + 1
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        mask = np.asarray(cv2.dilate(mask, kernel), np.uint8)
+    above = _recolored(_coarse(above, detail), below, mask)
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), round(blur_px, 2)), np.uint8)
+    share = soft[:, :, None].astype(np.uint16)
+    out = frame.copy()
+    out[part] = ((above * share + below * (255 - share) + 127) // 255).astype(np.uint8)
+    return out
 
 
-def _blurred(mask: Mask, sigma: float) -> Mask:
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), round(sigma, 2)), np.uint8)
-
-
-def _soft(layer: Image, scale: float) -> Image:
-    """The layer as if it had been made at a lower resolution."""
+def _coarse(layer: Image, detail: float) -> Image:
+    if detail == 1.0:
+        return layer
     height, width = layer.shape[:2]
-    size = (round(width * scale), round(height * scale))
+    size = (round(width * detail), round(height * detail))
     small = cv2.resize(layer, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _recolor(layer: Image, frame: Image, where: Mask) -> Image:
-    """The layer with the frame's mean and spread of every channel inside the mask."""
-    mean, spread = cv2.meanStdDev(layer, mask=where)
+def _recolored(layer: Image, frame: Image, where: Mask) -> Image:
+    mean, spread = cv2.meanStdDev(layer, mask=where)  # (3, 1) each
     to_mean, to_spread = cv2.meanStdDev(frame, mask=where)
-    scale = np.clip(to_spread / np.maximum(spread, 1), 0.5, 2.0)  # (3, 1)
+    scale = np.clip(to_spread / np.maximum(spread, 1), 0.5, 2.0)
     table = np.rint((np.arange(256) - mean) * scale + to_mean)  # (3, 256)
     table = np.clip(table, 0, 255).astype(np.uint8).T[None]  # (1, 256, 3)
     return np.asarray(cv2.LUT(layer, np.ascontiguousarray(table)), np.uint8)
-
-
-def _blend(frame: Image, layer: Image, mask: Mask) -> Image:
-    share = mask[:, :, None].astype(np.uint16)
-    return ((layer * share + frame * (255 - share) + 127) // 255).astype(np.uint8)

@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.faces.dlib_models import model_path
+from pipeline.faces.dlib_models import LANDMARKS_68, model_path
 from pipeline.images import Image, decode_rgb
 
 Points = NDArray[np.float64]
@@ -63,7 +63,7 @@ class Person:
     picture: Image
     points: Points
 
-    @property
+    @cached_property
     def grey(self) -> bool:
         """Whether the picture has no colours."""
         return bool(np.ptp(self.picture, axis=2).max() == 0)
@@ -73,7 +73,7 @@ class Person:
 def people() -> Mapping[str, Person]:
     """All eight, by name. Raises UserError where a picture or a face in it is not found."""
     detector = dlib.get_frontal_face_detector()
-    predictor = dlib.shape_predictor(str(model_path("landmarks68")))
+    predictor = dlib.shape_predictor(str(model_path(LANDMARKS_68)))
     found = {}
     for (package, file), faces in _PICTURES.items():
         picture = _read(package, file)

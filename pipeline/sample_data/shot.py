@@ -26,7 +26,7 @@ class Format:
 
     width_px: int = 320
     height_px: int = 320
-    fps: Fraction = Fraction(15)
+    fps: Fraction = Fraction(25, 2)
     duration_s: float = 4.2
 
     @property

@@ -99,9 +99,10 @@ class Describer:
         video = self._videos_of(face)
         columns = {name: plain(video, name) for name in _FROM_VIDEO}
         columns |= {name: plain(face, name) for name in _FROM_FACE}
-        where = pc.index_in(face_ids, self._landmarks.column("face_id")).to_pylist()
-        points = plain(self._landmarks, "points")
-        return columns | {"landmarks": [[] if at is None else points[at] for at in where]}
+        where = pc.index_in(face_ids, self._landmarks.column("face_id"))
+        points = iter(plain(self._landmarks.take(where.drop_null()), "points"))
+        has_points = pc.is_valid(where).to_pylist()
+        return columns | {"landmarks": [next(points) if has else [] for has in has_points]}
 
     def _videos_of(self, face: pa.Table) -> pa.Table:
         return _matched(self._videos, "video_id", face.column("video_id"))

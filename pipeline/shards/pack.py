@@ -91,7 +91,7 @@ def _plan_rows(
             "digest": stored.column("digest"),
             "encoding": encodings,
             "tar": pa.array(
-                [str(store / t) for t in stored.column("tar").to_pylist()], pa.string()
+                [f"{store}/{t}" for t in stored.column("tar").to_pylist()], pa.string()
             ),
             "offset": stored.column("offset"),
             "size": stored.column("size"),

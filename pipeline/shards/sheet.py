@@ -40,12 +40,13 @@ def contact_sheet(folder: Path, out: Path, per_row: int = 8, rows: int = 6) -> N
 
 
 def _cell(sample: Sample) -> Image:
-    """One sample with border and text: uint8 (CELL_PX + TEXT_PX + ..., CELL_PX + ..., 3)."""
+    """One sample, framed, with its method below: uint8 RGB, the same size for all."""
     picture = cv2.resize(
         images.decode_rgb(sample.jpg), (CELL_PX, CELL_PX), interpolation=cv2.INTER_AREA
     )
     color = _FAKE_RGB if sample.about["label"] else _REAL_RGB
-    framed = cv2.copyMakeBorder(picture, *[BORDER_PX] * 4, cv2.BORDER_CONSTANT, value=color)
+    framed = np.full((CELL_PX + 2 * BORDER_PX, CELL_PX + 2 * BORDER_PX, 3), color, np.uint8)
+    framed[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] = picture
     cell = cv2.copyMakeBorder(framed, 2, TEXT_PX, 2, 2, cv2.BORDER_CONSTANT, value=_PAPER_RGB)
     # The font knows ASCII only; it draws "?" for anything else.
     text = sample.about["method"]

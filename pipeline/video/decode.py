@@ -23,8 +23,15 @@ from pipeline.errors import Reject
 from pipeline.video.plan import exact
 from pipeline.video.probe import complaints, display_turn, open_video
 
-# Together they make swscale's output the same with and without SIMD.
-_CONVERSION = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+# ACCURATE_RND and BITEXACT make swscale's output the same with and without SIMD. Full chroma takes
+# the path that rounds: the short cut otherwise taken darkens limited-range video, and only that, by
+# up to two levels, which would let a detector see how a file was encoded.
+_CONVERSION = (
+    Interpolation.BILINEAR
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+    | Interpolation.FULL_CHR_H_INT
+)
 
 _T = TypeVar("_T")
 

@@ -7,8 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from pipeline.config import FramesParams
-from pipeline.engine.rows import Inputs, Output, RowResult
+from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
 from pipeline.video.probe import probe
 
@@ -88,3 +90,11 @@ class FramesTask:
     def identify(self, row_id: str, fields: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002
         """The row's id is the video's."""
         return {"video_id": row_id}
+
+
+def frames_plan(videos: pa.Table, files: Sequence[str]) -> Plan:
+    """One row per video; ``files`` holds the absolute path of every row of ``videos``."""
+    table = videos.select(["video_id", "fingerprint", "segments_s"])
+    table = table.append_column("file", pa.array(files, pa.string()))
+    content = ("fingerprint", "segments_s")
+    return Plan(table, id="video_id", bucket_by="video_id", content=content, location=("file",))

@@ -181,14 +181,15 @@ def _film(container: InputContainer, max_side_px: int) -> VideoStream:
 
 
 def _header_duration_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    if container.format.name in _WITHOUT_DURATION:
+    name = container.format.name
+    # Only a track of MP4 has a length of its own; elsewhere muxers disagree whether the duration
+    # counts from 0 or from the first picture.
+    ambiguous = bool(stream.start_time) and not name.startswith("mov")
+    if ambiguous or name in _WITHOUT_DURATION:
         return None
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
-    # Muxers disagree whether a container's duration counts from 0 or from the first picture.
-    if container.duration and not stream.start_time:
-        return Fraction(container.duration, av.time_base)
-    return None
+    return Fraction(container.duration, av.time_base) if container.duration else None
 
 
 def _first_rotation_deg(container: InputContainer, stream: VideoStream) -> int:

@@ -21,7 +21,10 @@ def test_a_whole_copy(root, look):
     found = look(root)
     # Three pairs: 6 reals and 6 fakes of each of 5 manipulations, a third of them per split.
     assert found.metrics == {
-        **{"inputs": 36, "outputs": 36, "rejects": 0, "left_out": 0},
+        "inputs": 36,
+        "outputs": 36,
+        "rejects": 0,
+        "left_out": 0,
         **{f"{split}_real": 2 for split in ("train", "val", "test")},
         **{f"{split}_fake": 10 for split in ("train", "val", "test")},
     }
@@ -67,7 +70,12 @@ def test_a_fake(root, look, method, category, shown):
 
 def test_a_real(root, look):
     row = rows(look(root))["ffpp/real/original_sequences/youtube/c23/videos/005"]
-    assert (row["split"], row["label"], row["method"], row["category"]) == ("val", 0, "real", "real")
+    assert (row["split"], row["label"], row["method"], row["category"]) == (
+        "val",
+        0,
+        "real",
+        "real",
+    )
     assert row["identity"] == row["pair_id"] == "ffpp:005"
     assert row["target_id"] == row["source_id"] == ""
     assert row["leak_group"] == "ffpp:001+005"
@@ -204,7 +212,9 @@ def test_a_compression_that_is_not_there(root, look):
 
 
 def test_an_unknown_compression(root, look):
-    with pytest.raises(UserError, match="compression is 'c24' but must be one of raw, c0, c23, c40"):
+    with pytest.raises(
+        UserError, match="compression is 'c24' but must be one of raw, c0, c23, c40"
+    ):
         look(root, compression="c24")
 
 
@@ -223,7 +233,16 @@ def test_split_files_that_are_not_there(root, look):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", '["071054"]', '[["071"]]', '[["71", "54"]]', "[[71, 54]]", "[" * 99_999, " " * 2**21],
+    [
+        "",
+        "{}",
+        '["071054"]',
+        '[["071"]]',
+        '[["71", "54"]]',
+        "[[71, 54]]",
+        "[" * 99_999,
+        " " * 2**21,
+    ],
 )
 def test_a_damaged_split_file(root, look, text):
     put(root / "splits/val.json", text.encode())

@@ -39,7 +39,10 @@ def test_every_column(wild):
     )
     row = rows(found)["wild/wav2lip/a"]
     assert {k: row[k] for k in ("split", "category", "subtype", "audio_fake", "compression")} == {
-        **{"split": "train", "category": "RE", "subtype": "lip_sync", "audio_fake": 1},
+        "split": "train",
+        "category": "RE",
+        "subtype": "lip_sync",
+        "audio_fake": 1,
         "compression": "c23",
     }
     assert (row["source_id"], row["target_id"]) == ("wild:s", "wild:t")
@@ -168,9 +171,11 @@ def test_mistakes_are_named(wild, lines, message):
         wild(*lines)
 
 
-@pytest.mark.parametrize(("start", "end"), [("1", ""), ("-1", "2"), ("2", "2"), ("a", "3"), ("0", "inf"), ("nan", "3")])
+@pytest.mark.parametrize(
+    ("start", "end"), [("1", ""), ("-1", "2"), ("2", "2"), ("a", "3"), ("0", "inf"), ("nan", "3")]
+)
 def test_impossible_segments(wild, start, end):
-    with pytest.raises(UserError, match="line 2: start_s .* are not two times in seconds"):
+    with pytest.raises(UserError, match=r"line 2: start_s .* are not two times in seconds"):
         wild("path,label,start_s,end_s", f"a.mp4,fake,{start},{end}")
 
 

@@ -37,9 +37,7 @@ def test_a_new_adapter_is_one_file(tmp_path, monkeypatch):
     )
     import pipeline.datasets
 
-    monkeypatch.setattr(
-        pipeline.datasets, "__path__", [*pipeline.datasets.__path__, str(tmp_path)]
-    )
+    monkeypatch.setattr(pipeline.datasets, "__path__", [*pipeline.datasets.__path__, str(tmp_path)])
     base.adapters.cache_clear()
     try:
         put(tmp_path / "data/x.mp4")
@@ -180,9 +178,7 @@ def test_a_name_that_is_not_utf8(tmp_path, monkeypatch):
     assert rejects(found) == {"ds/b\\xffd.mp4": "unreadable"}
 
 
-names = st.lists(
-    st.sampled_from("ab"), min_size=1, max_size=2
-).map("".join)
+names = st.lists(st.sampled_from("ab"), min_size=1, max_size=2).map("".join)
 paths = st.builds(
     lambda stem, suffixes: stem + "".join(suffixes),
     names,

@@ -60,13 +60,14 @@ def test_nothing_outside_the_mask_changes(region: str, color: blending.ColorOrde
     moved = points() * 0.8 + (20, 30)
     image = blending.swap_region(target, source, points(), moved, mask, color).image
     assert np.array_equal(image[mask == 0], target[mask == 0])
-    assert np.abs(image[mask == 255].astype(int) - target[mask == 255]).mean() > 3
+    inside = mask > 200
+    assert np.abs(image[inside].astype(int) - target[inside]).mean() > 3
 
 
 def test_without_correction_the_middle_is_the_aligned_source() -> None:
     target, source = crops()
     mask = mask_of("mouth")
-    moved = points() + (7, -5)  # by whole pixels: nothing is interpolated
+    moved = points() + np.array([7, -5])  # by whole pixels: nothing is interpolated
     swap = blending.swap_region(target, source, points(), moved, mask, "none")
     assert np.allclose(swap.source_affine, [[1, 0, -7], [0, 1, 5]], atol=1e-6)
     shifted = np.roll(source, (5, -7), (0, 1))
@@ -138,10 +139,11 @@ def test_the_same_bytes_with_more_threads() -> None:
     target, source = crops()
     moved = points() * 0.9 + 3
     images = []
+    usual = cv2.getNumThreads()
     for threads in (1, 4):
         cv2.setNumThreads(threads)
         images.append(
             blending.swap_region(target, source, points(), moved, mask_of("lip"), "after").image
         )
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(usual)
     assert np.array_equal(*images)

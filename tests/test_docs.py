@@ -1,0 +1,62 @@
+"""The guide keeps up with the code."""
+
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+from pipeline import config, profiles, summary
+from pipeline.datasets import generic_csv
+from pipeline.tables import REJECT_REASONS
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
+
+
+def _leaves(cls, at=""):
+    hints = get_type_hints(cls)
+    for field in fields(cls):
+        if is_dataclass(hints[field.name]):
+            yield from _leaves(hints[field.name], f"{at}{field.name}.")
+        else:
+            yield at + field.name
+
+
+def test_every_parameter_is_explained():
+    assert [key for key in _leaves(config.Params) if f"`{key}`" not in GUIDE] == []
+
+
+def test_no_parameter_is_explained_that_does_not_exist():
+    sections = "|".join(f.name for f in fields(config.Params))
+    named = set(re.findall(rf"`((?:{sections})\.[a-z0-9_.]+)(?::[^`]*)?`", GUIDE))
+    assert named - set(_leaves(config.Params)) == set()
+
+
+def test_every_reject_reason_is_explained_as_in_the_code():
+    for reason, meaning in REJECT_REASONS.items():
+        assert f"| `{reason}` | {meaning} |" in GUIDE
+
+
+def test_every_csv_column_is_explained():
+    assert [c for c in generic_csv.COLUMNS if f"`{c}`" not in GUIDE] == []
+
+
+def test_every_profile_is_explained():
+    assert [n for n in profiles.names(ROOT / "profiles") if f"| `{n}` |" not in GUIDE] == []
+
+
+def test_the_snippet_is_the_one_of_the_summary():
+    snippet = summary.HOW_TO_LOOK.split("webdataset:\n")[1]
+    assert "\n".join(line.removeprefix("  ") for line in snippet.splitlines()) in GUIDE
+
+
+@pytest.mark.parametrize("document", ["guide", "decisions"])
+def test_links_within_a_document_lead_somewhere(document):
+    text = (ROOT / f"docs/{document}.md").read_text(encoding="utf-8")
+    heads = {
+        re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-")
+        for head in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]*)\)", text)) - heads == set()

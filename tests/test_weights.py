@@ -1,0 +1,181 @@
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import weights
+from pipeline.config import Weights
+from pipeline.errors import UserError
+
+WHERE = "faces.weights"
+PURPOSE = "The detector retinaface"
+
+
+def _write(path: Path, content: bytes) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_the_file_with_the_right_digest_is_found_whatever_case_the_digest_is_written_in(tmp_path):
+    digest = _write(tmp_path / "a.pth", b"weights")
+    given = Weights(str(tmp_path / "a.pth"), digest.upper())
+    assert weights.find(given, WHERE, PURPOSE) == tmp_path / "a.pth"
+
+
+def test_published_digest(assets):
+    path = assets / "weights" / "retinaface_mobilenet0.25.pth"
+    published = "2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220"
+    assert weights.sha256(path) == published
+
+
+def test_a_file_of_the_same_name_and_other_contents_is_refused_and_both_digests_named(tmp_path):
+    digest = _write(tmp_path / "a.pth", b"other anchors")
+    wanted = hashlib.sha256(b"weights").hexdigest()
+    with pytest.raises(UserError) as error:
+        weights.find(Weights(str(tmp_path / "a.pth"), wanted), WHERE, PURPOSE)
+    assert digest in str(error.value)
+    assert wanted in str(error.value)
+
+
+def test_a_missing_file_is_one_error_that_says_all_there_is_to_do(tmp_path):
+    path = tmp_path / "weights" / "a.pth"
+    with pytest.raises(UserError) as error:
+        weights.find(Weights(str(path), "ab" * 32), WHERE, PURPOSE)
+    message = str(error.value)
+    assert PURPOSE in message
+    assert str(path) in message
+    assert "ab" * 32 in message
+    assert "Put it there" in message
+    assert "faceshards profile sample" in message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Weights("", ""), "set faces.weights.path and faces.weights.sha256"),
+        (Weights("", "ab" * 32), "set faces.weights.path and faces.weights.sha256"),
+        (Weights("buffalo_l", "ab" * 32), r"a folder .*buffalo_l or .*packs/buffalo_l"),
+    ],
+)
+def test_nothing_to_find(given, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        weights.find(given, WHERE, PURPOSE, "*.onnx", tmp_path / "packs")
+
+
+def test_a_digest_that_is_not_given_is_told_so_that_it_can_be_written_down(tmp_path):
+    digest = _write(tmp_path / "a.pth", b"weights")
+    with pytest.raises(UserError, match=rf"faces.weights.sha256 is empty; .*a.pth has {digest}"):
+        weights.find(Weights(str(tmp_path / "a.pth")), WHERE, PURPOSE)
+
+
+def test_in_a_folder_the_digest_says_which_file(tmp_path):
+    _write(tmp_path / "a.onnx", b"landmarks")
+    digest = _write(tmp_path / "b.onnx", b"detector")
+    _write(tmp_path / "c.onnx", b"recognition")
+    assert weights.find(Weights(str(tmp_path), digest), WHERE, PURPOSE, "*.onnx").name == "b.onnx"
+
+
+def test_a_folder_without_such_a_file(tmp_path):
+    digest = _write(tmp_path / "a.onnx", b"landmarks")
+    with pytest.raises(UserError, match=rf"a file \*\.pth in {tmp_path}"):
+        weights.find(Weights(str(tmp_path), digest), WHERE, PURPOSE, "*.pth")
+
+
+def test_a_pack_is_a_folder_among_the_packs(tmp_path):
+    digest = _write(tmp_path / "buffalo_l" / "det_10g.onnx", b"detector")
+    found = weights.find(Weights("buffalo_l", digest), WHERE, PURPOSE, "*.onnx", tmp_path)
+    assert found == tmp_path / "buffalo_l" / "det_10g.onnx"
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_states_load_from_both_of_torchs_formats_without_the_parallel_prefix(tmp_path, zipped):
+    state = {"module.a.weight": torch.arange(6.0).reshape(2, 3), "module.b": torch.zeros(1)}
+    torch.save(state, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    loaded = weights.load_state(tmp_path / "a.pth")
+    assert sorted(loaded) == ["a.weight", "b"]
+    assert torch.equal(loaded["a.weight"], state["module.a.weight"])
+
+
+class _Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_checkpoint_that_would_run_code_is_refused_and_runs_none(tmp_path):
+    trap = tmp_path / "trapped"
+    torch.save({"a": _Trap(trap)}, tmp_path / "a.pth")
+    (tmp_path / "b.pth").write_bytes(pickle.dumps({"a": _Trap(trap)}))
+    for name in ("a.pth", "b.pth"):
+        with pytest.raises(UserError, match=f"{name} cannot be loaded as plain torch weights"):
+            weights.load_state(tmp_path / name)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights", b"\x80\x02", b"PK\x03\x04" + b"\0" * 60])
+def test_a_file_that_is_no_checkpoint(tmp_path, content):
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(UserError, match="cannot be loaded as plain torch weights"):
+        weights.load_state(tmp_path / "a.pth")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_damaged_checkpoint_is_never_more_than_a_user_error(tmp_path, zipped):
+    path = tmp_path / "a.pth"
+    state = {"a": torch.zeros(30), "b": torch.ones(3)}
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    random = np.random.Generator(np.random.Philox(3))
+    refused = 0
+    for n in range(200):
+        damaged = bytearray(whole)
+        if n % 4 == 0:
+            damaged = damaged[: random.integers(len(whole) - 1)]
+        else:
+            for at in random.integers(0, 400, 3):
+                damaged[at] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            weights.load_state(path)
+        except UserError:
+            refused += 1
+    assert refused > 100
+
+
+@pytest.mark.parametrize("content", [{"model": {"a": torch.zeros(1)}}, [torch.zeros(1)]])
+def test_a_checkpoint_that_is_no_state_dict(tmp_path, content):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(UserError, match="is not a state dict"):
+        weights.load_state(tmp_path / "a.pth")
+
+
+def test_a_state_goes_into_the_model_it_fits(tmp_path):
+    source, target = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+    torch.save(source.state_dict(), tmp_path / "a.pth")
+    weights.load_into(target, tmp_path / "a.pth", "a layer", "Use another.")
+    assert torch.equal(source.weight, target.weight)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"weight": torch.zeros(3, 2)}, r"1 keys missing \(first: bias\)"),
+        (
+            {"weight": torch.zeros(3, 2), "bias": torch.zeros(3), "x": torch.zeros(1)},
+            r"1 keys unknown \(first: x\)",
+        ),
+        ({"weight": torch.zeros(4, 2), "bias": torch.zeros(3)}, r"shapes differ \(first: weight\)"),
+    ],
+)
+def test_a_state_that_does_not_fit(tmp_path, state, message):
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=rf"does not fit a layer: .*{message}.*Use another"):
+        weights.load_into(torch.nn.Linear(2, 3), tmp_path / "a.pth", "a layer", "Use another.")
