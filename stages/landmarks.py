@@ -17,7 +17,7 @@ def main() -> None:
     samples = tables.read(Path("manifests/samples.parquet"), "samples")
     faces = tables.read(Path("manifests/faces.parquet"), "faces")
     plan = landmarks_plan(samples, faces, Path("data/stores/faces"))
-    task = LandmarksTask(params.landmarks)
+    task = LandmarksTask(params.landmarks, params.faces.detector)
     run_stage("landmarks", task, plan, "landmarks", FACES_PER_PARTITION, params.engine)
 
 

@@ -1,7 +1,7 @@
 """2DFAN-4 (Bulat and Tzimiropoulos 2017): 68 points from heat maps, given our own boxes.
 
-The network and its weights are face-alignment's. What goes in and how the maps are read follows its
-published procedure, in our own code: the package's finds its own boxes first, cuts points down to whole
+The network and its weights are face-alignment's. What goes in and how the maps are read follows the
+same procedure in our own code: the package fetches a detector first, cuts points down to whole
 pixels, and compiles for seconds in every process.
 """
 
@@ -19,8 +19,6 @@ from pipeline import weights
 from pipeline.errors import UserError
 from pipeline.faces.crop import Window, frame_to_crop, invert, map_points
 from pipeline.images import Image
-
-OFFICIAL_NAME = "2DFAN4-11f355bf06.pth.tar"
 
 INPUT_PX = 256
 MAP_PX = 64
@@ -64,7 +62,7 @@ class FanLandmarker:
                 "Install a driver and a CUDA build of torch, or set landmarks.provider: cpu."
             )
         network: torch.nn.Module = FAN(STACKS)
-        weights.load_into(network, path, "2DFAN-4", f"The official file is {OFFICIAL_NAME}.")
+        weights.load_into(network, path, "2DFAN-4", "Use face-alignment's own file for it.")
         self._network = network.eval().to(provider)
         self._provider = provider
         self._reference_px = REFERENCE_PX[detector]

@@ -59,9 +59,7 @@ def pictures(assets: Path, file: str, count: int) -> tuple[NDArray[np.uint8], ..
         return (np.ascontiguousarray(bgr[:, :, ::-1]),)
     with VideoReader(assets / file, 8192) as reader:
         return tuple(
-            p.image
-            for p in reader.pictures_at([float(t) for t in range(count)])
-            for _ in p.samples
+            p.image for p in reader.pictures_at([float(t) for t in range(count)]) for _ in p.samples
         )
 
 

@@ -74,7 +74,7 @@ def test_numbers_are_rounded_before_they_decide():
     (face,) = _choose(_candidates((box, 0.499951)))
     assert face == Detection((10.0, 10.0, 50.0, 50.0), 0.5, ())
     assert _choose(_candidates((box, 0.499949))) == []
-    # 39.97 px round to 39 + 15/16, 39.969 px to the same: the limit is on the rounded side.
+    # The nearest sixteenth of 39.97 px is 40 px, that of 39.96 px is 39 15/16 px.
     assert _choose(_candidates(((0.0, 0.0, 39.97, 20.0), 0.9)), min_face_px=40) == [
         Detection((0.0, 0.0, 40.0, 20.0), 0.9, ())
     ]
@@ -107,12 +107,13 @@ def test_a_face_cut_by_the_border_keeps_its_whole_box():
     assert _choose(_candidates(((-20, -5, 40, 60), 0.9)))[0].box == (-20, -5, 40, 60)
 
 
-@given(st.floats(0, 1))
-def test_detectors_are_asked_for_all_scores_that_can_round_to_the_threshold(threshold):
-    asked = lowest_score(threshold)
+@given(st.floats(1e-4, 1), st.floats(-2e-4, 2e-4))
+def test_detectors_are_asked_for_every_score_that_rounds_to_the_threshold(threshold, distance):
+    asked, score = lowest_score(threshold), threshold + distance
     assert 0 < asked < 1
-    if asked > 1e-4:
-        assert round(asked - 2e-9, 4) < threshold + 5e-5
+    assert asked > threshold - 1e-4
+    if round(score, 4) >= threshold:
+        assert score >= asked - 1e-12
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 300))

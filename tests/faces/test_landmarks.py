@@ -1,7 +1,6 @@
 import io
 import json
 import pickle
-import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from pipeline.errors import Reject, UserError
 from pipeline.faces import landmarks
 from pipeline.faces.crop import boxes_in_crop, crop, map_points
 from pipeline.faces.detect import make_detector
+from pipeline.faces.fan import MIRRORED
 from pipeline.faces.landmarks import (
     FAN_MODEL,
     LandmarksTask,
@@ -21,13 +21,6 @@ from pipeline.faces.landmarks import (
     make_landmarker,
 )
 from pipeline.faces.track import overlap
-
-MIRRORED = [
-    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, *range(35, 30, -1),
-    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
-]  # fmt: skip
-"""iBUG order seen in a mirror."""
 
 EYES_AND_MOUTH = ([36, 39], [42, 45], [48, 48], [54, 54])
 """Points whose middle is an eye or a mouth corner."""
@@ -89,7 +82,7 @@ def test_dlib_sees_the_mirror_image_mirrored(face, dlib_landmarker):
     points, _ = dlib_landmarker.points(image, box)
     mirror = np.ascontiguousarray(image[:, ::-1])
     turned = [223 - box[2], box[1], 223 - box[0], box[3]]
-    back = dlib_landmarker.points(mirror, turned)[0][MIRRORED] * (-1, 1) + (223, 0)
+    back = dlib_landmarker.points(mirror, turned)[0][list(MIRRORED)] * (-1, 1) + (223, 0)
     assert np.linalg.norm(back - points, axis=1).mean() < 0.06 * eye_distance(points)
 
 
@@ -157,22 +150,6 @@ def test_dlib_agrees_with_another_network_and_with_the_detector(assets, one_thre
         assert sum(error > 0.2 for error in five_errors) <= 1
 
 
-# FAN, with made weights of the official shapes: what it finds is nonsense, how it finds it is not.
-
-
-@pytest.fixture(scope="module")
-def fan_file(tmp_path_factory):
-    """Random 2DFAN-4 weights under the official name, where face-alignment itself would look."""
-    import torch
-    from face_alignment.models import FAN
-
-    folder = tmp_path_factory.mktemp("hub") / "checkpoints"
-    folder.mkdir()
-    torch.manual_seed(0)
-    torch.save(FAN(4).state_dict(), folder / FAN_MODEL)
-    return folder / FAN_MODEL
-
-
 @pytest.fixture
 def one_thread():
     """As in a worker; on a busy machine several threads also wait for one another."""
@@ -184,72 +161,26 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def offline(monkeypatch):
-    import socket
-
-    def refuse(*_, **__):
-        raise AssertionError("the network was asked")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-
-
 def fan_params(path, digest=None):
     found = weights.sha256(path) if digest is None else digest
     return LandmarksParams(landmarker="fan", weights=Weights(str(path), found))
 
 
-def test_fan_is_the_package_with_our_file_and_our_boxes(
-    face, fan_file, offline, one_thread, monkeypatch
-):
-    import torch
-    from face_alignment import FaceAlignment, LandmarksType
-
-    image, _, box = face
-    ours = make_landmarker(fan_params(fan_file), "dlib")
-    points, score = ours.points(image, box)
-    assert points.shape == (68, 2)
-    assert points.dtype == np.float32
-    assert score >= 0
-
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(fan_file.parents[1]))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        package = FaceAlignment(
-            LandmarksType.TWO_D, device="cpu", face_detector="folder", compile=False
-        )
-    expected = package.get_landmarks_from_image(image, [box])[0]
-    np.testing.assert_allclose(points, expected, atol=1 / 128)
-
-    # The tight box of SCRFD means the same to FAN as the loose one around it does.
-    looser = 195 / 165
-    width, height = box[2] - box[0], box[3] - box[1]
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2 + 0.12 * height * (looser - 1)
-    half = np.multiply((width, height), looser / 2)
-    low, high = np.subtract((x, y), half), np.add((x, y), half)
-    around = ours.points(image, [*low, *high])[0]
-    tight = make_landmarker(fan_params(fan_file), "scrfd").points(image, box)[0]
-    np.testing.assert_allclose(tight, around, atol=1 / 128)
-    assert np.abs(tight - points).max() > 1
+@pytest.fixture
+def fan_file(tmp_path):
+    """Something under the official name; its digest is all that is looked at here."""
+    path = tmp_path / FAN_MODEL
+    path.write_bytes(b"weights")
+    return path
 
 
-def test_fan_weights_must_be_there_and_fit(tmp_path, fan_file):
+def test_fan_weights_must_be_there(tmp_path, fan_file):
     with pytest.raises(UserError, match=r"landmarks\.weights"):
         landmarker_settings(LandmarksParams(landmarker="fan"), "scrfd")
     with pytest.raises(UserError, match=f"{FAN_MODEL}.*sample"):
-        landmarker_settings(fan_params(tmp_path / FAN_MODEL, "0" * 64), "scrfd")
+        landmarker_settings(fan_params(tmp_path / "gone" / FAN_MODEL, "0" * 64), "scrfd")
     with pytest.raises(UserError, match="0" * 64):
         landmarker_settings(fan_params(fan_file, "0" * 64), "scrfd")
-
-
-def test_other_weights_do_not_fit_fan(tmp_path):
-    import torch
-
-    path = tmp_path / FAN_MODEL
-    torch.save({"conv1.weight": torch.zeros(1)}, path)
-    with pytest.raises(UserError, match="2DFAN-4"):
-        make_landmarker(fan_params(path), "scrfd")
 
 
 # Settings and the task
