@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.engine.process import ENVIRONMENT
+
+# Before any library is loaded: tests run side by side, and bytes depend on the size of native pools.
+os.environ.update(ENVIRONMENT)
+
 
 @pytest.fixture(scope="session")
 def assets() -> Path:

@@ -210,7 +210,7 @@ def run_stage(
     table: str,
     target_rows: int,
     engine: EngineParams,
-    planned_rejects: Sequence[Mapping[str, str]] = (),
+    planned_rejects: Sequence[tuple[str, str, str]] = (),
 ) -> dict[str, int]:
     """Runs a stage whose output is one table: store, table, rejects and metrics go where DVC looks.
 
@@ -220,7 +220,10 @@ def run_stage(
     where = Store(Path("data/stores") / name, table, target_rows)
     whole = run(name, task, plan, where, engine, version(name))
     counts = write_table(whole, Path(f"manifests/{table}.parquet"), table)
-    refused = tables.from_rows("rejected", [dict(row) for row in planned_rejects])
+    refused = tables.from_rows(
+        "rejected",
+        [dict(zip(("id", "reason", "detail"), row, strict=True)) for row in planned_rejects],
+    )
     parts = [refused, *(partition.rejects(part.path) for part in whole)]
     rejects = tables.write(Path(f"manifests/rejected/{name}.parquet"), "rejected", parts)
     counts["inputs"] += len(planned_rejects)

@@ -1,5 +1,7 @@
-"""The embedded sample dataset: eight real people from pictures that installed packages carry, filmed,
-faked, and laid out as two small datasets."""
+"""The embedded sample dataset: eight real people, filmed, faked, laid out as two small datasets.
+
+Their faces come from pictures that installed packages carry.
+"""
 
 import json
 import shutil
@@ -19,11 +21,11 @@ _UNFINISHED = ".unfinished"
 
 
 def write_sample_data(root: Path, seed: int) -> None:
-    """Writes ``root/ffpp`` (FaceForensics++'s official layout, c23) and ``root/wild`` (a CSV dataset).
+    """Writes ``root/ffpp`` (official FaceForensics++ layout, c23) and ``root/wild`` (a CSV dataset).
 
-    Real faces move in short H.264 clips of three to five seconds; fakes of four methods follow them.
-    No identity is in two splits, in either dataset or across both. The same seed gives the same bytes
-    on one platform. What this version already wrote there for this seed is left as it is.
+    Real faces move in H.264 clips of three to five seconds; fakes of four methods follow them. No
+    identity is in two splits, in either dataset or across both. The same seed gives the same bytes on
+    one platform. What this version already wrote there for this seed is left as it is.
 
     Args:
         root: a folder that does not exist, is empty, or was written by this function.
@@ -40,14 +42,14 @@ def write_sample_data(root: Path, seed: int) -> None:
     foreign = sorted(set(there) - set(known))
     if foreign:
         raise UserError(
-            f"{root / foreign[0]} is not part of the sample data and would be lost. Move it away, or"
-            " choose another folder."
+            f"{root / foreign[0]} is not part of the sample data and would be lost. Move it "
+            "away, or choose another folder."
         )
     unfinished = root / _UNFINISHED
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     # From here on the folder is ours, also where this run does not live to its end.
-    _write_marker(root, {**marker, "files": known})
+    _write_marker(root, marker)
     _write_datasets(unfinished, seed)
     for name in _DATASETS:
         shutil.rmtree(root / name, ignore_errors=True)
@@ -58,7 +60,7 @@ def write_sample_data(root: Path, seed: int) -> None:
 
 
 def _write_datasets(root: Path, seed: int) -> None:
-    # Only writing needs OpenCV, dlib and PyAV; looking whether there is something to write does not.
+    # Only writing needs OpenCV, dlib and PyAV; seeing that all is there does not.
     from pipeline.sample_data.layout import write_ffpp, write_wild
 
     write_ffpp(root / "ffpp", seed)
@@ -72,12 +74,12 @@ def _read_marker(root: Path) -> dict[str, Any]:
             marker = json.loads(path.read_text(encoding="utf-8"))
             return {"version": marker["version"], "seed": marker["seed"], "files": marker["files"]}
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged. Delete the folder {root} and try again.") from error
-    if root.is_dir() and not any(root.iterdir()) or not root.exists():
+            raise UserError(
+                f"{path} is damaged. Delete the folder {root} and try again."
+            ) from error
+    if not root.exists() or (root.is_dir() and {p.name for p in root.iterdir()} <= {_UNFINISHED}):
         return {"version": VERSION, "seed": -1, "files": {}}
-    raise UserError(
-        f"{root} holds something that is not sample data. Choose a new or an empty folder."
-    )
+    raise UserError(f"{root} is there and is not sample data. Choose a new or an empty folder.")
 
 
 def _write_marker(root: Path, marker: dict[str, Any]) -> None:

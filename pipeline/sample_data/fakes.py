@@ -1,4 +1,4 @@
-"""Four manipulations with real image operations, named after those of FaceForensics++ they resemble.
+"""Four manipulations with real image operations, named after those they resemble.
 
 Each follows the target clip frame by frame: its camera, its light, its head. None is the published
 method; they leave traces of the same kind in the same places.
@@ -22,14 +22,14 @@ Mask = NDArray[np.uint8]
 _MUTE = [6, 7, 8, 9, 10, 31, 32, 33, 34, 35, 48, 54]
 """Points around the mouth that speech moves least: chin, base of the nose, corners of the mouth."""
 _HALF_SHOWN = 0.6
-"""A head turned further than this shows one half of its face: 0 = straight, 1 = nose over the jaw."""
+"""A head turned further shows one half of its face: 0 = straight, 1 = nose over the jaw."""
 
 Fake = Callable[[Footage, Footage, np.random.Generator], Iterator[Image]]
 """target, source, draws -> frames as long as the shorter of the two clips."""
 
 
 def deepfakes(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
-    """Warped swap: the source's face acts like the target, is soft, and lies under a blurred oval."""
+    """Warped swap: the source's face acts like the target, soft, under a blurred oval."""
     puppet = _like(source.puppet, target)
     shown = _shown(source.puppet.person)
     small = draw.uniform(0.45, 0.65)
@@ -42,8 +42,8 @@ def deepfakes(target: Footage, source: Footage, draw: np.random.Generator) -> It
 
 
 def faceswap(target: Footage, source: Footage, draw: np.random.Generator) -> Iterator[Image]:
-    """Hull swap: the source's face pulled over the target's 68 points, under a sharp, unsteady hull."""
-    puppet = Puppet(_masked(target.puppet.person, _like(source.puppet, target).person))
+    """Hull swap: the source's face over the target's 68 points, under a sharp, unsteady hull."""
+    puppet = Puppet(_pulled_over(target.puppet.person, _like(source.puppet, target).person))
     shown = _shown(source.puppet.person)
     for t, (frame, points, act) in enumerate(_both(target, source)):
         layer = seen(puppet.pose(act)[0], target.camera[t], target.form)
@@ -73,9 +73,7 @@ def neuraltextures(target: Footage, source: Footage, draw: np.random.Generator) 
         layer = lit(seen(face, target.camera[t], target.form), target.light[t])
         size = _size(points)
         mouths = _hull(points[48:60], frame) | _hull(moved(at, target.camera[t])[48:60], frame)
-        yield _paste(
-            frame, layer, mouths, blur_px=0.03 * size, grow_px=0.08 * size, detail=small
-        )
+        yield _paste(frame, layer, mouths, blur_px=0.03 * size, grow_px=0.08 * size, detail=small)
 
 
 FAKES: Mapping[str, tuple[str, Fake]] = {
@@ -115,8 +113,8 @@ def _grey(image: Image) -> Image:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
-def _masked(target: Person, source: Person) -> Person:
-    """The target's picture with the source's face stretched over its points, triangle by triangle."""
+def _pulled_over(target: Person, source: Person) -> Person:
+    """The target's picture with the source's face over its points, triangle by triangle."""
     width, height = target.picture.shape[1], target.picture.shape[0]
     where = np.zeros((2, height, width), np.float32)
     for triangle in Delaunay(target.points).simplices:
@@ -136,7 +134,7 @@ def _masked(target: Person, source: Person) -> Person:
     warped = cv2.remap(
         source.picture, where[0], where[1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
     )
-    covered = where.any(axis=0)[:, :, None]
+    covered = ((where[0] > 0) | (where[1] > 0))[:, :, None]
     picture = np.where(covered, np.asarray(warped, np.uint8), target.picture)
     return Person(source.name, picture, target.points)
 

@@ -21,9 +21,9 @@ Points = NDArray[np.float64]
 FACE_PX = 150
 """Longer side of the box around the 68 points in a prepared picture, px."""
 _REACH = 1.3
-"""How far a prepared picture reaches from the face's centre where its source does, in face sizes."""
+"""How far a prepared picture reaches from the face's centre if its source does, in face sizes."""
 _LEAST_REACH = 0.8
-"""How far it reaches in any case: beyond the source's border its edge goes on, softer and darker."""
+"""How far it reaches in any case: beyond the source's border its edge goes on, softer, darker."""
 _DARKEST = 0.2
 """Brightness of such an edge far out, as a share of the border's."""
 _SAME_FACE = 0.4
@@ -79,7 +79,7 @@ def people() -> Mapping[str, Person]:
         picture = _read(package, file)
         boxes = detector(picture, 0)
         for name, wanted in faces.items():
-            box = max(boxes, key=lambda b: _overlap(b, wanted), default=None)  # noqa: B023
+            box = max(boxes, key=lambda b: _overlap(b, wanted), default=None)
             if box is None or _overlap(box, wanted) < _SAME_FACE:
                 raise UserError(
                     f"The picture {file} of the installed {package} does not show the expected face"
@@ -114,9 +114,7 @@ def roll_deg(points: Points) -> float:
     return float(np.rad2deg(np.arctan2(across[1], across[0])))
 
 
-def _upright_points(
-    predictor: dlib.shape_predictor, picture: Image, box: dlib.rectangle
-) -> Points:
+def _upright_points(predictor: dlib.shape_predictor, picture: Image, box: dlib.rectangle) -> Points:
     # The predictor knows upright heads: its first answer is good enough to set the head upright.
     middle = (box.center().x, box.center().y)
     first = _points(predictor, picture, box)

@@ -1,4 +1,4 @@
-"""Where the clips go: FaceForensics++'s official folders and splits, and a set described by a CSV."""
+"""Where the clips go: official FaceForensics++ folders and splits, and a set described by a CSV."""
 
 import csv
 import json
@@ -16,13 +16,19 @@ from pipeline.sample_data.shot import Footage, Format, film, random
 COMPRESSION = "c23"
 
 
+_SQUARE = Format()
+_LONG = Format(duration_s=4.6)
+_WIDE = Format(width_px=384, height_px=288)
+_TALL = Format(width_px=270, height_px=360)
+
+
 @dataclass(frozen=True)
 class Take:
     """One real clip: its name, who is in it, its size and timing."""
 
     name: str
     identity: str
-    form: Format = Format()
+    form: Format = _SQUARE
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,6 @@ class Pair:
     first: Take
     second: Take
 
-
-_LONG = Format(duration_s=4.6)
-_WIDE = Format(width_px=384, height_px=288)
-_TALL = Format(width_px=270, height_px=360)
 
 FFPP = (
     Pair("train", Take("000", "t1_0"), Take("001", "t1_2", _LONG)),

@@ -21,13 +21,13 @@ bits decide nothing."""
 _LASH_PX = 0.015 * FACE_PX
 """Height of the lashes above the points of the upper lid; lid skin starts over them."""
 _INSIDE = 0.3
-"""Brightness of the open mouth's inside as a share of the mouth's mean colour."""
+"""Brightness of the open mouth's inside as a share of the lips'."""
 _EYES = (((36, 39), (37, 38), (40, 41), 19), ((42, 45), (43, 44), (46, 47), 24))
 """Per eye: corners, upper lid, lower lid, middle of the brow."""
 
 
 class Act(NamedTuple):
-    """What a face does at one instant; strengths, -1 to 1 for the first four, 0 to 1 for the others."""
+    """What a face does at one instant: strengths, -1 to 1 for the first four, then 0 to 1."""
 
     turn: float = 0.0
     nod: float = 0.0
@@ -47,11 +47,15 @@ class _Curve(NamedTuple):
     bulge: float
 
     @classmethod
-    def through(cls, points: Points, corners: tuple[int, int], between: tuple[int, ...]) -> "_Curve":
+    def through(
+        cls, points: Points, corners: tuple[int, int], between: tuple[int, ...]
+    ) -> "_Curve":
         (x0, y0), (x1, y1) = points[corners[0]], points[corners[1]]
         flat = cls(x0, y0, x1, y1, 0.0)
         x, y = points[list(between)].T
-        return flat._replace(bulge=float(np.mean((y - flat.at(x)) / np.maximum(flat.fullness(x), 0.2))))
+        return flat._replace(
+            bulge=float(np.mean((y - flat.at(x)) / np.maximum(flat.fullness(x), 0.2)))
+        )
 
     def fullness(self, x: Floats) -> Floats:
         """1 in the middle, 0 at the corners and beyond."""
@@ -96,12 +100,11 @@ class Puppet:
         self._lip_bottom = float(self._points[57, 1])
         chin = float(self._points[8, 1]) + 0.1 * FACE_PX
         self._chin = max(chin, self._lip_bottom + 0.3 * FACE_PX)
-        corner, other = np.rint(points[48:].min(axis=0)), np.rint(points[48:].max(axis=0))
-        (x0, y0), (x1, y1) = corner.astype(int), other.astype(int)
-        self._inside = _INSIDE * person.picture[y0:y1, x0:x1].reshape(-1, 3).mean(axis=0)  # (3,)
+        x, y = np.rint(points[48:60]).astype(int).T
+        self._inside = _INSIDE * person.picture[y, x].mean(axis=0)  # (3,)
 
     def pose(self, act: Act) -> tuple[Image, Points]:
-        """The person's picture and 68 points while doing ``act``; same sizes as ``person.picture``."""
+        """The person's picture, of the same size, and 68 points in it while doing ``act``."""
         dx, dy = _displacement(act, self._fields)  # (h, w) each
         x, y = self._x - dx, self._y - dy
         y, gap = self._part_lips(x, self._close_lids(x, y, act.blink), act.open)
@@ -182,7 +185,8 @@ class Puppet:
         arrived = points
         for _ in range(2):
             arrived = points + np.stack(_displacement(act, self._fields_at(*arrived.T)), axis=1)
-        return np.round(np.stack(self._tilted(*arrived.T), axis=1), 2)
+        x, y = self._tilted(arrived[:, 0], arrived[:, 1])
+        return np.asarray(np.round(np.stack([x, y], axis=1), 2), np.float64)
 
 
 def _displacement(act: Act, fields: tuple[Floats, ...]) -> tuple[Floats, Floats]:

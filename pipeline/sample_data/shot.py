@@ -68,7 +68,6 @@ def random(seed: int, *names: str) -> np.random.Generator:
 def film(puppet: Puppet, form: Format, draw: np.random.Generator) -> Footage:
     """Films a person with drawn camera work, light and acting."""
     times = np.arange(form.frames) / float(form.fps)  # (T,)
-    acts = _acts(times, draw)
     camera = _camera(puppet.person, form, times, draw)
     light = np.stack(
         [
@@ -78,6 +77,7 @@ def film(puppet: Puppet, form: Format, draw: np.random.Generator) -> Footage:
         ],
         axis=1,
     )
+    acts = _acts(times, draw)
     frames, points = [], []
     for act, matrix, lamp in zip(acts, camera, light, strict=True):
         posed, at = puppet.pose(act)
@@ -101,7 +101,8 @@ def lit(frame: Image, lamp: Floats) -> Image:
     x = np.linspace(-0.5, 0.5, width)
     y = np.linspace(-0.5, 0.5, height)[:, None]
     gain = np.rint(256 * (lamp[0] + lamp[1] * x + lamp[2] * y)).astype(np.uint32)  # (H, W)
-    return np.minimum((frame * gain[:, :, None] + 128) >> 8, 255).astype(np.uint8)
+    bright = (frame * gain[:, :, None] + 128) >> 8
+    return np.asarray(np.minimum(bright, 255), np.uint8)
 
 
 def moved(points: Points, matrix: Floats) -> Points:
@@ -126,6 +127,7 @@ def _acts(times: Floats, draw: np.random.Generator) -> tuple[Act, ...]:
     smile = _wave(times, 1.0, (0.15, 0.4), draw)
     # Syllables within phrases; below zero the mouth is closed.
     speech = _wave(times, 1.0, (1.7, 2.6), draw) + _wave(times, 0.6, (0.3, 0.6), draw)
+    # Blinks are drawn last: how many there are depends on the clip's length.
     blink = np.zeros_like(times)
     at = draw.uniform(0.3, 1.2)
     while at < times[-1]:
@@ -138,7 +140,9 @@ def _acts(times: Floats, draw: np.random.Generator) -> tuple[Act, ...]:
 def _camera(person: Person, form: Format, times: Floats, draw: np.random.Generator) -> Floats:
     points = person.points
     # Half of the head's own tilt is taken out by the camera.
-    angle = np.deg2rad(draw.uniform(-3, 3) - roll_deg(points) / 2) + _wave(times, 0.06, (0.1, 0.4), draw)
+    angle = np.deg2rad(draw.uniform(-3, 3) - roll_deg(points) / 2) + _wave(
+        times, 0.06, (0.1, 0.4), draw
+    )
     cos, sin = np.cos(angle), np.sin(angle)
     zoom = draw.uniform(0.9, 1.1) * (1 + _wave(times, 0.06, (0.08, 0.3), draw))
     height, width = person.picture.shape[:2]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Reject
 from pipeline.video.plan import exact
-from pipeline.video.probe import complaints, display_turn, open_video
+from pipeline.video.probe import complaints, display_turn, open_video, packets
 
 # ACCURATE_RND and BITEXACT make swscale's output the same with and without SIMD. Full chroma takes
 # the path that rounds: the short cut otherwise taken darkens limited-range video, and only that, by
@@ -151,7 +151,7 @@ class VideoReader:
     def _frames(self) -> Iterator[VideoFrame]:
         """Everything that can be decoded, in presentation order; complaints are noted."""
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in packets(self._container, self._stream):
                 try:
                     frames = packet.decode()
                 except av.error.FFmpegError as error:

@@ -8,6 +8,7 @@ import contextlib
 import math
 import stat
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ import av
 import av.error
 import av.logging
 from av.container import InputContainer
+from av.packet import Packet
 from av.sidedata.sidedata import SideDataContainer, Type
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -35,7 +37,7 @@ MAX_DURATION_S = 24 * 3600
 
 _STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
 """MP4 brands of still pictures (AVIF, HEIF); FFmpeg opens their main picture as a video."""
-_WITHOUT_DURATION = {"mpegts", "mpeg", "gif"}
+_WITHOUT_DURATION = {"mpegts", "mpeg"}
 """Containers whose header holds no duration; what FFmpeg reports for them is an estimate."""
 _NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 _PACKETS_TO_FIRST_PICTURE = 64
@@ -111,8 +113,6 @@ def open_video(path: Path, max_side_px: int) -> tuple[InputContainer, VideoStrea
     before = complaints()[0]
     try:
         container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
-    except OSError as error:
-        raise Reject("unreadable", error.strerror or str(error)) from error
     except av.error.FFmpegError as error:
         count, last = complaints()
         detail = last if count > before else error.strerror
@@ -130,6 +130,17 @@ def complaints() -> tuple[int, str]:
     """How many errors FFmpeg has logged in this process so far, and the last of them."""
     count, last = av.logging.get_last_error()
     return count, f"{last[1]}: {last[2].strip()}" if last else ""
+
+
+def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+    """Packets of a stream to the end of the file, and an empty one that flushes the decoder.
+
+    Raises:
+        av.error.FFmpegError: the file cannot be read on.
+    """
+    # Where further streams turned up on the way, PyAV fails behind the last packet of this one.
+    with contextlib.suppress(IndexError):
+        yield from container.demux(stream)
 
 
 def display_turn(frame: VideoFrame) -> tuple[int, bool]:
@@ -161,6 +172,12 @@ def _check_file(path: Path) -> None:
         raise Reject("unreadable", "not a regular file")
     if status.st_size == 0:
         raise Reject("empty")
+    # FFmpeg reports damage as an input error too; so real ones are looked for here.
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise Reject("unreadable", error.strerror or str(error)) from error
 
 
 def _film(container: InputContainer, max_side_px: int) -> VideoStream:
@@ -193,7 +210,9 @@ def _header_duration_s(container: InputContainer, stream: VideoStream) -> Fracti
 
 
 def _first_rotation_deg(container: InputContainer, stream: VideoStream) -> int:
-    for _, packet in zip(range(_PACKETS_TO_FIRST_PICTURE), container.demux(stream), strict=False):
+    for _, packet in zip(
+        range(_PACKETS_TO_FIRST_PICTURE), packets(container, stream), strict=False
+    ):
         with contextlib.suppress(av.error.FFmpegError):
             for frame in packet.decode():
                 return display_turn(frame)[0]
@@ -205,9 +224,9 @@ def _walk(path: Path, max_side_px: int) -> tuple[Fraction, int]:
     spans: list[tuple[int, int]] = []
     container, stream = open_video(path, max_side_px)
     with container, contextlib.suppress(av.error.FFmpegError):
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             at = packet.dts if packet.pts is None else packet.pts
-            if packet.size and at is not None and not packet.is_discard:
+            if packet.size and at is not None:
                 spans.append((at, packet.duration or 0))
     if not spans or not stream.time_base:
         raise Reject("no_duration", "no packet carries a time stamp")

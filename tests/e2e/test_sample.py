@@ -60,7 +60,9 @@ def test_every_table_has_the_rows_that_the_metrics_say(project):
     assert pc.count_distinct(frames["video_id"]).as_py() == metrics(project, "frames")["outputs"]
     m = metrics(project, "faces")
     faces = table(project, "faces")
-    pictures = {(f["video_id"], f["sample"]) for f in faces.select(["video_id", "sample"]).to_pylist()}
+    pictures = {
+        (f["video_id"], f["sample"]) for f in faces.select(["video_id", "sample"]).to_pylist()
+    }
     assert len(pictures) == m["outputs"]
     assert m["inputs"] == frames.num_rows
     assert table(project, "rejected/faces").num_rows == m["rejects"]
@@ -106,9 +108,7 @@ def test_train_is_balanced_and_every_video_is_in_it(project):
         fake = sum(s["label"] for s in chosen)
         assert abs(2 * fake - len(chosen)) <= 0.1 * len(chosen), dataset
         seen = {video_of[s["face_id"]] for s in chosen}
-        wanted = {
-            i for i, v in videos.items() if v["split"] == "train" and v["dataset"] == dataset
-        }
+        wanted = {i for i, v in videos.items() if v["split"] == "train" and v["dataset"] == dataset}
         assert seen == wanted & set(video_of.values())
 
 

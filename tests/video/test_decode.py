@@ -109,6 +109,30 @@ def test_the_end(tmp_path):
     assert video.damage == ""
 
 
+def test_the_last_picture_stays_for_its_own_duration(tmp_path):
+    clip = tmp_path / "a.gif"
+    with av.open(str(clip), "w", options={"final_delay": "300"}) as container:  # 3 s
+        stream = container.add_stream("gif", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 32, "rgb8"
+        for i in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(i), "rgb24")))
+        container.mux(stream.encode())
+    assert probe(clip, SIDE_PX).duration_s == pytest.approx(0.16 + 3)
+    assert numbers_at(clip, [0.15, 0.17, 3.15, 3.17]) == {0: 3, 1: 4, 2: 4}
+
+
+def test_stamps_that_run_backwards_are_not_shown(tmp_path):
+    first = write_clip(tmp_path / "a.ts", range(25))
+    again = write_clip(
+        tmp_path / "b.ts", range(24), pictures=[numbered(100 + i) for i in range(24)]
+    )
+    both = tmp_path / "both.ts"
+    both.write_bytes(first.read_bytes() + again.read_bytes())
+    video = VideoReader(both, SIDE_PX)
+    assert numbers_at(both, [k / 25 for k in range(30)], video) == {k: k for k in range(25)}
+    assert "backwards" in video.damage
+
+
 def test_nothing_wanted_nothing_read(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(3))
     assert numbers_at(clip, []) == {}
