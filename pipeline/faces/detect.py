@@ -5,6 +5,7 @@ and on rounded numbers, so that the last bits of a network's output never decide
 """
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -58,6 +59,12 @@ class Candidates:
     """float64 (N,) in [0, 1]."""
     landmarks: Floats
     """float64 (N, 10), or (N, 0)."""
+
+    def scaled(self, x: float, y: float) -> "Candidates":
+        """The same in px of a picture x times as wide and y times as high."""
+        boxes = self.boxes * np.array([x, y, x, y])
+        points = self.landmarks * np.tile([x, y], self.landmarks.shape[1] // 2)
+        return Candidates(boxes, self.scores, points)
 
 
 class RawDetector(Protocol):
@@ -162,16 +169,12 @@ def pad_to(image: Image, width_px: int, height_px: int) -> Image:
     return canvas
 
 
-def merge(found: list[Candidates], scales: list[tuple[float, float]]) -> Candidates:
-    """Candidates found at several sizes, each divided by its (x, y) scale."""
-    parts = [
-        (c.boxes / np.tile(s, 2), c.landmarks / np.tile(s, c.landmarks.shape[1] // 2))
-        for c, s in zip(found, scales, strict=True)
-    ]
+def merge(found: Sequence[Candidates]) -> Candidates:
+    """Candidates found at several sizes, all in px of the same picture."""
     return Candidates(
-        np.concatenate([boxes for boxes, _ in parts]),
+        np.concatenate([c.boxes for c in found]),
         np.concatenate([c.scores for c in found]),
-        np.concatenate([points for _, points in parts]),
+        np.concatenate([c.landmarks for c in found]),
     )
 
 

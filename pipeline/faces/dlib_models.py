@@ -73,8 +73,8 @@ class DlibDetector:
         corners = [(r.left(), r.top(), r.right() + 1, r.bottom() + 1) for r in found]
         boxes = np.array(corners, np.float64).reshape(-1, 4)
         scores = np.array([1 / (1 + math.exp(-m)) for m in margins], np.float64)
-        scales = np.array([scale_x, scale_y, scale_x, scale_y])
-        return Candidates(boxes / scales, scores, np.zeros((len(boxes), 0)))
+        here = Candidates(boxes, scores, np.zeros((len(boxes), 0)))
+        return here.scaled(1 / scale_x, 1 / scale_y)
 
 
 def make(params: FacesParams) -> DlibDetector:

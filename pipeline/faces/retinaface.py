@@ -18,6 +18,7 @@ from pipeline.config import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.detect import (
     Candidates,
+    Floats,
     lowest_score,
     merge,
     resize_longer_side,
@@ -34,7 +35,7 @@ MEAN_BGR = (104.0, 117.0, 123.0)
 AUTO_LARGE_PX = 1280
 """``auto`` looks at no more: in 1080p frames, faces of 24 px still fill the smallest prior."""
 AUTO_SMALL_PX = 256
-"""``auto``'s second look; at this size faces that fill the picture are found, without padding."""
+"""``auto``'s first look, at which faces that fill the picture are found, without padding."""
 
 _LEAK = 0.1
 """Slope of the narrow (64-channel) network's activations; the wide one has plain ReLU."""
@@ -277,8 +278,9 @@ class RetinaFaceDetector:
     """RetinaFace on one picture at a time.
 
     ``input_size_px``: ``full`` = as decoded; a number = the longer side is brought to it, enlarged
-    where it was smaller; ``auto`` = the longer side is at most :data:`AUTO_LARGE_PX`, and pictures
-    in which a face may exceed the largest prior are looked at once more at :data:`AUTO_SMALL_PX`.
+    where it was smaller; faces larger there than the largest prior, 512 px, come out in parts or
+    not at all. ``auto`` avoids that: pictures longer than 512 px are looked at small first, and
+    then at the size, at most :data:`AUTO_LARGE_PX`, at which the largest face seen fits that prior.
     """
 
     def __init__(self, model: RetinaFace, params: FacesParams) -> None:
@@ -289,12 +291,19 @@ class RetinaFaceDetector:
 
     def candidates(self, image: Image) -> Candidates:
         """Candidates of a uint8 (H, W, 3) RGB picture, from all sizes, in its px."""
-        found, scales = [], []
-        for side in _sides(self.input_size_px, max(image.shape[:2])):
-            resized, scale_x, scale_y = resize_longer_side(image, side)
-            found.append(self._at_size(resized))
-            scales.append((scale_x, scale_y))
-        return merge(found, scales)
+        longer = max(image.shape[:2])
+        if self.input_size_px == "full":
+            return self._at_side(image, longer)
+        if self.input_size_px != "auto":
+            return self._at_side(image, int(self.input_size_px))
+        if longer <= PRIOR_SIDES_PX[-1][-1]:
+            return self._at_side(image, longer)
+        small = self._at_side(image, AUTO_SMALL_PX)
+        return merge([small, self._at_side(image, _large_side(longer, small.boxes))])
+
+    def _at_side(self, image: Image, side_px: int) -> Candidates:
+        resized, scale_x, scale_y = resize_longer_side(image, side_px)
+        return self._at_size(resized).scaled(1 / scale_x, 1 / scale_y)
 
     def _at_size(self, image: Image) -> Candidates:
         bgr = np.ascontiguousarray(image[:, :, ::-1]).astype(np.float32) - np.array(
@@ -313,13 +322,11 @@ class RetinaFaceDetector:
         )
 
 
-def _sides(input_size_px: int | str, longer_px: int) -> list[int]:
-    if input_size_px == "full":
-        return [longer_px]
-    if input_size_px != "auto":
-        return [int(input_size_px)]
-    large = min(longer_px, AUTO_LARGE_PX)
-    return [AUTO_SMALL_PX, large] if large > PRIOR_SIDES_PX[-1][-1] else [large]
+def _large_side(longer_px: int, boxes: Floats) -> int:
+    """Longer side of ``auto``'s second look at a picture, given the boxes of the first."""
+    largest_px = np.round((boxes[:, 2:] - boxes[:, :2]).max(initial=1))
+    fitting = int(longer_px * PRIOR_SIDES_PX[-1][-1] // largest_px)
+    return max(AUTO_SMALL_PX, min(longer_px, AUTO_LARGE_PX, fitting))
 
 
 def make(params: FacesParams) -> RetinaFaceDetector:

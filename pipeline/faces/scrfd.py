@@ -61,12 +61,11 @@ class ScrfdDetector:
             height, width = (-(-side // STRIDE_PX) * STRIDE_PX for side in image.shape[:2])
             return self._at_size(pad_to(image, width, height))
         sides = AUTO_SIDES_PX if self.input_size_px == "auto" else (self.input_size_px,)
-        found, scales = [], []
-        for side in sides:
-            resized, scale_x, scale_y = resize_longer_side(image, side)
-            found.append(self._at_size(pad_to(resized, side, side)))
-            scales.append((scale_x, scale_y))
-        return merge(found, scales)
+        return merge([self._at_side(image, int(side)) for side in sides])
+
+    def _at_side(self, image: Image, side_px: int) -> Candidates:
+        resized, scale_x, scale_y = resize_longer_side(image, side_px)
+        return self._at_size(pad_to(resized, side_px, side_px)).scaled(1 / scale_x, 1 / scale_y)
 
     def _at_size(self, padded: Image) -> Candidates:
         bgr = np.ascontiguousarray(padded[:, :, ::-1])

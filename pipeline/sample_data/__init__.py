@@ -21,11 +21,11 @@ _UNFINISHED = ".unfinished"
 
 
 def write_sample_data(root: Path, seed: int) -> None:
-    """Writes ``root/ffpp`` (official FaceForensics++ layout, c23) and ``root/wild`` (a CSV dataset).
+    """Writes ``root/ffpp`` (official FaceForensics++ layout, c23) and ``root/wild`` (CSV dataset).
 
     Real faces move in H.264 clips of three to five seconds; fakes of four methods follow them. No
-    identity is in two splits, in either dataset or across both. The same seed gives the same bytes on
-    one platform. What this version already wrote there for this seed is left as it is.
+    identity is in two splits, in either dataset or across both. The same seed gives the same bytes
+    on one platform. What this version already wrote there for this seed is left as it is.
 
     Args:
         root: a folder that does not exist, is empty, or was written by this function.

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 _BLINK_S = 0.36
 """From open to open."""
+_SMALL_TILT_DEG = 8.0
 _ROOM = 1.02
 """The picture is at least this much larger than what the camera sees."""
 
@@ -139,10 +140,10 @@ def _acts(times: Floats, draw: np.random.Generator) -> tuple[Act, ...]:
 
 def _camera(person: Person, form: Format, times: Floats, draw: np.random.Generator) -> Floats:
     points = person.points
-    # Half of the head's own tilt is taken out by the camera.
-    angle = np.deg2rad(draw.uniform(-3, 3) - roll_deg(points) / 2) + _wave(
-        times, 0.06, (0.1, 0.4), draw
-    )
+    # The camera takes out a small tilt of the head, and half of a large one.
+    roll = roll_deg(points)
+    taken = np.sign(roll) * max(abs(roll) / 2, min(abs(roll), _SMALL_TILT_DEG))
+    angle = np.deg2rad(draw.uniform(-3, 3) - taken) + _wave(times, 0.06, (0.1, 0.4), draw)
     cos, sin = np.cos(angle), np.sin(angle)
     zoom = draw.uniform(0.9, 1.1) * (1 + _wave(times, 0.06, (0.08, 0.3), draw))
     height, width = person.picture.shape[:2]

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 import av.error
@@ -150,7 +149,8 @@ def display_turn(frame: VideoFrame) -> tuple[int, bool]:
         Clockwise turn in degrees (0, 90, 180 or 270), and whether the picture is to be mirrored
         left to right before that turn.
     """
-    matrix = cast(SideDataContainer, frame.side_data).get(Type.DISPLAYMATRIX)
+    # frame.side_data would tie the frame into a cycle that is never freed.
+    matrix = SideDataContainer(frame).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]
     if matrix is None:
         return 0, False
     # (1, 0) of the picture goes to (a, b) of the display, (0, 1) to (c, d); y runs down.

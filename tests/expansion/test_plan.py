@@ -83,9 +83,8 @@ class World:
         self.rows["samples"].append(
             {"face_id": face, "split": split, "label": label, "weight": 1.0, "quota": 1}
         )
-        if split == "train":
-            points = rng.integers(0, 224, 136).astype(float).tolist()
-            self.rows["landmarks"].append({"face_id": face, "points": points, "score": -1.0})
+        points = rng.integers(0, 224, 136).astype(float).tolist()
+        self.rows["landmarks"].append({"face_id": face, "points": points, "score": -1.0})
 
     def table(self, name: str) -> pa.Table:
         return tables.from_rows(name, self.rows[name])
@@ -161,15 +160,35 @@ def test_only_train_samples_take_part() -> None:
     assert not any("900" in name or name.startswith("other") for name in used)
 
 
-@pytest.mark.parametrize("shared", ["leak_group", "pair_id"])
-def test_no_source_from_the_same_scene_or_group(shared: str) -> None:
+@pytest.mark.parametrize(
+    ("real", "fake"),
+    [
+        ({"leak_group": "g"}, {"leak_group": "g"}),
+        ({"pair_id": "g"}, {"pair_id": "g"}),
+        ({"identity": "g"}, {"identity": "g"}),
+        ({"identity": "g"}, {"target_id": "g"}),
+        ({"identity": "g"}, {"source_id": "g"}),
+        ({"source_id": "g"}, {"identity": "g"}),
+    ],
+)
+def test_a_shared_person_scene_or_group_rules_a_source_out(
+    real: dict[str, str], fake: dict[str, str]
+) -> None:
     world = World(persons=0)
-    world.add("real", "a", identity="x", **{shared: "g"})
-    world.add("Deepfakes", "b", identity="y", **{shared: "g"})
+    world.add("real", "a", **real)
+    world.add("Deepfakes", "b", **fake)
     plan, rejects = world.plan(ExpandParams(datasets=("ffpp",), source_methods=("Deepfakes",)))
     assert plan.table.num_rows == 0
     assert len(rejects) == 4 * 3
     assert {reason for _, reason, _ in rejects} == {"no_source"}
+
+
+def test_the_same_name_in_unlike_columns_is_no_tie() -> None:
+    world = World(persons=0)
+    world.add("real", "a", identity="g")
+    world.add("Deepfakes", "b", leak_group="g")
+    plan, rejects = world.plan(ExpandParams(datasets=("ffpp",), source_methods=("Deepfakes",)))
+    assert (plan.table.num_rows, rejects) == (4 * 3, [])
 
 
 def test_no_source_without_other_people() -> None:
@@ -211,6 +230,17 @@ def test_the_order_of_the_tables_means_nothing() -> None:
         rows.reverse()
     again, _ = world.plan()
     assert plan.table.equals(again.table)
+
+
+def test_equally_near_sources_go_by_face_id() -> None:
+    world = World(persons=4)
+    for row in world.rows["landmarks"]:
+        row["points"] = [1.0] * 136
+    for rows in world.rows.values():
+        rows.reverse()
+    plan, _ = world.plan(ExpandParams(datasets=("ffpp",), regions=("eye",), per_region=12))
+    row = {r["target_face_id"]: r for r in plan.table.to_pylist()}["ffpp/real/000/00002-0"]
+    assert row["source_face_id"] == "ffpp/Deepfakes/001_002/00000-0"
 
 
 def test_one_more_video_changes_little() -> None:

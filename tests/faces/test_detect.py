@@ -136,7 +136,7 @@ def test_padding_keeps_the_picture_in_the_top_left_corner():
 def test_candidates_of_several_sizes_are_brought_to_one():
     small = Candidates(np.array([[1.0, 2, 3, 4]]), np.array([0.5]), np.array([[1.0, 2] * 5]))
     large = Candidates(np.array([[8.0, 8, 16, 16]]), np.array([0.6]), np.array([[8.0, 4] * 5]))
-    merged = merge([small, large], [(0.5, 0.25), (2.0, 4.0)])
+    merged = merge([small.scaled(2, 4), large.scaled(0.5, 0.25)])
     assert merged.boxes.tolist() == [[2, 8, 6, 16], [4, 2, 8, 4]]
     assert merged.landmarks.tolist() == [[2, 8] * 5, [4, 1] * 5]
     assert merged.scores.tolist() == [0.5, 0.6]

@@ -25,7 +25,7 @@ def astronaut():
 
 def _insightface_picture(name):
     folder = Path(insightface.__file__).parent / "data" / "images"
-    (path,) = folder.glob(f"{name}*.jpg")
+    (path,) = folder.glob(f"{name}*")
     return np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1])
 
 
@@ -103,7 +103,7 @@ def test_model_files_are_found_without_importing_their_package():
 
 
 def test_a_model_file_that_is_not_installed(monkeypatch):
-    with pytest.raises(UserError, match="absent.dat of the package face_recognition_models"):
+    with pytest.raises(UserError, match=r"absent\.dat of the package face_recognition_models"):
         model_path("absent.dat")
     monkeypatch.setattr("pipeline.faces.dlib_models.MODELS_PACKAGE", "not_installed_models")
     with pytest.raises(UserError, match="pip install not_installed_models"):

@@ -1,5 +1,6 @@
 """Exactness in time, colour and orientation, and what damage does."""
 
+import resource
 from bisect import bisect_right
 from fractions import Fraction
 from pathlib import Path
@@ -333,6 +334,18 @@ def test_every_turn_and_mirror(tmp_path, counter_clockwise_deg, flip):
     assert np.abs(image.astype(int) - expected).max() <= 1
     if not flip:
         assert probe(clip, SIDE_PX).rotation_deg == -counter_clockwise_deg % 360
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
+def test_pictures_are_freed(assets):
+    """Memory holds a few pictures, not all of them (6 MB each here)."""
+    path = assets / "videos/real/fsgan_conan_1080p.mp4"
+    with VideoReader(path, SIDE_PX) as video:
+        sizes = []
+        for _ in video.pictures_at([k / 30 for k in range(60)]):
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            sizes.append(pages * resource.getpagesize())
+    assert sizes[-1] - sizes[20] < 40e6
 
 
 def test_same_pixels_every_time(assets):
