@@ -1,7 +1,7 @@
 """The Arrow schema of every table, with meaning, unit and range per column; reading and writing.
 
-A table is checked against its schema on every read and write. Absent text is "", an unknown number is
--1; nothing is null. Files carry no clock times: same rows, same bytes (for one version of pyarrow).
+A table is checked against its schema on every read and write. Absent text is "", an unknown number
+is -1; nothing is null. Files carry no clock times: same rows, same bytes (for one version of pyarrow).
 """
 
 import os
@@ -359,7 +359,7 @@ def read(path: Path, name: str, columns: Sequence[str] | None = None) -> pa.Tabl
 
 
 def replace_durably(temporary: Path, final: Path) -> None:
-    """Flushes a file, renames it and flushes its folder, so that a crash leaves the old or the new."""
+    """Flushes a file, renames it, flushes its folder: a crash leaves the old or the new."""
     for target, rename in ((temporary, True), (final.parent, False)):
         handle = os.open(target, os.O_RDONLY)
         try:

@@ -13,9 +13,16 @@ def main() -> None:
     """Writes ``data/shards/{train,val,test,expanded}`` and the metrics."""
     params = config.load()
     names = ("videos", "faces", "samples", "landmarks", "expanded")
+    videos, faces, samples, landmarks, expanded = (
+        tables.read(Path(f"manifests/{name}.parquet"), name) for name in names
+    )
     labels = semantics.load()
     plan = pack_plan(
-        *(tables.read(Path(f"manifests/{name}.parquet"), name) for name in names),
+        videos,
+        faces,
+        samples,
+        landmarks,
+        expanded,
         labels,
         {name: entry.adapter for name, entry in config.load_datasets().items()},
         params.shard,

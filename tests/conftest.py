@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.engine.process import ENVIRONMENT
 
-# Before any library is loaded: tests run side by side, and bytes depend on the size of native pools.
+# Before any library is loaded: tests run side by side, and native pools of one thread suffice.
 os.environ.update(ENVIRONMENT)
 
 

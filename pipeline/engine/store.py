@@ -40,7 +40,7 @@ def _wait_for(handle: int, path: Path) -> None:
             if time.monotonic() > give_up:
                 holder = os.pread(handle, 20, 0).decode() or "unknown"
                 raise UserError(
-                    f"another run (process {holder}) is working on {path.parent / path.name[1:-5]}. "
+                    f"another run (process {holder}) works on {path.parent / path.name[1:-5]}. "
                     "Wait for it to end, or stop it, then run again."
                 ) from None
             time.sleep(0.1)

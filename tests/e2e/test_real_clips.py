@@ -1,4 +1,4 @@
-"""The stages on real clips: face counts against stored ones, and every odd file where it belongs."""
+"""The stages on real clips: counts against stored ones, every odd file where it belongs."""
 
 import csv
 import json
