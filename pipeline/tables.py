@@ -1,7 +1,8 @@
 """The Arrow schema of every table, with meaning, unit and range per column; reading and writing.
 
 A table is checked against its schema on every read and write. Absent text is "", an unknown number
-is -1; nothing is null. Files carry no clock times: same rows, same bytes (for one version of pyarrow).
+is -1; nothing is null. Files carry no clock times: same rows, same bytes (for one version of
+pyarrow).
 """
 
 import os

@@ -115,8 +115,11 @@ def load_state(path: Path) -> dict[str, "torch.Tensor"]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path} cannot be loaded as plain torch weights: {reason}") from error
+        # torch's own message tells how to load it unsafely, so it is not passed on.
+        raise UserError(
+            f"{path} cannot be loaded as plain torch weights: it is no checkpoint, is damaged "
+            "or holds more than tensors. Put a file of weights alone in its place."
+        ) from error
     if not isinstance(state, Mapping) or not all(
         isinstance(v, torch.Tensor) for v in state.values()
     ):

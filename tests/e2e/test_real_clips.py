@@ -20,15 +20,21 @@ DETECTORS = {
         "weights": "det_2.5g.onnx",
         "input_size_px": 640,
         "counts": "det_2.5g",
+        "tolerance": 4,
     },
     "retinaface": {
         "detector": "retinaface",
         "backbone": "mobilenet0.25",
         "weights": "retinaface_mobilenet0.25.pth",
         "input_size_px": "full",
+        "score_threshold": 0.8,
         "counts": "retina_mnet",
+        "tolerance": 10,
     },
 }
+"""``tolerance``: pictures, of the 146 counted, on which our count may differ. SCRFD differs where a
+stream starts late and the stored counts are of other pictures; RetinaFace on faces near the threshold,
+which depend on how the picture was converted before it was measured."""
 ODD = ["odd/lp_d20_truncated.mp4", "odd/lp_s18_rot90flag.mp4", "odd/not_a_video.mp4"]
 
 
@@ -80,16 +86,16 @@ def rows(folder: Path, name: str) -> list[dict]:
 @pytest.fixture(scope="module", params=list(DETECTORS))
 def run(request, assets, tmp_path_factory):
     settings = dict(DETECTORS[request.param])
-    counts = settings.pop("counts")
+    counts, tolerance = settings.pop("counts"), settings.pop("tolerance")
     clips = [name for name in stored(assets) if name.startswith(("real/", "fake/", "odd/"))]
     folder = tmp_path_factory.mktemp(request.param)
     make_project(folder, assets, sorted(clips), **settings)
     run_stages(folder, STAGES)
-    return folder, counts
+    return folder, counts, tolerance
 
 
 def test_face_counts_are_those_measured(run, assets):
-    folder, name = run
+    folder, name, tolerance = run
     found: dict[tuple[str, int], int] = {}
     for face in rows(folder, "faces"):
         at = (face["video_id"], face["sample"])
@@ -102,13 +108,12 @@ def test_face_counts_are_those_measured(run, assets):
         for second, count in enumerate(entry["faces"][name][:MEASURED_S]):
             pictures += 1
             wrong += found.get((videos[clip], second), 0) != count
-    assert pictures > 130
-    # Decoders and resizing differ by a grey level or two, which moves faces at the threshold.
-    assert wrong <= 0.04 * pictures, f"{wrong} of {pictures} pictures"
+    assert pictures == 146
+    assert wrong <= tolerance, f"{wrong} of {pictures} pictures"
 
 
 def test_every_stage_accounts_for_all_its_units(run):
-    folder, _ = run
+    folder, *_ = run
     for stage in STAGES:
         m = json.loads((folder / f"metrics/{stage}.json").read_text())
         assert m["inputs"] == m["outputs"] + m["rejects"] + m["left_out"], stage
@@ -117,7 +122,7 @@ def test_every_stage_accounts_for_all_its_units(run):
 
 
 def test_odd_files_end_where_they_should(run):
-    folder, _ = run
+    folder, *_ = run
     refused = {r["id"]: r["reason"] for r in rows(folder, "rejected/frames")}
     assert refused == {"clips/real/odd/not_a_video": "not_media"}
     frames = {f["video_id"]: f for f in rows(folder, "frames")}
@@ -138,7 +143,7 @@ def test_odd_files_end_where_they_should(run):
 
 def test_a_rotated_clip_is_seen_upright_or_not_at_all(run):
     """The flag turns the picture by 90 degrees: boxes lie in the turned frame, 720 x 1280."""
-    folder, _ = run
+    folder, *_ = run
     for face in rows(folder, "faces"):
         if face["video_id"] == "clips/real/odd/lp_s18_rot90flag":
             assert face["box"][2] <= 720 + face["face_px"]
@@ -146,7 +151,7 @@ def test_a_rotated_clip_is_seen_upright_or_not_at_all(run):
 
 
 def test_swaps_are_made_from_real_clips(run):
-    folder, _ = run
+    folder, *_ = run
     expanded = rows(folder, "expanded")
     assert {e["region"] for e in expanded} == {"eye", "lip", "mouth", "nose"}
     assert {e["source_method"] for e in expanded} == {"GHOST"}
