@@ -32,9 +32,9 @@ DETECTORS = {
         "tolerance": 10,
     },
 }
-"""``tolerance``: pictures, of the 146 counted, on which our count may differ. SCRFD differs where a
-stream starts late and the stored counts are of other pictures; RetinaFace on faces near the threshold,
-which depend on how the picture was converted before it was measured."""
+"""``tolerance``: pictures, of the 146 counted, on which our count may differ. SCRFD differs where
+a stream starts late and the stored counts are of other pictures; RetinaFace on faces near the
+threshold, which depend on how the picture was converted before it was measured."""
 ODD = ["odd/lp_d20_truncated.mp4", "odd/lp_s18_rot90flag.mp4", "odd/not_a_video.mp4"]
 
 
