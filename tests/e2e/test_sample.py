@@ -247,3 +247,20 @@ def test_the_readme_spells_out_what_make_runs():
     ):
         assert words in recipe, words
         assert words in readme, words
+
+
+def test_a_split_with_one_class_is_refused(project, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one_class") / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    listed = folder / "data/raw/sample/wild/wild.csv"
+    lines = listed.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not (",fake," in line and ",train," in line)]
+    assert len(kept) < len(lines)
+    listed.write_text("".join(kept))
+    for stage in ("scan", "frames", "faces"):
+        command(folder, sys.executable, "-m", f"stages.{stage}")
+    done = command(folder, sys.executable, "-m", "stages.balance", check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for word in ("wild", "fake", "train", "balance.scope"):
+        assert word in done.stderr

@@ -1,0 +1,72 @@
+"""A user's mistake is one clear sentence and exit code 2, before any work, never a traceback."""
+
+import sys
+
+import pytest
+
+from tests.e2e.project import command, copy_project
+
+
+@pytest.fixture
+def project(tmp_path):
+    return copy_project(tmp_path, git=False)
+
+
+def refuse(project, stage, *words):
+    """Runs a stage that must refuse; returns what it said."""
+    done = command(project, sys.executable, "-m", f"stages.{stage}", check=False)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("faceshards: ")]
+    assert len(said) == 1, done.stderr
+    for word in words:
+        assert word in said[0], said[0]
+
+
+def edit(project, name, old, new):
+    path = project / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_an_unknown_key_is_named_with_the_nearest(project):
+    edit(project, "params.yaml", "score_threshold:", "score_treshold:")
+    refuse(project, "scan", "params.yaml", "faces.score_treshold", "score_threshold")
+
+
+def test_an_impossible_value_is_named_with_what_is_allowed(project):
+    edit(project, "params.yaml", "fps: 1.0", "fps: 0")
+    refuse(project, "scan", "frames.fps", "0", "above 0")
+
+
+def test_a_missing_root_says_what_was_expected_there(project):
+    refuse(project, "scan", "ffpp", "data/raw/sample/ffpp", "original_sequences")
+
+
+def test_an_empty_dataset(project):
+    folder = project / "data/raw/sample/wild"
+    folder.mkdir(parents=True)
+    (folder / "wild.csv").write_text("path,label\n")
+    text = "wild: {adapter: csv, root: data/raw/sample/wild, manifest: wild.csv}\n"
+    (project / "manifests/datasets.yaml").write_text(text)
+    refuse(project, "scan", "wild", "no video")
+
+
+def test_a_table_that_is_not_there_names_the_command(project):
+    refuse(project, "frames", "manifests/videos.parquet", "dvc repro")
+
+
+def test_missing_weights_name_file_checksum_place_and_profile(project):
+    command(project, "faceshards", "sample-data", "data/raw/sample")
+    for stage in ("scan", "frames"):
+        command(project, sys.executable, "-m", f"stages.{stage}")
+    digest = "ab" * 32
+    edit(project, "params.yaml", "detector: dlib", "detector: scrfd")
+    edit(
+        project,
+        "params.yaml",
+        'weights: {path: "", sha256: ""}',
+        f"weights: {{path: data/weights/det.onnx, sha256: {digest}}}",
+    )
+    refuse(project, "faces", "data/weights/det.onnx", digest, "sample")

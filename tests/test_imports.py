@@ -1,0 +1,102 @@
+"""Imports run downwards only, and light commands import nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS = [
+    ["stages", "pipeline.cli"],
+    ["pipeline.report", "pipeline.sample_data", "pipeline.summary", "pipeline.profiles"],
+    ["pipeline.training", "pipeline.evaluation", "pipeline.export"],
+    ["pipeline.models", "pipeline.shards"],
+    ["pipeline.expansion"],
+    ["pipeline.faces"],
+    ["pipeline.video", "pipeline.datasets", "pipeline.balance"],
+    ["pipeline.engine"],
+    ["pipeline"],
+]
+"""From top to bottom; "pipeline" stands for the single files that lie on the ground."""
+
+HEAVY = {
+    "torch",
+    "cv2",
+    "dask",
+    "distributed",
+    "insightface",
+    "face_alignment",
+    "onnxruntime",
+    "dlib",
+}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in [*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")]:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def layer(name: str) -> int:
+    for depth, roots in enumerate(LAYERS):
+        if any(name == root or name.startswith(f"{root}.") for root in roots):
+            return depth
+    raise AssertionError(name)
+
+
+def imported(path: Path, known: set[str]) -> set[str]:
+    """Our own modules that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in known else node.module for name in inside}
+    return names & known
+
+
+def test_imports_run_downwards():
+    known = modules()
+    upward = [
+        f"{name} imports {other}"
+        for name, path in known.items()
+        for other in imported(path, set(known)) - {"pipeline"}
+        if layer(other) < layer(name)
+    ]
+    assert upward == []
+
+
+def test_no_two_modules_import_each_other():
+    known = modules()
+    graph = {name: imported(path, set(known)) - {name} for name, path in known.items()}
+
+    def reaches(start: str, goal: str) -> bool:
+        seen, todo = set(), list(graph[start])
+        while todo:
+            name = todo.pop()
+            if name == goal:
+                return True
+            if name not in seen:
+                seen.add(name)
+                todo += graph[name]
+        return False
+
+    assert [name for name in graph if reaches(name, name)] == []
+
+
+@pytest.mark.parametrize(
+    "module", ["pipeline.cli", "stages.scan", "stages.frames", "stages.balance"]
+)
+def test_light_commands_import_nothing_heavy(module):
+    code = f"import sys, {module}; print(' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    allowed = {"stages.frames": {"av"}}.get(module, set())
+    assert not (HEAVY | {"av"}) & set(done.stdout.split()) - allowed
