@@ -7,6 +7,9 @@ tar member: percent-encoded, without dots, within USTAR's 100 + 155 bytes.
 import hashlib
 import secrets
 
+import numpy as np
+from numpy.typing import NDArray
+
 KEY_PART_LIMITS = (30, 32, 90)
 """Longest encoded dataset, method and video name in bytes. With two slashes they fill 154 of the
 155 bytes of a USTAR prefix; the last part (sample and rank) and the extension go into the name."""
@@ -82,8 +85,8 @@ def bucket_count(n_rows: int, target: int) -> int:
     return max(1, -(-n_rows // target))
 
 
-def bucket(hashed: int, n: int) -> int:
-    """Bucket in [0, n) of a 64-bit hash by linear hashing: from n to n + 1 one bucket splits."""
+def buckets(hashes: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
+    """Buckets in [0, n) of 64-bit hashes by linear hashing: from n to n + 1 one bucket splits."""
     modulus = 1 << (n - 1).bit_length()
-    place = hashed & (modulus - 1)
-    return place if place < n else place - (modulus >> 1)
+    places = (hashes & np.uint64(modulus - 1)).astype(np.int64)
+    return np.where(places < n, places, places - (modulus >> 1))

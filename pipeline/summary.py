@@ -19,6 +19,7 @@ Look at it:
 
 Read it with plain webdataset:
   import glob, io, json, PIL.Image, webdataset
+
   tars = sorted(glob.glob("data/shards/train/*.tar"))
   for sample in webdataset.WebDataset(tars, shardshuffle=False):
       image, facts = PIL.Image.open(io.BytesIO(sample["jpg"])), json.loads(sample["json"])

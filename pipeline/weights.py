@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import Weights
 from pipeline.errors import UserError
+from pipeline.values import Weights
 
 if TYPE_CHECKING:
     import torch

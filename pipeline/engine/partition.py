@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipeline import keys, tables
 from pipeline.engine.rows import Plan
@@ -44,7 +45,8 @@ class PartitionPlan:
     digest: str
     """Of ids, fingerprints and attached columns in order: what its parquet must carry."""
     rows: pa.Table
-    """Columns :data:`PLAN_COLUMNS`; the last three as JSON text."""
+    """Columns ``_id``, ``_fingerprint``, ``_content`` and ``_attach`` (JSON text), and location."""
+    location: tuple[str, ...]
 
     @property
     def file(self) -> str:
@@ -87,80 +89,100 @@ def divide(
     ids = table.column(plan.id)
     if pc.count_distinct(ids).as_py() != table.num_rows:
         raise ValueError(f"plan column {plan.id} is not unique")
-    group = table.column(plan.group_by).to_pylist() if plan.group_by else [""] * table.num_rows
-    names, places = _assign(
-        group, table.column(plan.bucket_by).to_pylist(), target_rows, contiguous
-    )
-    base = hashlib.blake2b(_canonical(settings).encode(), digest_size=16)
+    groups = table.column(plan.group_by) if plan.group_by else pa.repeat("", table.num_rows)
+    names, places = _assign(groups, table.column(plan.bucket_by), target_rows, contiguous)
+    base = hashlib.blake2b(canonical(settings).encode(), digest_size=16)
     content = _json_rows(table, plan.content)
-    fingerprints = []
-    for text in content:
-        digest = base.copy()
-        digest.update(text.encode())
-        fingerprints.append(digest.hexdigest())
-    rows = pa.table(
-        {
-            "_id": ids.cast(pa.string()),
-            "_fingerprint": fingerprints,
-            "_content": content,
-            "_location": _json_rows(table, plan.location),
-            "_attach": _json_rows(table, plan.attach),
-            "_order": table.column(plan.order_by) if plan.order_by else ids,
-            "_place": places,
-        }
-    )
-    order = pc.sort_indices(
-        rows, [("_place", "ascending"), ("_order", "ascending"), ("_id", "ascending")]
-    )
-    rows = rows.take(order).combine_chunks()
+    columns = {
+        "_id": ids.cast(pa.string()),
+        "_fingerprint": [_fingerprint(base, text) for text in content],
+        "_content": content,
+        "_attach": _json_rows(table, plan.attach),
+        "_order": table.column(plan.order_by) if plan.order_by else ids,
+        "_place": places,
+    }
+    rows = pa.table({**columns, **{name: table.column(name) for name in plan.location}})
+    keys_of_order = [(name, "ascending") for name in ("_place", "_order", "_id")]
+    rows = rows.take(pc.sort_indices(rows, keys_of_order))
     bounds = np.searchsorted(rows.column("_place").to_numpy(), np.arange(len(names) + 1))
-    rows = rows.select(list(PLAN_COLUMNS))
+    rows = rows.drop_columns(["_order", "_place"])
     return [
-        _partition_plan(name, rows.slice(start, stop - start))
+        _partition_plan(name, rows.slice(start, stop - start), plan.location)
         for name, start, stop in zip(names, bounds[:-1], bounds[1:], strict=True)
     ]
 
 
+def rows_to_work(part: PartitionPlan) -> pa.RecordBatch:
+    """The rows of a partition as workers read them: columns :data:`PLAN_COLUMNS`."""
+    rows = part.rows.append_column(
+        "_location", pa.array(_json_rows(part.rows, part.location), pa.string())
+    )
+    return rows.select(list(PLAN_COLUMNS)).combine_chunks().to_batches()[0]
+
+
+def _fingerprint(base: hashlib.blake2b, content: str) -> str:
+    digest = base.copy()
+    digest.update(content.encode())
+    return digest.hexdigest()
+
+
 def _assign(
-    groups: Sequence[str], bucket_by: Sequence[str], target_rows: int, contiguous: bool
-) -> tuple[list[str], list[int]]:
-    """Names of all partitions in order, and the place of every row in that list."""
-    sizes = Counter(groups)
-    counts = {group: keys.bucket_count(sizes[group], target_rows) for group in sizes}
-    hashes = {value: keys.hash64(value) for value in set(bucket_by)}
-    buckets = [
-        (g, keys.bucket(hashes[b], counts[g])) for g, b in zip(groups, bucket_by, strict=True)
-    ]
+    groups: pa.ChunkedArray | pa.Array,
+    bucket_by: pa.ChunkedArray,
+    target_rows: int,
+    contiguous: bool,
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of all partitions in order, and the place (N,) of every row in that list."""
+    group_codes, group_names = _codes(groups)
+    value_codes, values = _codes(bucket_by)
+    hashes = np.array([keys.hash64(value) for value in values], np.uint64)[value_codes]
+    buckets = np.zeros(len(hashes), np.int64)
+    for code, size in enumerate(np.bincount(group_codes, minlength=len(group_names))):
+        mine = group_codes == code
+        buckets[mine] = keys.buckets(hashes[mine], keys.bucket_count(int(size), target_rows))
+    by_name = np.argsort(np.argsort(np.array(group_names, object)))  # groups in order of name
+    pairs = np.stack([by_name[group_codes], buckets], axis=1)  # (N, 2)
+    unique, places = np.unique(pairs, axis=0, return_inverse=True)
+    ordered = sorted(group_names)
     names: list[str] = []
-    place_of: dict[tuple[str, int], int] = {}
     numbers: Counter[str] = Counter()
-    for group, bucket in sorted(set(buckets)):
-        number = numbers[group] if contiguous else bucket
+    for group_code, bucket in unique.tolist():
+        group = ordered[group_code]
+        names.append(
+            (f"{group}-" if group else "") + f"{numbers[group] if contiguous else bucket:05d}"
+        )
         numbers[group] += 1
-        place_of[group, bucket] = len(names)
-        names.append((f"{group}-" if group else "") + f"{number:05d}")
-    return names, [place_of[bucket] for bucket in buckets]
+    return names, places.reshape(-1)
 
 
-def _partition_plan(name: str, rows: pa.Table) -> PartitionPlan:
+def _codes(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], list[str]]:
+    """Column as codes (N,) into a list of its distinct values."""
+    chunk = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    encoded = chunk.dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _partition_plan(name: str, rows: pa.Table, location: tuple[str, ...]) -> PartitionPlan:
     digest = hashlib.blake2b(digest_size=16)
     for column in ("_id", "_fingerprint", "_attach"):
-        for value in rows.column(column).to_pylist():
-            digest.update(value.encode() + b"\n")
-        digest.update(b"\n")
-    return PartitionPlan(name, digest.hexdigest(), rows)
+        digest.update("\n".join([*rows.column(column).to_pylist(), "", ""]).encode())
+    return PartitionPlan(name, digest.hexdigest(), rows, location)
 
 
 def _json_rows(table: pa.Table, columns: Sequence[str]) -> list[str]:
     if not columns:
         return ["{}"] * table.num_rows
-    return [_canonical(row) for row in table.select(list(columns)).to_pylist()]
+    return [canonical(row) for row in table.select(list(columns)).to_pylist()]
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
-    )
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+)
+
+
+def canonical(value: Any) -> str:
+    """JSON text of a value, the same for the same value."""
+    return _ENCODER.encode(value)
 
 
 def write(path: Path, table: str, rows: Sequence[dict[str, Any]], facts: Committed) -> None:

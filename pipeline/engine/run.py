@@ -89,6 +89,7 @@ def run(
                 name=part.name,
                 file=part.file,
                 digest=part.digest,
+                settings=keys.digest128(partition.canonical(settings).encode()),
                 platform=platform,
                 known=_matches(part, known),
             )
@@ -144,10 +145,10 @@ def _write_plan(folder: Path, todo: Sequence[PartitionPlan]) -> Path:
     """The rows to be worked, one record batch per partition, where every worker can map them."""
     path = folder / f".tmp-plan-{keys.attempt()}.arrow"
     if todo:
-        plan_schema = todo[0].rows.schema
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, plan_schema) as writer:
+        first = partition.rows_to_work(todo[0])
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, first.schema) as writer:
             for part in todo:
-                writer.write_batch(part.rows.combine_chunks().to_batches()[0])
+                writer.write_batch(partition.rows_to_work(part))
     return path
 
 
@@ -162,12 +163,13 @@ def _report_platforms(name: str, old: Mapping[str, Committed], platform: str) ->
 
 def _work(name: str, jobs: Sequence[Job], placement: Placement, total: int, kept: int) -> None:
     started = time.monotonic()
-    rows = rejected = 0
+    rows = worked = rejected = 0
     reasons: Counter[str] = Counter()
     shown = sys.stderr.isatty()
     with tqdm(total=total, initial=kept, desc=name, unit="row", disable=not shown) as bar:
         for done in place(jobs, placement):
             rows += done.rows
+            worked += done.rows - done.copied
             rejected += done.empty_rows
             reasons.update(done.rejects)
             bar.update(done.rows)
@@ -177,9 +179,9 @@ def _work(name: str, jobs: Sequence[Job], placement: Placement, total: int, kept
     if rows and rejected == rows == total:
         _stop_if_hopeless(name, HOPELESS_ROWS, HOPELESS_ROWS, reasons)
     if not shown:
-        rejects = sum(reasons.values())
-        _say(f"{name}: {rows} rows worked, {kept} kept, {rejects} rejects, {seconds:.1f} s")
-    _log(name, {"rows": rows, "kept": kept, "seconds": round(seconds, 3)})
+        kept, rejects = total - worked, sum(reasons.values())
+        _say(f"{name}: {worked} rows worked, {kept} kept, {rejects} rejects, {seconds:.1f} s")
+    _log(name, {"worked": worked, "kept": total - worked, "seconds": round(seconds, 3)})
 
 
 def _say(line: str) -> None:

@@ -12,8 +12,6 @@ from pipeline.engine import partition
 from pipeline.errors import UserError
 
 LOCK_WAIT_S = 10.0
-INDEX = "index.parquet"
-"""A shard folder's own table, which lies beside its tars and is no partition."""
 
 
 @contextmanager
@@ -77,7 +75,7 @@ def sweep(store: Path, tars: Path, keep: dict[str, partition.Committed]) -> None
     wanted = {store / name for name in keep}
     wanted |= {tars / facts.tar for facts in keep.values() if facts.tar}
     found = [*store.rglob("*.parquet"), *tars.rglob("*.tar")]
-    found = [path for path in found if path not in wanted and path.name != INDEX]
+    found = [path for path in found if path not in wanted]
     found += [*store.rglob(".tmp-*"), *tars.rglob(".tmp-*")]
     for path in found:
         path.unlink(missing_ok=True)

@@ -50,6 +50,8 @@ class Job:
     name: str
     file: str
     digest: str
+    settings: str
+    """Digest of the task's settings: jobs with the same one can share a process."""
     platform: str
     known: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     """Rows that need no work: position in the plan → parquet in the store and position in it."""
@@ -61,6 +63,8 @@ class Done:
 
     name: str
     rows: int
+    copied: int
+    """Rows that needed no work."""
     empty_rows: int
     """Rows all of whose units were rejected."""
     rejects: Mapping[str, int]
@@ -101,7 +105,7 @@ def run_job(job: Job, performer: Performer) -> Done:
             work_tar.unlink(missing_ok=True)
     reasons = Counter(reject["reason"] for record in records for reject in record["rejects"])
     empty = sum(1 for record in records if not record["done"] and record["rejects"])
-    return Done(job.name, len(records), empty, dict(reasons))
+    return Done(job.name, len(records), len(job.known), empty, dict(reasons))
 
 
 def perform_row(task: Task, table: str, row: PlanRow, tar_file: BinaryIO | None) -> Record:

@@ -147,11 +147,10 @@ def _run_on_worker(job: Job, isolate: bool, deadline_s: float) -> Done:
     process.die_with(os.getppid())
     if not isolate:
         return run_job(job, _Here(job.task, job.table))
-    token = repr((type(job.task).__qualname__, sorted(job.task.settings().items()), deadline_s))
-    if token not in _children:
+    if job.settings not in _children:
         for child in _children.values():
             child.close()
         _children.clear()
-        _children[token] = Child(job.task, job.table, deadline_s)
-        atexit.register(_children[token].close)
-    return run_job(job, _children[token])
+        _children[job.settings] = Child(job.task, job.table, deadline_s)
+        atexit.register(_children[job.settings].close)
+    return run_job(job, _children[job.settings])

@@ -125,7 +125,8 @@ def _partitions(plan: Plan) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         n = keys.bucket_count(len(mine), SHARDED.samples_per_shard)
         buckets: dict[int, list[dict[str, Any]]] = {}
         for row in sorted(mine, key=lambda row: row[plan.order_by]):
-            buckets.setdefault(keys.bucket(keys.hash64(row[plan.bucket_by]), n), []).append(row)
+            hashed = np.array([keys.hash64(row[plan.bucket_by])], np.uint64)
+            buckets.setdefault(int(keys.buckets(hashed, n)[0]), []).append(row)
         for number, (_, bucket) in enumerate(sorted(buckets.items())):
             yield f"{group}-{number:05d}", bucket
 
