@@ -2,7 +2,8 @@
 
 Metric learning, section 4.1: about as many real as fake samples, drawn equally over the videos, at
 least one per video. The paper's Table 1 takes every face of the reals and a few of each fake; so
-does this: the class with fewer faces is taken whole, the other is levelled down to as many.
+does this: the class with fewer faces is taken whole, the other is levelled down to as many. Which
+faces count at all is decided before (:mod:`pipeline.face_choice`).
 """
 
 from collections.abc import Iterator
@@ -13,14 +14,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import keys, tables
-from pipeline.config import BalanceParams
+from pipeline import face_choice, keys, phash_audit, tables
+from pipeline.config import BalanceParams, resolve
 from pipeline.errors import UserError
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from pipeline.face_choice import Bools, Ints, place_in_run
+from pipeline.findings import of_kind, refuse
 
 _CLASSES = ("real", "fake")
+_NOT_BALANCED = "balance"
+"""Why a face that counts is left out."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +37,27 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
     """Chooses faces and weighs them.
 
     Args:
-        videos: columns ``video_id``, ``dataset``, ``split`` and ``label`` are used.
-        faces: columns ``face_id``, ``video_id``, ``sample`` and ``rank`` are used; in any order.
+        videos: columns ``video_id``, ``dataset``, ``split`` and ``label`` are used; for an audit
+            those of :func:`pipeline.relations.ties` besides.
+        faces: columns ``face_id``, ``video_id``, ``sample`` and ``rank`` are used, and those that
+            the parameters look at; in any order.
         params: the policy per split (``all``, or ``balanced``: see :func:`choose_quotas`), its
-            scope, and whether all faces of a picture count or only the largest.
+            scope, which faces count, see :func:`pipeline.face_choice.left_out_by`, and what is
+            done about near-duplicates among those (:mod:`pipeline.phash_audit`).
         seed: decides which videos of equal standing give one face more.
 
     Returns:
         ``samples`` in the order of ``faces``. ``weight`` is such that within a split both classes
         sum alike, within a class all videos sum alike, and the mean is 1. Metrics: ``inputs``
-        (faces), ``outputs``, ``rejects`` (0), ``left_out``, ``<split>_real``, ``<split>_fake`` and,
-        where both are there, ``<split>_fake_per_real``; besides, for each dataset with faces in a
-        split, ``<dataset>_<split>_real`` and ``<dataset>_<split>_fake``.
+        (faces), ``outputs``, ``rejects`` (0), ``left_out`` and its parts ``left_out_<reason>``, one
+        per rule of :data:`pipeline.face_choice.RULES`, ``balance`` and, where they are dropped,
+        ``near_duplicate``; ``<split>_real``,
+        ``<split>_fake`` and, where both are there, ``<split>_fake_per_real``; besides, for each
+        dataset with faces in a split, ``<dataset>_<split>_real`` and ``<dataset>_<split>_fake``.
 
     Raises:
         UserError: a split that is to be balanced has faces of one class only (in one dataset, where
-            ``scope`` is ``dataset``).
+            ``scope`` is ``dataset``); there are near-duplicates and ``audit`` is ``fail``.
         ValueError: a face of a video that ``videos`` does not have.
     """
     videos = videos.sort_by("video_id")
@@ -61,7 +68,14 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
     names = sorted(set(videos.column("dataset").to_pylist()))
     dataset = _positions(videos.column("dataset"), pa.array(names, pa.string()))  # (videos,)
     rank = faces.column("rank").to_numpy()
-    usable = rank == 0 if params.choose == "largest" else np.ones(len(rank), bool)
+    rule = np.zeros(len(face_video), np.int8)  # (faces,)
+    for place, name in enumerate(tables.SPLITS):
+        within = np.flatnonzero(split[face_video] == place)
+        choice = resolve(params, "", name)
+        rule[within] = face_choice.left_out_by(faces, within, face_video[within], choice)
+    usable = rule == face_choice.COUNTS
+    similar = _near_duplicates(videos, faces, usable, params)
+    usable &= ~similar
     available = np.bincount(face_video[usable], minlength=len(label))  # (videos,)
 
     quota = available.copy()
@@ -87,7 +101,28 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
         schema=tables.schema("samples"),
     )
     tables.check("samples", samples)
-    return Balanced(samples, _metrics(chosen, names, dataset, split, label, quota))
+    metrics = _metrics(chosen, names, dataset, split, label, quota)
+    for code, name in enumerate(face_choice.RULES):
+        metrics[f"left_out_{name}"] = int((rule == code).sum())
+    if params.audit == "drop":
+        metrics[f"left_out_{phash_audit.KIND}"] = int(similar.sum())
+    metrics[f"left_out_{_NOT_BALANCED}"] = int((usable & ~chosen).sum())
+    return Balanced(samples, metrics)
+
+
+def _near_duplicates(
+    videos: pa.Table, faces: pa.Table, usable: Bools, params: BalanceParams
+) -> Bools:
+    """Faces to leave out since others that count look nearly the same, (faces,)."""
+    similar = np.zeros(len(usable), bool)
+    if params.audit == "report":
+        return similar
+    found = phash_audit.near_duplicates(videos, faces.filter(pa.array(usable)))
+    if params.audit == "fail":
+        refuse(of_kind(found.findings, phash_audit.KIND), "balance.audit")
+        return similar
+    similar[usable] = found.superfluous
+    return similar
 
 
 def choose_quotas(available: Ints, total: int) -> Ints:
@@ -142,10 +177,10 @@ def choose_faces(
     """
     rows = np.flatnonzero(usable)
     rows = rows[np.lexsort((rank[rows], sample[rows], video[rows]))]
-    place = _place_in_run(video[rows])
+    place = place_in_run(video[rows])
     rows = rows[np.lexsort((reverse_bits(place), video[rows]))]
     chosen = np.zeros(len(video), bool)
-    chosen[rows[_place_in_run(video[rows]) < quota[video[rows]]]] = True
+    chosen[rows[place_in_run(video[rows]) < quota[video[rows]]]] = True
     return chosen
 
 
@@ -214,15 +249,6 @@ def _seeded_order(video_ids: pa.ChunkedArray, seed: int) -> Ints:
     """Order of videos by a hash of seed and id: the same however the tables are sorted."""
     hashed = [keys.hash64(f"{seed}/{video_id}") for video_id in video_ids.to_pylist()]
     return np.argsort(np.array(hashed, np.uint64), kind="stable")
-
-
-def _place_in_run(values: Ints) -> Ints:
-    """0, 1, 2 … within each run of equal values; the values are grouped."""
-    if not len(values):
-        return values
-    first = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
-    lengths = np.diff(np.r_[first, len(values)])
-    return np.arange(len(values)) - np.repeat(first, lengths)
 
 
 def _count(faces: Ints, label: Ints, members: Bools) -> tuple[int, int]:

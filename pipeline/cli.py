@@ -11,7 +11,7 @@ from pipeline import profiles
 from pipeline.entry import run_main
 
 EXIT_PROBLEMS = 1
-"""Exit code of ``verify`` where a folder is damaged."""
+"""Exit code of ``verify`` where a folder is damaged, of ``audit`` where a finding is to fail."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +53,25 @@ def _parser() -> argparse.ArgumentParser:
 
     command = _add(
         commands,
+        "datasets",
+        _datasets,
+        "say what datasets can be read, and what is there of yours",
+        "Without NAME: what each adapter expects on disk, licence and access, and what was found "
+        "of the datasets in manifests/datasets.yaml. With NAME: one adapter or dataset in detail.",
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="adapter, or dataset of yours")
+
+    _add(
+        commands,
+        "audit",
+        _audit,
+        "look for leaks, duplicates and conflicts in the data",
+        "Look through manifests/videos.parquet and, where it is there, manifests/faces.parquet. "
+        "Exit code 1 where the parameters say that a finding is to fail.",
+    )
+
+    command = _add(
+        commands,
         "verify",
         _verify,
         "check shard folders",
@@ -78,6 +97,24 @@ def _parser() -> argparse.ArgumentParser:
         "say what the stages made and how to look at it",
         "Counts per stage, shard folders, reasons of rejects, and how to look further.",
     )
+    _add(
+        commands,
+        "plan",
+        _plan,
+        "say what `dvc repro` would do, before it does it",
+        "Scan the datasets and hold each heavy stage's plan against its store: rows to do, keep "
+        "and drop, time by the rates of the last run, disk needed and free.",
+    )
+
+    command = _add(
+        commands,
+        "retry",
+        _retry,
+        "have the next run try rejected rows again",
+        "Take a stage's rejects back, so that `dvc repro` runs it and works their rows again.",
+    )
+    command.add_argument("stage", metavar="STAGE", help="frames, faces, landmarks or expand")
+    command.add_argument("--reason", metavar="R", default="", help="only rejects with this reason")
     return parser
 
 
@@ -124,6 +161,42 @@ def _sample_data(arguments: argparse.Namespace) -> None:
 
     write_sample_data(arguments.folder, arguments.seed)
     print(f"The sample dataset is in {arguments.folder}.")
+
+
+def _plan(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - has no arguments
+    from pipeline import config, preview
+
+    print(preview.text(preview.preview(config.load())))
+
+
+def _retry(arguments: argparse.Namespace) -> None:
+    from pipeline.engine.retry import retry
+
+    count = retry(arguments.stage, arguments.reason)
+    print(f"{count} rejects taken back. Next: `dvc repro`.")
+
+
+def _datasets(arguments: argparse.Namespace) -> None:
+    from pipeline import config, tables
+    from pipeline.datasets import catalogue
+
+    listed = config.load_datasets() if config.DATASETS.is_file() else {}
+    path = Path("manifests/videos.parquet")
+    videos = tables.read(path, "videos") if path.is_file() else None
+    if arguments.name is None:
+        print(catalogue.overview(listed, videos))
+    else:
+        print(catalogue.detail(arguments.name, listed, videos))
+
+
+def _audit(_: argparse.Namespace) -> int:
+    from pipeline import config
+    from pipeline.report import audit
+
+    found = audit.gather(Path("manifests"))
+    failed = audit.failing(found, config.load())
+    print(audit.text(found, failed))
+    return EXIT_PROBLEMS if failed else 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:

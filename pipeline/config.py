@@ -3,45 +3,25 @@
 All YAML is read as YAML 1.2, as DVC reads it: ``1e-4`` is a number, ``no`` is a string.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline import strict
+from pipeline import run_config, strict
 from pipeline.errors import UserError
-from pipeline.strict import Matching, Range
+from pipeline.run_config import EvaluateParams, ReportParams, RunParams
+from pipeline.strict import Changes, Range
+from pipeline.values import NAME, Name, NonEmpty, Weights
 
 PARAMS = Path("params.yaml")
 DATASETS = Path("manifests/datasets.yaml")
 
 Region = Literal["eye", "lip", "mouth", "nose"]
 """Face regions that expansion can swap (SJEDD, section III-A)."""
-
-NAME = Matching(
-    "[A-Za-z0-9][A-Za-z0-9_-]*",
-    "a name of letters, digits, _ and -, beginning with a letter or digit",
-)
-"""Grammar of dataset names: safe in a path, a tar member and a shell."""
-
-Name = Annotated[str, NAME]
-NonEmpty = Annotated[str, Matching("(?s).+", "text that is not empty")]
-Sha256 = Annotated[
-    str,
-    Matching("([0-9A-Fa-f]{64})?", '64 hexadecimal digits in quotes, or ""'),
-]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A weights file, folder or pack name, and the SHA-256 it must have."""
-
-    path: str = ""
-    """Both are "" for methods that need no weights."""
-    sha256: Sha256 = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +32,33 @@ class EngineParams:
     """Processes; ``auto`` = one per core; 0 = in this process, for debugging."""
     row_deadline_s: Annotated[float, Range(above=0)] = 900.0
     """A row (one video, one face …) that takes longer is rejected as ``timeout``."""
+    row_memory_gb: Annotated[float, Range(above=0)] | Literal["auto"] = "auto"
+    """A row whose process grows beyond this is rejected as ``out_of_memory``; ``auto`` = its share
+    of 80 % of this machine's memory."""
+    max_reject_fraction: Annotated[float, Range(0, 1)] = 0.5
+    """A stage stops when, after its first 100 rows, a greater share of rows gave nothing."""
+    scheduler: str = ""
+    """An existing Dask cluster: ``tcp://host:port`` or a scheduler file; "" = local processes."""
+    gpu_stages: tuple[Literal["faces", "landmarks"], ...] = ()
+    """With ``scheduler``: stages whose work asks for the Dask resource ``GPU=1``."""
+
+
+Verdict = Literal["report", "drop", "fail"]
+"""What is done about findings of an audit; notes among them are only ever reported."""
+
+
+@dataclass(frozen=True)
+class AuditParams:
+    """What ``scan`` does about findings, by kind; see :mod:`pipeline.datasets.audit`."""
+
+    leak: Verdict = "report"
+    """People, clips or groups in two splits; ``drop`` keeps the videos of test, then of val."""
+    duplicate: Verdict = "report"
+    """The same bytes twice; ``drop`` keeps one, of test, then val, then of the smallest id."""
+    conflict: Verdict = "report"
+    """The same bytes as real and as fake, of which ``drop`` keeps none; rejected files."""
+    balance: Literal["report", "fail"] = "report"
+    """A split that has reals or fakes only."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +67,63 @@ class DatasetsParams:
 
     fingerprint: Literal["sampled", "full"] = "sampled"
     """``sampled``: size, first and last 64 KiB. ``full``: every byte."""
+    split_seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+    """Draws the splits that are ours: of datasets that have no official one."""
+    audio_only: Literal["exclude", "real"] = "exclude"
+    """Fakes whose sound alone is fake: rejected, or reals by what is visible."""
+    forgerynet_6: Literal["paper", "official"] = "paper"
+    """Category of ForgeryNet's method 6: RE, which gives metric learning's 18 FS + 6 RE, or FS."""
+    semantics: NonEmpty = "default"
+    """A switch of manifests/semantics.yaml that changes label vectors, or ``default``."""
+    audit: AuditParams = field(default_factory=AuditParams)
+
+
+Split = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)
-class FramesParams:
-    """Which times of a video are looked at."""
+class Sampling:
+    """Which pictures of a video are looked at: exactly one of the first four is on."""
 
-    fps: Annotated[float, Range(above=0)] = 1.0
-    """Pictures per second of video (metric learning, section 4.1: 1 FPS)."""
+    fps: Annotated[float, Range(0)] = 1.0
+    """Pictures per second of video (metric learning, section 4.1: 1 FPS); 0 = off."""
+    n_even: Annotated[int, Range(0)] = 0
+    """So many pictures, spread evenly over the video; 0 = off."""
+    every_n: Annotated[int, Range(0)] = 0
+    """The first of every so many pictures; 0 = off."""
+    stride_int_fps: bool = False
+    """The first of every int(frame rate) pictures, as code of the metric-learning lab does."""
+    min_frames: Annotated[int, Range(1)] = 1
+    """A video of which fewer planned pictures can be decoded is rejected whole."""
+
+
+SAMPLING_OFF: dict[str, Any] = {"fps": 0.0, "n_even": 0, "every_n": 0, "stride_int_fps": False}
+"""The four ways of sampling, each turned off."""
+
+
+@dataclass(frozen=True)
+class FramesParams(Sampling):
+    """Parameters of the stage ``frames``; :func:`resolve` gives those of one video."""
+
     max_side_px: Annotated[int, Range(16, 32_768)] = 8192
     """A video wider or higher than this is rejected before anything is decoded."""
+    per_dataset: Annotated[dict[Name, dict[str, Any]], Changes(Sampling)] = field(
+        default_factory=dict
+    )
+    """Sampling of single datasets; wins over ``per_split``. What turns one mode on turns the
+    others off."""
+    per_split: Annotated[dict[Split, dict[str, Any]], Changes(Sampling)] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True)
-class FacesParams:
-    """How faces are found, cropped and stored."""
+class FaceRules:
+    """How faces are found and cropped."""
 
-    detector: Literal["dlib", "scrfd", "retinaface"] = "dlib"
+    detect: bool = True
+    """False for pictures that are cropped faces already: the whole picture is the face."""
+    detector: Literal["dlib", "scrfd", "retinaface", "precomputed"] = "dlib"
     weights: Weights = field(default_factory=Weights)
     backbone: Literal["", "mobilenet0.25", "resnet50"] = ""
     """RetinaFace only."""
@@ -91,10 +138,25 @@ class FacesParams:
     crop: Literal["square", "per_axis", "per_side"] = "square"
     border: Literal["pad", "clip"] = "pad"
     """What happens outside the frame: repeat the edge, or shrink the box to the frame."""
+    align: bool = False
+    """Turn faces upright by their five points; see :mod:`pipeline.faces.align`."""
+
+
+@dataclass(frozen=True)
+class FacesParams(FaceRules):
+    """Parameters of the stage ``faces``; :func:`resolve` gives those of one video."""
+
     size_px: Annotated[int, Range(16, 4096)] = 224
-    """Side of the stored crop."""
+    """Side of the stored crop; one for all, since samples are compared and packed together."""
     lossless: tuple[Name, ...] = ()
     """Datasets stored as PNG because they take part in expansion."""
+    per_dataset: Annotated[dict[Name, dict[str, Any]], Changes(FaceRules)] = field(
+        default_factory=dict
+    )
+    """Rules of single datasets; wins over ``per_split``."""
+    per_split: Annotated[dict[Split, dict[str, Any]], Changes(FaceRules)] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True)
@@ -106,7 +168,27 @@ class JpegParams:
 
 
 @dataclass(frozen=True)
-class BalanceParams:
+class FaceChoice:
+    """Which faces count at all. Faces that fail a filter are gone before ``choose`` looks."""
+
+    choose: Literal["all", "largest", "largest_n", "main_track", "min_track"] = "all"
+    """``largest``: of each picture. ``main_track``: those of the person seen most in a video."""
+    largest_n: Annotated[int, Range(0)] = 0
+    """For ``largest_n``: so many of each picture."""
+    min_track: Annotated[float, Range(0, 1)] = 0.0
+    """For ``min_track``: the person is seen in at least this share of a video's planned times."""
+    min_score: Annotated[float, Range(0, 1)] = 0.0
+    """Least detector score; faces that have none pass."""
+    min_face_px: Annotated[float, Range(0)] = 0.0
+    """Least length of the box's longer side in the frame."""
+    max_padded: Annotated[float, Range(0, 1)] = 1.0
+    """Largest share of the crop outside the frame."""
+    min_sharpness: Annotated[float, Range(0)] = 0.0
+    """Least variance of the Laplacian of the crop's luma."""
+
+
+@dataclass(frozen=True)
+class BalanceParams(FaceChoice):
     """Which faces become samples."""
 
     train: Literal["balanced", "all"] = "balanced"
@@ -114,8 +196,11 @@ class BalanceParams:
     test: Literal["balanced", "all"] = "all"
     scope: Literal["dataset", "all"] = "dataset"
     """Whether real : fake = 1 : 1 holds within each dataset or over all of them together."""
-    choose: Literal["all", "largest"] = "all"
-    """Which faces of a picture count."""
+    audit: Verdict = "report"
+    """Near-duplicate faces of other videos; see :mod:`pipeline.phash_audit`."""
+    per_split: Annotated[dict[Split, dict[str, Any]], Changes(FaceChoice)] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True)
@@ -169,6 +254,9 @@ class Params:
     landmarks: LandmarksParams = field(default_factory=LandmarksParams)
     expand: ExpandParams = field(default_factory=ExpandParams)
     shard: ShardParams = field(default_factory=ShardParams)
+    runs: dict[Name, RunParams] = field(default_factory=dict)
+    evaluate: EvaluateParams = field(default_factory=EvaluateParams)
+    report: ReportParams = field(default_factory=ReportParams)
 
 
 @dataclass(frozen=True)
@@ -180,6 +268,40 @@ class DatasetEntry:
     roots: tuple[Path, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the adapter takes besides: ``compression``, ``manifest`` …"""
+
+
+P = TypeVar("P", FramesParams, FacesParams, BalanceParams)
+
+
+def resolve(params: P, dataset: str, split: str) -> P:
+    """Parameters of one dataset in one split, without exceptions: dataset wins over split."""
+    per_split: Mapping[Any, dict[str, Any]] = params.per_split
+    per_dataset = _per_dataset(params)
+    changes = _switching(per_split.get(split, {})) | _switching(per_dataset.get(dataset, {}))
+    changes |= {"per_split": {}} | ({"per_dataset": {}} if per_dataset else {})
+    return replace(params, **changes)
+
+
+def _per_dataset(params: object) -> dict[str, dict[str, Any]]:
+    """Exceptions for single datasets; ``balance`` has none."""
+    exceptions: dict[str, dict[str, Any]] = getattr(params, "per_dataset", {})
+    return exceptions
+
+
+def _switching(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes that turn one way of sampling on turn the others off."""
+    return SAMPLING_OFF | changes if any(map(changes.get, SAMPLING_OFF)) else dict(changes)
+
+
+def check_datasets(params: Params, entries: Collection[str]) -> None:
+    """Raises UserError where an exception is made for a dataset that does not exist."""
+    for section, used in (("frames", params.frames), ("faces", params.faces)):
+        for name in used.per_dataset:
+            if name not in entries:
+                raise UserError(
+                    f"{section}.per_dataset names {name!r}, but {DATASETS} has no such dataset "
+                    f"({', '.join(entries)})."
+                )
 
 
 def load(path: Path = PARAMS) -> Params:
@@ -201,7 +323,50 @@ def load(path: Path = PARAMS) -> Params:
 
 def _contradictions(params: Params) -> Iterator[str]:
     """Yield one sentence per pair of values that are each possible, but not together."""
-    faces, expand, landmarks = params.faces, params.expand, params.landmarks
+    for where, frames in _resolved("frames", params.frames):
+        yield from (where + problem for problem in _frames_contradictions(frames))
+    for where, faces in _resolved("faces", params.faces):
+        yield from (where + problem for problem in _faces_contradictions(faces))
+    for where, balance in _resolved("balance", params.balance):
+        for number in ("largest_n", "min_track"):
+            if balance.choose == number and not getattr(balance, number):
+                yield f"{where}balance.choose is {number!r}, so balance.{number} must be above 0."
+    expand, landmarks = params.expand, params.landmarks
+    if landmarks.landmarker == "dlib" and landmarks.provider != "cpu":
+        yield f"landmarks.provider is {landmarks.provider!r}, but dlib runs on cpu only."
+    for name in expand.datasets:
+        if name not in params.faces.lossless:
+            yield (
+                f"expand.datasets names {name!r}, whose faces are not stored losslessly. "
+                "Add it to faces.lossless."
+            )
+    if expand.datasets and not (expand.regions and expand.source_methods):
+        yield "expand.regions and expand.source_methods must not be empty where there are datasets."
+    yield from run_config.contradictions(params.runs, params.shard.graph)
+
+
+def _resolved(section: str, params: P) -> Iterator[tuple[str, P]]:
+    """The parameters without exceptions, with each one, and with each pair; and where that is."""
+    for dataset in ("", *_per_dataset(params)):
+        for split in ("", *params.per_split):
+            named = [f"{section}.per_dataset.{dataset}"] if dataset else []
+            named += [f"{section}.per_split.{split}"] if split else []
+            where = f"with {' and '.join(named)}: " if named else ""
+            yield where, resolve(params, dataset, split)
+
+
+def _frames_contradictions(frames: FramesParams) -> Iterator[str]:
+    on = [mode for mode in SAMPLING_OFF if getattr(frames, mode)]
+    if not on:
+        yield "frames.fps is 0, and no other way of sampling is on: set one of the four."
+    if len(on) > 1:
+        named = " and ".join(f"frames.{mode}" for mode in on)
+        yield f"{named} are both on. Set all but one of them to 0 (or false)."
+
+
+def _faces_contradictions(faces: FacesParams) -> Iterator[str]:
+    if not faces.detect:
+        return
     if faces.detector == "retinaface" and not faces.backbone:
         yield "faces.detector retinaface needs faces.backbone: mobilenet0.25 or resnet50."
     if faces.detector != "retinaface" and faces.backbone:
@@ -209,20 +374,12 @@ def _contradictions(params: Params) -> Iterator[str]:
             f"faces.backbone is {faces.backbone!r}, but the detector {faces.detector} has none. "
             'Set it to "".'
         )
-    for section, chosen, used in (
-        ("faces", faces.detector, faces),
-        ("landmarks", landmarks.landmarker, landmarks),
-    ):
-        if chosen == "dlib" and used.provider != "cpu":
-            yield f"{section}.provider is {used.provider!r}, but dlib runs on cpu only."
-    for name in expand.datasets:
-        if name not in faces.lossless:
-            yield (
-                f"expand.datasets names {name!r}, whose faces are not stored losslessly. "
-                "Add it to faces.lossless."
-            )
-    if expand.datasets and not (expand.regions and expand.source_methods):
-        yield "expand.regions and expand.source_methods must not be empty where there are datasets."
+    if faces.detector in ("dlib", "precomputed") and faces.provider != "cpu":
+        yield f"faces.provider is {faces.provider!r}, but {faces.detector} runs on cpu only."
+    if faces.align and faces.detector == "dlib":
+        yield "faces.align needs five points, and dlib gives none. Choose another detector."
+    if faces.align and (faces.crop, faces.border) != ("square", "pad"):
+        yield "faces.align gives square crops that are padded: set crop: square and border: pad."
 
 
 def load_datasets(path: Path = DATASETS) -> dict[str, DatasetEntry]:

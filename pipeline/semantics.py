@@ -5,7 +5,7 @@ Labels are 1 altered, 0 not altered, -1 unobserved ("NA" in the file), in the or
 
 import difflib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,11 @@ UNKNOWN = "unknown"
 LOCAL = "local"
 """Category of images whose single region was altered by the expand stage."""
 ANY = "any"
-"""Section of methods that are looked up last, for every dataset."""
+"""Section of methods that are looked up last, for every dataset; ``any FS`` in another section is
+for its methods of that category that have no line."""
+
+DEFAULT = "default"
+"""The templates as they are, with no switch."""
 
 FAKE_CATEGORIES = (*(c for c in CATEGORIES if c != REAL), LOCAL)
 ORIGINS = ("paper", "extension")
@@ -82,6 +86,8 @@ class Manipulation:
     subtype: str = ""
     vectors: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Label vector (1, 0, -1) by graph name; a graph may be absent."""
+    also: tuple[str, ...] = ()
+    """Other categories that an adapter may give the method by one of its switches."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,9 @@ class Semantics:
     ) -> tuple[int, ...]:
         """Label vector of a sample (SJEDD, Table I), in the order of the graph's nodes.
 
-        A real (``label`` 0) is all 0. A fake without a line for its method, or whose line has no
-        vector for this graph, has the root 1 and all else -1.
+        A real (``label`` 0) is all 0. A fake without a line for its method or, in its section, for
+        ``any`` of its category, or whose line has no vector for this graph, has the root 1 and all
+        else -1.
 
         Args:
             graph: name of the graph.
@@ -136,8 +143,10 @@ class Semantics:
             return (0,) * len(nodes.nodes)
         known = self.manipulation(dataset, adapter, method)
         if not known.vectors:
+            known = self.manipulation(dataset, adapter, f"{ANY} {category}")
+        if not known.vectors:
             return nodes.unobserved_fake()
-        if category != known.category:
+        if category not in (known.category, *known.also):
             raise UserError(
                 f"Dataset {dataset} says that {method} is of category {category}, semantics.yaml "
                 f"says {known.category}. Correct one of them, or add a line for {method} under "
@@ -146,24 +155,45 @@ class Semantics:
         return known.vectors.get(graph, nodes.unobserved_fake())
 
 
-def load(path: Path = Path("manifests/semantics.yaml")) -> Semantics:
+def load(path: Path = Path("manifests/semantics.yaml"), switch: str = DEFAULT) -> Semantics:
     """Reads and checks the file.
+
+    Args:
+        path: the file.
+        switch: ``default``, or a name under ``switches``.
 
     Raises:
         UserError: naming file and entry, for an unknown or missing key, a duplicate node, an edge
             to no node or in a circle, a node without parent, a vector of the wrong length, with a
-            value other than 1, 0, NA, whose first value is not 1, or that no legal state completes.
+            value other than 1, 0, NA, whose first value is not 1, or that no legal state completes,
+            a template or switch that is not there.
     """
     where = f"{path}"
-    top = _section(read_yaml(path), where, required=("graphs", "methods"))
+    optional = ("templates", "switches")
+    top = _section(read_yaml(path), where, required=("graphs", "methods"), optional=optional)
     graphs = {
         name: _graph(name, data, f"{where}: graphs.{name}")
         for name, data in _section(top["graphs"], f"{where}: graphs").items()
     }
     legal = {name: graph.legal_states() for name, graph in graphs.items()}
+    templates = {
+        name: _manipulation(data, graphs, legal, f"{where}: templates.{name}")
+        for name, data in _section(top.get("templates", {}), f"{where}: templates").items()
+    }
+    templates = _switched(templates, top.get("switches", {}), switch, where)
+
+    def entry(data: object, at: str) -> Manipulation:
+        if not isinstance(data, str):
+            return _manipulation(data, graphs, legal, at)
+        if data not in templates:
+            raise UserError(
+                f"{at} names the template {data}, which is not there.{_near(data, templates)}"
+            )
+        return templates[data]
+
     methods = {
         section: {
-            method: _manipulation(data, graphs, legal, f"{where}: methods.{section}.{method}")
+            method: entry(data, f"{where}: methods.{section}.{method}")
             for method, data in _section(entries, f"{where}: methods.{section}").items()
         }
         for section, entries in _section(top["methods"], f"{where}: methods").items()
@@ -174,6 +204,27 @@ def load(path: Path = Path("manifests/semantics.yaml")) -> Semantics:
                 f"{where}: methods.{section}.{REAL}: reals are all 0 and need no line; remove it."
             )
     return Semantics(graphs, methods)
+
+
+def _switched(
+    templates: Mapping[str, Manipulation], data: object, switch: str, where: str
+) -> dict[str, Manipulation]:
+    """The templates with a switch on: some have the vectors of others then."""
+    switches = {
+        name: _section(pairs, f"{where}: switches.{name}", known=tuple(templates))
+        for name, pairs in _section(data, f"{where}: switches").items()
+    }
+    for name, pairs in switches.items():
+        for one, other in pairs.items():
+            _one_of(other, templates, f"{where}: switches.{name}.{one}")
+    if switch != DEFAULT and switch not in switches:
+        known = ", ".join((DEFAULT, *switches))
+        raise UserError(f"There is no switch {switch!r} in {where}; it has {known}.")
+    chosen = switches.get(switch, {})
+    return {
+        name: replace(entry, vectors=templates[chosen[name]].vectors) if name in chosen else entry
+        for name, entry in templates.items()
+    }
 
 
 def _graph(name: str, data: object, where: str) -> Graph:
@@ -227,11 +278,14 @@ def _manipulation(
     where: str,
 ) -> Manipulation:
     required = ("category", "vectors", "origin", "why")
-    entry = _section(data, where, required=required, optional=("subtype",))
+    entry = _section(data, where, required=required, optional=("subtype", "also"))
     category = _one_of(entry["category"], FAKE_CATEGORIES, f"{where}.category")
     _one_of(entry["origin"], ORIGINS, f"{where}.origin")
     _text(entry["why"], f"{where}.why")
     subtype = _text(entry["subtype"], f"{where}.subtype") if "subtype" in entry else ""
+    also = _texts(entry.get("also", []), f"{where}.also")
+    for other in also:
+        _one_of(other, FAKE_CATEGORIES, f"{where}.also")
     vectors = {
         name: _vector(values, graphs[name], legal[name], f"{where}.vectors.{name}")
         for name, values in _section(
@@ -242,7 +296,7 @@ def _manipulation(
         raise UserError(
             f"{where}.vectors is empty; give one per graph, such as {next(iter(graphs))}."
         )
-    return Manipulation(category, subtype, vectors)
+    return Manipulation(category, subtype, vectors, also)
 
 
 def _vector(data: object, graph: Graph, legal: NDArray[np.uint8], where: str) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """Plain data into frozen dataclasses, strictly: nothing unknown, nothing coerced, nothing ignored.
 
-A field's type says what it takes: ``int``, ``float``, ``str``, ``Literal``, unions of them, tuples
-and dataclasses. ``Annotated[float, Range(0, 1)]`` narrows a value. Every error names the file, the
-dotted key, the value and what is allowed.
+A field's type says what it takes: ``int``, ``float``, ``bool``, ``str``, ``Literal``, unions of
+them, tuples, dataclasses and named dataclasses. ``Annotated[float, Range(0, 1)]`` narrows a value.
+Every error names the file, the dotted key, the value and what is allowed.
 """
 
 import dataclasses
@@ -57,6 +57,16 @@ class Matching:
         return self.words
 
 
+@dataclass(frozen=True)
+class Changes:
+    """Marks a ``dict[Name, dict[str, Any]]``: under each name, some keys of a dataclass.
+
+    They are checked as the dataclass's own. A key that is absent stays absent.
+    """
+
+    of: type
+
+
 class _MisfitError(Exception):
     """A value does not fit its type; ``where`` is the place inside it, such as ``[2]``."""
 
@@ -86,6 +96,16 @@ def show(value: object) -> str:
 
 
 def _build(root: type, cls: Any, data: object, at: str, file: str) -> Any:
+    values = _values(root, cls, data, at, file)
+    for one in dataclasses.fields(cls):
+        required = one.default is one.default_factory is dataclasses.MISSING
+        if required and one.name not in values:
+            raise UserError(f"{file}: {_dotted(at, one.name)} is missing; it has no default.")
+    return cls(**values)
+
+
+def _values(root: type, cls: Any, data: object, at: str, file: str) -> dict[str, Any]:
+    """Convert what a section says of a dataclass's fields."""
     if not isinstance(data, Mapping):
         what = at or "the file"
         raise UserError(
@@ -105,12 +125,36 @@ def _build(root: type, cls: Any, data: object, at: str, file: str) -> Any:
         if dataclasses.is_dataclass(hints[name]):
             values[name] = _build(root, hints[name], value, where, file)
             continue
+        if get_origin(_plain(hints[name])) is dict:
+            values[name] = _build_named(root, hints[name], value, where, file)
+            continue
         try:
             values[name] = _convert(hints[name], value)
         except _MisfitError as misfit:
             misfit.where = where + misfit.where
             raise
-    return cls(**values)
+    return values
+
+
+def _plain(hint: Any) -> Any:
+    """The hint without ``Annotated``."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _build_named(root: type, hint: Any, data: object, at: str, file: str) -> dict[str, Any]:
+    """Build a section whose keys are names: of dataclasses, or of :class:`Changes` to one."""
+    name_hint, cls = get_args(_plain(hint))
+    make = _build
+    if get_origin(hint) is Annotated:
+        make, cls = _values, hint.__metadata__[0].of
+    if not isinstance(data, Mapping):
+        raise UserError(f"{file}: {at} is {show(data)}, but must be a section of named entries.")
+    for name in data:
+        try:
+            _convert(name_hint, name)
+        except _MisfitError as misfit:
+            raise UserError(f"{file}: the name {at}.{name} {misfit.words}.") from None
+    return {name: make(root, cls, entry, f"{at}.{name}", file) for name, entry in data.items()}
 
 
 def _convert(hint: Any, value: object) -> Any:
@@ -139,7 +183,9 @@ def _convert(hint: Any, value: object) -> Any:
 
 def _convert_plain(hint: Any, plain: type, value: object) -> Any:
     # bool is a subclass of int in Python, but `workers: true` is a mistake.
-    if isinstance(value, bool):
+    if isinstance(value, bool) or plain is bool:
+        if type(value) is plain:
+            return value
         raise _MisfitError(value, hint)
     if plain is float and isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
@@ -177,7 +223,8 @@ def _allowed(hint: Any) -> str:
         return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
     if origin is tuple:
         return f"a list, each item {_allowed(arguments[0])}"
-    return {int: "a whole number", float: "a number", str: "text (in quotes)"}[hint]
+    words = {int: "a whole number", float: "a number", str: "text (in quotes)"}
+    return words.get(hint, "true or false")
 
 
 def _dotted(at: str, name: str) -> str:

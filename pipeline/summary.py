@@ -14,6 +14,7 @@ COUNTS = ("inputs", "outputs", "rejects", "left_out")
 
 HOW_TO_LOOK = """\
 Look at it:
+  report/index.html          opens in any browser, without a network
   faceshards sheet data/shards/train sheet.jpg
   faceshards verify data/shards/*
 

@@ -6,7 +6,7 @@ pyarrow).
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,23 @@ SPLITS = ("train", "val", "test")
 MEDIA = ("video", "frames", "image", "tar")
 CATEGORIES = ("real", "FS", "RE", "EFS", "FE", "unknown")
 ENCODINGS = ("png", "jpg")
+DETECTORS = ("dlib", "scrfd", "retinaface", "precomputed", "none")
 
 REJECT_REASONS = {
     "missing": "listed, but not on disk",
     "duplicate": "the same file or id is listed twice",
     "unknown_label": "the label is not known to be real or fake",
     "inconsistent": "two sources of the dataset disagree about this video",
+    "excluded": "left out by a rule that the dataset's options or parameters state",
+    "audit_conflict": "the same bytes are called real and fake (datasets.audit)",
+    "audit_duplicate": "the same bytes as a video that is kept (datasets.audit)",
+    "audit_leak": "shares a person, clip or group with a later split (datasets.audit)",
     "unsupported_media": "not a form of input this version reads",
     "unreadable": "the file exists but cannot be read",
     "empty": "the file has no bytes",
     "not_media": "not a video container on the closed list",
     "no_video_stream": "a container without a video stream",
+    "encrypted": "the pictures are encrypted",
     "bad_dimensions": "width or height is absurd",
     "no_duration": "neither header nor packets tell how long it is",
     "decode_error": "the decoder failed before the first picture",
@@ -43,9 +49,10 @@ REJECT_REASONS = {
     "no_source": "no face of another identity is available as a source",
     "empty_region": "the region's mask covers no pixel",
     "timeout": "the row exceeded its deadline (tried again by the next run)",
+    "out_of_memory": "the row needed more memory than it may have (tried again by the next run)",
     "worker_died": "the process died while working on it (tried again by the next run)",
 }
-TRANSIENT_REASONS = frozenset({"timeout", "worker_died"})
+TRANSIENT_REASONS = frozenset({"timeout", "out_of_memory", "worker_died"})
 
 
 @dataclass(frozen=True)
@@ -180,8 +187,21 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("pts", pa.int64(), "presentation time stamp of the picture, in stream ticks"),
         Column("rank", pa.int16(), "0 = largest face of the picture", low=0),
         Column("track", pa.int32(), "the same number is the same person through the video", low=0),
+        Column(
+            "track_share",
+            pa.float32(),
+            "share of the video's planned times at which the track is seen",
+            low=0,
+            high=1,
+        ),
+        Column(
+            "detector",
+            _text,
+            "whose box it is; none: a cropped face's whole picture",
+            among=DETECTORS,
+        ),
         Column("box", _floats, "x1, y1, x2, y2 in the displayed frame, to 1/16", "px", length=4),
-        Column("score", pa.float32(), "detector score, to 1e-4"),
+        Column("score", pa.float32(), "detector score, to 1e-4; -1 where there is none", low=-1),
         Column(
             "landmarks5",
             _floats,
@@ -203,6 +223,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ),
         Column("sharpness", pa.float32(), "variance of the Laplacian of the crop's luma", low=0),
         Column("brightness", pa.float32(), "mean luma of the crop", low=0, high=255),
+        Column(
+            "pose_deg",
+            _floats,
+            "yaw, pitch, roll, roughly: right, up, clockwise are above 0; [] without landmarks5",
+            "deg",
+            length=3,
+        ),
         Column("phash", _text, "64-bit perceptual hash of the crop, 16 hex"),
         Column("encoding", _text, "png: lossless; jpg: final", among=ENCODINGS),
         Column("digest", _text, "BLAKE2b-128 of the stored bytes"),
@@ -253,6 +280,38 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
     "index": _INDEX,
     "index_expanded": _INDEX_EXPANDED,
+    "predictions_faces": (
+        Column("face_id", _text, "the face"),
+        Column("video_id", _text, "its video"),
+        Column("split", _text, "split", among=SPLITS),
+        Column("dataset", _text, "name of the dataset"),
+        Column("method", _text, "manipulation; real for pristine"),
+        Column("category", _text, "kind of manipulation", among=CATEGORIES),
+        Column("label", pa.int8(), "0 real, 1 fake; by what is visible", among=(0, 1)),
+        Column("score", pa.float64(), "probability that it is fake, to 1e-6", low=0, high=1),
+        Column("graph", _text, "named label graph of the node probabilities; or empty"),
+        Column(
+            "node_probabilities",
+            _doubles,
+            "probability that it is altered, per node of the graph, to 1e-6; or []",
+        ),
+    ),
+    "predictions_videos": (
+        Column("video_id", _text, "the video"),
+        Column("split", _text, "split", among=SPLITS),
+        Column("dataset", _text, "name of the dataset"),
+        Column("method", _text, "manipulation; real for pristine"),
+        Column("category", _text, "kind of manipulation", among=CATEGORIES),
+        Column("label", pa.int8(), "0 real, 1 fake; by what is visible", among=(0, 1)),
+        Column("faces", pa.int32(), "how many of its faces have a score", low=0),
+        Column(
+            "score",
+            pa.float64(),
+            "mean score of its faces, to 1e-6; -1 without a face",
+            low=-1,
+            high=1,
+        ),
+    ),
     "rejected": (
         Column("id", _text, "what was rejected, in the stage's own unit"),
         Column("reason", _text, "from the closed set", among=tuple(REJECT_REASONS)),
@@ -280,6 +339,21 @@ def from_rows(name: str, rows: Iterable[dict[str, Any]]) -> pa.Table:
                 f"table {name}: columns {sorted(set(row) ^ set(wanted))} missing or unknown"
             )
     table = pa.Table.from_pylist(rows, schema=schema(name))
+    check(name, table)
+    return table
+
+
+def from_columns(name: str, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """Table of lists by column name, in any order, checked; faster than rows where there are many.
+
+    Raises ValueError for a column that is missing or unknown.
+    """
+    fields = schema(name)
+    if set(columns) != set(fields.names):
+        odd = sorted(set(columns) ^ set(fields.names))
+        raise ValueError(f"table {name}: columns {odd} missing or unknown")
+    arrays = [pa.array(columns[field.name], field.type) for field in fields]
+    table = pa.Table.from_arrays(arrays, schema=fields)
     check(name, table)
     return table
 

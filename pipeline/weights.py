@@ -7,7 +7,7 @@ Weights are never downloaded here. A file of the right name and other contents i
 import hashlib
 import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PARALLEL_PREFIX = "module."
 """What torch's DataParallel puts before every key of a model saved from inside it."""
 
-_UNREADABLE = (
+UNREADABLE = (
     pickle.UnpicklingError,
     struct.error,
     EOFError,
@@ -101,10 +101,18 @@ def _missing(
     )
 
 
-def load_state(path: Path) -> dict[str, "torch.Tensor"]:
+def load_state(
+    path: Path, section: str = "", classes: Sequence[type] = ()
+) -> dict[str, "torch.Tensor"]:
     """State dict of a torch checkpoint on the CPU, without a leading ``module.`` in its keys.
 
     Only tensors and plain containers are read (``weights_only=True``); nothing in the file is run.
+
+    Args:
+        path: the checkpoint; a name ending in ``.safetensors`` says that it is in that format.
+        section: key under which a training checkpoint keeps the state dict, beside other things;
+            a file without it is the state dict itself. "": it always is.
+        classes: plain data classes, besides tensors and containers, that the file may hold.
 
     Raises:
         UserError: the file is not a state dict, or holds more than weights.
@@ -113,18 +121,34 @@ def load_state(path: Path) -> dict[str, "torch.Tensor"]:
     import torch
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
+        if path.suffix == ".safetensors":
+            state: object = _load_safetensors(path)
+        else:
+            with torch.serialization.safe_globals(list(classes)):
+                state = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
         # torch's own message tells how to load it unsafely, so it is not passed on.
         raise UserError(
             f"{path} cannot be loaded as plain torch weights: it is no checkpoint, is damaged "
             "or holds more than tensors. Put a file of weights alone in its place."
         ) from error
+    if isinstance(state, Mapping) and isinstance(state.get(section), Mapping):
+        state = state[section]
     if not isinstance(state, Mapping) or not all(
         isinstance(v, torch.Tensor) for v in state.values()
     ):
         raise UserError(f"{path} is not a state dict (names and tensors, nothing else).")
     return {str(key).removeprefix(_PARALLEL_PREFIX): value for key, value in state.items()}
+
+
+def _load_safetensors(path: Path) -> dict[str, "torch.Tensor"]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
 
 
 def load_into(model: "torch.nn.Module", path: Path, kind: str, hint: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline import config, tables
 from pipeline.balance import balance
-from pipeline.engine.run import write_metrics
+from pipeline.engine.stage import write_metrics
 from pipeline.entry import run_main
 
 

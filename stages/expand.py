@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pipeline import config, tables
-from pipeline.engine.run import run_stage
+from pipeline.config import Params
+from pipeline.engine.stage import STORES, Stage, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.expansion.expand import SwapTask
 from pipeline.expansion.plan import expansion_plan
@@ -11,9 +12,8 @@ from pipeline.expansion.plan import expansion_plan
 SAMPLES_PER_PARTITION = 1000
 
 
-def main() -> None:
-    """Writes ``expanded``, its rejects and its metrics."""
-    params = config.load()
+def prepare(params: Params) -> Stage:
+    """What the stage is to do."""
     names = ("videos", "faces", "samples", "landmarks")
     videos, faces, samples, landmarks = (
         tables.read(Path(f"manifests/{name}.parquet"), name) for name in names
@@ -26,10 +26,16 @@ def main() -> None:
         params.expand,
         params.seed,
         params.faces.lossless,
-        Path("data/stores/faces").absolute(),
+        (STORES / "faces").absolute(),
     )
-    task = SwapTask(params.expand)
-    run_stage("expand", task, plan, "expanded", SAMPLES_PER_PARTITION, params.engine, refused)
+    store = table_store("expand", "expanded", SAMPLES_PER_PARTITION)
+    return Stage("expand", SwapTask(params.expand), plan, store, refused)
+
+
+def main() -> None:
+    """Writes ``expanded``, its rejects and its metrics."""
+    params = config.load()
+    run_stage(prepare(params), params.engine)
 
 
 if __name__ == "__main__":

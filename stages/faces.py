@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from pipeline import config, tables
+from pipeline.config import Params
 from pipeline.datasets.locate import files
-from pipeline.engine.run import run_stage
+from pipeline.engine.stage import Stage, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
@@ -12,15 +13,21 @@ from pipeline.faces.plan import faces_plan
 VIDEOS_PER_PARTITION = 32
 
 
+def prepare(params: Params) -> Stage:
+    """What the stage is to do."""
+    videos = tables.read(Path("manifests/videos.parquet"), "videos")
+    frames = tables.read(Path("manifests/frames.parquet"), "frames")
+    entries = config.load_datasets()
+    config.check_datasets(params, entries)
+    plan, rules = faces_plan(videos, frames, files(entries, videos), params)
+    task = FacesTask(rules, params.frames.max_side_px)
+    return Stage("faces", task, plan, table_store("faces", "faces", VIDEOS_PER_PARTITION))
+
+
 def main() -> None:
     """Writes ``faces``, its rejects and its metrics."""
     params = config.load()
-    videos = tables.read(Path("manifests/videos.parquet"), "videos")
-    frames = tables.read(Path("manifests/frames.parquet"), "frames")
-    located = files(config.load_datasets(), videos)
-    plan = faces_plan(videos, frames, located, params.faces, params.jpeg)
-    task = FacesTask(params.faces, params.frames.max_side_px)
-    run_stage("faces", task, plan, "faces", VIDEOS_PER_PARTITION, params.engine)
+    run_stage(prepare(params), params.engine)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,33 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+
 from pipeline import config, tables
+from pipeline.config import Params
 from pipeline.datasets.locate import files
-from pipeline.engine.run import run_stage
+from pipeline.engine.stage import Stage, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.video.plan import FramesTask, frames_plan
 
 VIDEOS_PER_PARTITION = 2000
 
 
+def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
+    """What the stage is to do, with the table ``videos`` as it is or as it would be."""
+    if videos is None:
+        videos = tables.read(Path("manifests/videos.parquet"), "videos")
+    entries = config.load_datasets()
+    config.check_datasets(params, entries)
+    plan = frames_plan(videos, files(entries, videos), params.frames)
+    task = FramesTask(params.frames)
+    return Stage("frames", task, plan, table_store("frames", "frames", VIDEOS_PER_PARTITION))
+
+
 def main() -> None:
     """Writes ``frames``, its rejects and its metrics."""
     params = config.load()
-    videos = tables.read(Path("manifests/videos.parquet"), "videos")
-    plan = frames_plan(videos, files(config.load_datasets(), videos))
-    task = FramesTask(params.frames)
-    run_stage("frames", task, plan, "frames", VIDEOS_PER_PARTITION, params.engine)
+    run_stage(prepare(params), params.engine)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pipeline import config, tables
-from pipeline.engine.run import run_stage
+from pipeline.config import Params
+from pipeline.engine.stage import STORES, Stage, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.faces.landmarks import LandmarksTask
 from pipeline.faces.plan import landmarks_plan
@@ -11,14 +12,21 @@ from pipeline.faces.plan import landmarks_plan
 FACES_PER_PARTITION = 1000
 
 
+def prepare(params: Params) -> Stage:
+    """What the stage is to do."""
+    samples = tables.read(Path("manifests/samples.parquet"), "samples")
+    faces = tables.read(Path("manifests/faces.parquet"), "faces")
+    plan = landmarks_plan(samples, faces, STORES / "faces")
+    task = LandmarksTask(params.landmarks)
+    return Stage(
+        "landmarks", task, plan, table_store("landmarks", "landmarks", FACES_PER_PARTITION)
+    )
+
+
 def main() -> None:
     """Writes ``landmarks``, its rejects and its metrics."""
     params = config.load()
-    samples = tables.read(Path("manifests/samples.parquet"), "samples")
-    faces = tables.read(Path("manifests/faces.parquet"), "faces")
-    plan = landmarks_plan(samples, faces, Path("data/stores/faces"))
-    task = LandmarksTask(params.landmarks, params.faces.detector)
-    run_stage("landmarks", task, plan, "landmarks", FACES_PER_PARTITION, params.engine)
+    run_stage(prepare(params), params.engine)
 
 
 if __name__ == "__main__":

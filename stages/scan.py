@@ -4,8 +4,9 @@ from pathlib import Path
 
 from pipeline import config, semantics, tables
 from pipeline.datasets.scan import scan
-from pipeline.engine.run import write_metrics
+from pipeline.engine.stage import write_metrics
 from pipeline.entry import run_main
+from pipeline.findings import in_short
 
 STAT_CACHE = Path(".cache/stat.json")
 
@@ -17,6 +18,8 @@ def main() -> None:
     tables.write(Path("manifests/videos.parquet"), "videos", found.videos)
     tables.write(Path("manifests/rejected/scan.parquet"), "rejected", found.rejected)
     write_metrics("scan", found.metrics)
+    if found.findings:
+        print(f"Audit: {in_short(found.findings)}. Read them with `faceshards audit`.")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pipeline import tables
 from pipeline.balance import balance, choose_faces, choose_quotas, reverse_bits
 from pipeline.config import BalanceParams
 from pipeline.errors import UserError
+from pipeline.face_choice import main_tracks
 
 
 def videos_table(specs):
@@ -119,6 +120,108 @@ def test_largest_only():
     assert all(face.endswith("-0") for face in found.samples.column("face_id").to_pylist())
     assert (found.metrics["inputs"], found.metrics["outputs"]) == (12, 6)
     assert run(specs, counts, ranks=2).metrics["outputs"] == 12
+
+
+def detailed(rows):
+    """One video per class, d/real/r and d/fake/f, each with these faces."""
+    specs = [("d/real/r", "d", "train", 0), ("d/fake/f", "d", "train", 1)]
+    columns = ("sample", "rank", "track", "track_share", "face_px", "score", "padded", "sharpness")
+    neutral = {"rank": 0, "track": 0, "track_share": 1.0, "face_px": 50.0, "score": 0.9}
+    neutral |= {"padded": 0.0, "sharpness": 100.0}
+    made = [
+        neutral
+        | {"video_id": video, "face_id": f"{video}/{row['sample']:05d}-{row.get('rank', 0)}"}
+        | row
+        for video, *_ in specs
+        for row in rows
+    ]
+    schema = tables.schema("faces")
+    names = ("face_id", "video_id", *columns)
+    return specs, pa.table({n: pa.array([m[n] for m in made], schema.field(n).type) for n in names})
+
+
+def kept(rows, **params):
+    """Places of the rows that become samples, and how many each rule leaves out, per video."""
+    specs, faces = detailed(rows)
+    found = balance(videos_table(specs), faces, BalanceParams(train="all", **params), 0)
+    chosen = set(found.samples.column("face_id").to_pylist())
+    ids = faces.column("face_id").to_pylist()[: len(rows)]
+    reasons = {
+        name.removeprefix("left_out_"): count // 2
+        for name, count in found.metrics.items()
+        if name.startswith("left_out_") and count
+    }
+    assert sum(reasons.values()) * 2 == found.metrics["left_out"]
+    return [place for place, face in enumerate(ids) if face in chosen], reasons
+
+
+def test_filters_count_what_they_leave_out():
+    rows = [
+        {"sample": 0},
+        {"sample": 1, "score": 0.6999},
+        {"sample": 2, "score": 0.7},  # as a 32-bit number a little below 0.7
+        {"sample": 3, "score": -1.0},  # has none
+        {"sample": 4, "face_px": 31.9375},
+        {"sample": 5, "face_px": 31.9375, "score": 0.1},
+        {"sample": 6, "padded": 0.2001},
+        {"sample": 7, "padded": 0.2},
+        {"sample": 8, "sharpness": 9.99},
+    ]
+    limits = {"min_score": 0.7, "min_face_px": 32.0, "max_padded": 0.2, "min_sharpness": 10.0}
+    assert kept(rows, **limits) == (
+        [0, 2, 3, 7],
+        {"min_score": 2, "min_face_px": 1, "max_padded": 1, "min_sharpness": 1},
+    )
+    assert kept(rows) == (list(range(9)), {})
+
+
+def test_the_largest_of_what_passed():
+    rows = [{"sample": s, "rank": r, "score": 0.5 + r / 10} for s in range(2) for r in range(3)]
+    assert kept(rows, choose="largest") == ([0, 3], {"choose": 4})
+    assert kept(rows, choose="largest", min_score=0.6) == ([1, 4], {"min_score": 2, "choose": 2})
+    assert kept(rows, choose="largest_n", largest_n=2) == ([0, 1, 3, 4], {"choose": 2})
+
+
+def test_the_person_seen_most():
+    rows = [
+        {"sample": 0, "rank": 0, "track": 0, "track_share": 0.25, "face_px": 90.0},
+        {"sample": 0, "rank": 1, "track": 1, "track_share": 0.5, "face_px": 20.0},
+        {"sample": 1, "rank": 0, "track": 2, "track_share": 0.5, "face_px": 30.0},
+        {"sample": 1, "rank": 1, "track": 1, "track_share": 0.5, "face_px": 20.0},
+        {"sample": 2, "rank": 0, "track": 2, "track_share": 0.5, "face_px": 30.0},
+    ]
+    assert kept(rows, choose="main_track") == ([2, 4], {"choose": 3})
+    # Of equally many and equally large ones, the earlier.
+    level = [row | {"face_px": 20.0} for row in rows]
+    assert kept(level, choose="main_track")[0] == [1, 3]
+    assert kept(rows, choose="min_track", min_track=0.5)[0] == [1, 2, 3, 4]
+    assert kept(rows, choose="min_track", min_track=0.51) == ([], {"choose": 5})
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 9)), min_size=1))
+def test_main_tracks_are_those_of_a_plain_count(rows):
+    video, track, face_px = (np.array(column) for column in zip(*rows, strict=True))
+    seen = Counter(zip(video.tolist(), track.tolist(), strict=True))
+    size = Counter()
+    for v, t, px in rows:
+        size[v, t] += px
+    share = np.array([seen[v, t] / len(rows) for v, t, _ in rows])
+    best = {
+        v: max((t for w, t in seen if w == v), key=lambda t: (seen[v, t], size[v, t], -t))
+        for v, _ in seen
+    }
+    chosen = main_tracks(video, track, share, face_px.astype(float))
+    assert chosen.tolist() == [best[v] == t for v, t, _ in rows]
+
+
+def test_every_split_chooses_for_itself():
+    specs, counts = [], {}
+    for split in tables.SPLITS:
+        s, c = world([2], [2], split=split, dataset=f"d_{split}")
+        specs, counts = specs + s, counts | c
+    m = run(specs, counts, ranks=3, per_split={"test": {"choose": "largest"}}).metrics
+    assert [m[f"{split}_fake"] for split in tables.SPLITS] == [6, 6, 2]
+    assert m["left_out_choose"] == m["left_out"] == 8
 
 
 def test_a_class_that_is_absent():

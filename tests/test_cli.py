@@ -9,7 +9,7 @@ from pipeline import cli, summary, tables
 from pipeline.errors import UserError
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("profile", "sample-data", "verify", "sheet", "summary")
+COMMANDS = ("profile", "sample-data", "datasets", "audit", "verify", "sheet", "summary")
 
 
 @pytest.fixture
@@ -215,3 +215,45 @@ def test_verify_lists_problems_and_exits_with_1(monkeypatch, capsys, problems, c
     out = capsys.readouterr().out
     assert all(problem in out for problem in problems)
     assert ("sound" in out) == (not problems)
+
+
+def _leak(folder):
+    """Tables of two videos, one in train and one in test, of one person; no faces."""
+    from tests.datasets.test_audit import NO_REJECTS, table, video
+
+    rows = [video(n=split, split=split, identity="x") for split in ("train", "test")]
+    tables.write(folder / "manifests/videos.parquet", "videos", table(*rows))
+    tables.write(folder / "manifests/rejected/scan.parquet", "rejected", NO_REJECTS)
+
+
+def test_audit_prints_findings_and_fails_only_where_it_is_told_to(clone, capsys):
+    _leak(clone)
+    assert cli.main(["audit"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("error, leak: 1 people, clips or groups are in both train of ds and test")
+    assert "ds/m/train" in out
+    assert "Faces were not looked at" in out
+    text = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(text.replace("leak: report ", "leak: fail "))
+    assert cli.main(["audit"]) == 1
+    assert capsys.readouterr().out.endswith("these are to fail: leak.\n")
+
+
+def test_audit_before_scan_says_what_to_run(clone, capsys):
+    assert cli.main(["audit"]) == 2
+    assert "dvc repro" in capsys.readouterr().err
+
+
+def test_datasets_names_every_adapter_within_100_columns(clone, capsys):
+    from pipeline.datasets.base import adapters
+
+    assert cli.main(["datasets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert {line.split(":")[0] for line in lines} >= set(adapters())
+    assert "manifests/datasets.yaml lists no dataset." in lines
+
+
+def test_datasets_refuses_an_unknown_name(clone, capsys):
+    assert cli.main(["datasets", "celeb-df"]) == 2
+    assert "Did you mean celeb_df?" in capsys.readouterr().err

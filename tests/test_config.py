@@ -68,6 +68,14 @@ def test_values_arrive_typed(params):
             "jpeg: {xyz: 1}",
             "jpeg.xyz is not a parameter. Valid keys of jpeg: quality, subsampling.",
         ),
+        (
+            "frames: {per_dataset: {a: {fsp: 1}}}",
+            "frames.per_dataset.a.fsp is not a .* key: frames.per_dataset.a.fps.",
+        ),
+        (
+            "faces: {per_split: {test: {size_px: 64}}}",
+            "faces.per_split.test.size_px is not a parameter. Nearest valid key: faces.size_px.",
+        ),
     ],
 )
 def test_unknown_key_names_the_nearest_valid_one(params, text, expected):
@@ -103,16 +111,16 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
         ("engine: {workers: all}", "engine.workers is 'all'", 'or "auto"'),
         ("engine: {row_deadline_s: 0}", "engine.row_deadline_s is 0", "a number above 0"),
         ("datasets: {fingerprint: no}", "datasets.fingerprint is 'no'", '"sampled" or "full"'),
-        ("frames: {fps: 0}", "frames.fps is 0", "a number above 0"),
-        ("frames: {fps: .nan}", "frames.fps is nan", "a number above 0"),
-        ("frames: {fps: .inf}", "frames.fps is inf", "a number above 0"),
-        ("frames: {fps: '1'}", "frames.fps is '1'", "a number above 0"),
-        ("frames: {fps: null}", "frames.fps is None", "a number above 0"),
+        ("frames: {fps: -1}", "frames.fps is -1", "a number of at least 0"),
+        ("frames: {fps: .nan}", "frames.fps is nan", "a number of at least 0"),
+        ("frames: {fps: .inf}", "frames.fps is inf", "a number of at least 0"),
+        ("frames: {fps: '1'}", "frames.fps is '1'", "a number of at least 0"),
+        ("frames: {fps: null}", "frames.fps is None", "a number of at least 0"),
         ("frames: {max_side_px: 15}", "frames.max_side_px is 15", "from 16 to 32768"),
         (
             "faces: {detector: mtcnn}",
             "faces.detector is 'mtcnn'",
-            '"dlib", "scrfd" or "retinaface"',
+            '"dlib", "scrfd", "retinaface" or "precomputed"',
         ),
         ("faces: {weights: x.pth}", "faces.weights is 'x.pth'", "a section of keys and values"),
         ("faces: {weights: {sha256: abc}}", "faces.weights.sha256 is 'abc'", "64 hexadecimal"),
@@ -127,7 +135,20 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
         ("faces: {lossless: ['a;rm']}", "faces.lossless[0] is 'a;rm'", "a name of letters"),
         ("jpeg: {quality: 101}", "jpeg.quality is 101", "a whole number from 1 to 100"),
         ("jpeg: {subsampling: 4:2:2}", "jpeg.subsampling is '4:2:2'", '"4:4:4" or "4:2:0"'),
-        ("balance: {choose: 1}", "balance.choose is 1", '"all" or "largest"'),
+        ("frames: {stride_int_fps: 1}", "frames.stride_int_fps is 1", "true or false"),
+        ("frames: {per_dataset: 3}", "frames.per_dataset is 3", "a section of named entries"),
+        ("faces: {detect: no}", "faces.detect is 'no'", "true or false"),
+        (
+            "faces: {per_split: {test: {margin: 30}}}",
+            "faces.per_split.test.margin is 30",
+            "a number from 0",
+        ),
+        (
+            "faces: {per_dataset: {a: {weights: {path: 3}}}}",
+            "faces.per_dataset.a.weights.path is 3",
+            "text (in quotes)",
+        ),
+        ("balance: {choose: 1}", "balance.choose is 1", '"main_track" or "min_track"'),
         (
             "expand: {regions: [ear]}",
             "expand.regions[0] is 'ear'",
@@ -158,6 +179,30 @@ def test_impossible_value_names_key_value_and_what_is_allowed(params, text, key,
         ("faces: {backbone: resnet50}", "the detector dlib has none"),
         ("faces: {provider: cuda}", "faces.provider is 'cuda', but dlib runs on cpu only"),
         ("landmarks: {provider: cuda}", "landmarks.provider is 'cuda', but dlib"),
+        ("frames: {fps: 0}", "frames.fps is 0, and no other way of sampling is on"),
+        ("frames: {n_even: 32}", "frames.fps and frames.n_even are both on"),
+        (
+            "frames: {per_split: {test: {every_n: 2, n_even: 3}}}",
+            "with frames.per_split.test: frames.n_even and frames.every_n are both on",
+        ),
+        (
+            "faces: {per_dataset: {a: {detector: retinaface}}}",
+            "with faces.per_dataset.a: faces.detector retinaface needs faces.backbone",
+        ),
+        (
+            "faces: {per_dataset: {a: {align: true}}, per_split: {val: {detector: dlib}}}",
+            "with faces.per_dataset.a: faces.align needs five points, and dlib gives none",
+        ),
+        (
+            "faces: {detector: scrfd, align: true, border: clip}",
+            "set crop: square and border: pad",
+        ),
+        ("faces: {detector: precomputed, provider: cuda}", "precomputed runs on cpu only"),
+        ("balance: {choose: largest_n}", "balance.largest_n must be above 0"),
+        (
+            "balance: {per_split: {val: {choose: min_track}}}",
+            "with balance.per_split.val: balance.choose is 'min_track', so balance.min_track must",
+        ),
         ("expand: {datasets: [b]}\nfaces: {lossless: [a]}", "'b', .* Add it to faces.lossless"),
         (
             "expand: {datasets: [a], regions: []}\nfaces: {lossless: [a]}",
@@ -168,6 +213,70 @@ def test_impossible_value_names_key_value_and_what_is_allowed(params, text, key,
 def test_contradictions_are_errors(params, text, expected):
     with pytest.raises(UserError, match=rf"params\.yaml: .*{expected}"):
         params(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("frames: {per_split: {tset: {fps: 2}}}", 'frames.per_split.tset is .*"test"'),
+        ("faces: {per_dataset: {'a b': {margin: 0}}}", "faces.per_dataset.a b is .*a name of"),
+        ("frames: {per_dataset: {a: 10}}", "frames.per_dataset.a is 10, but must be a section"),
+    ],
+)
+def test_exceptions_are_checked_as_the_section_is(params, text, expected):
+    with pytest.raises(UserError, match=rf"params\.yaml: .*{expected}"):
+        params(text)
+
+
+def test_a_dataset_wins_over_a_split(params):
+    got = params(
+        "faces: {margin: 0.1, score_threshold: 0.2, min_face_px: 7,"
+        " per_split: {test: {margin: 0.3, score_threshold: 0.4}},"
+        " per_dataset: {a: {margin: 0.5, weights: {path: x}}}}\n"
+    ).faces
+
+    def found(dataset, split):
+        one = config.resolve(got, dataset, split)
+        assert (one.per_dataset, one.per_split) == ({}, {})
+        return one.margin, one.score_threshold, one.min_face_px, one.weights.path
+
+    assert found("b", "train") == (0.1, 0.2, 7, "")
+    assert found("b", "test") == (0.3, 0.4, 7, "")
+    assert found("a", "train") == (0.5, 0.2, 7, "x")
+    assert found("a", "test") == (0.5, 0.4, 7, "x")
+
+
+def test_turning_one_way_of_sampling_on_turns_the_others_off(params):
+    frames = params(
+        "frames: {fps: 2.0, per_split: {test: {n_even: 32}},"
+        " per_dataset: {wild: {every_n: 10}, lab: {stride_int_fps: true}, slow: {fps: 0.1},"
+        " short: {min_frames: 3}}}"
+    ).frames
+
+    def found(dataset, split):
+        one = config.resolve(frames, dataset, split)
+        return one.fps, one.n_even, one.every_n, one.stride_int_fps
+
+    assert found("x", "train") == (2.0, 0, 0, False)
+    assert found("x", "test") == (0.0, 32, 0, False)
+    assert found("wild", "test") == (0.0, 0, 10, False)
+    assert found("lab", "train") == (0.0, 0, 0, True)
+    assert found("slow", "test") == (0.1, 0, 0, False)
+    assert found("short", "test") == (0.0, 32, 0, False)
+
+
+def test_balance_has_exceptions_for_splits(params):
+    balance = params("balance: {min_score: 0.5, per_split: {test: {choose: largest}}}").balance
+    test = config.resolve(balance, "", "test")
+    assert (test.choose, test.min_score, test.per_split) == ("largest", 0.5, {})
+    assert config.resolve(balance, "", "train").choose == "all"
+
+
+def test_exceptions_name_datasets_that_exist(params):
+    got = params("frames: {per_dataset: {a: {fps: 2}}}\nfaces: {per_dataset: {b: {margin: 0}}}")
+    config.check_datasets(got, ["a", "b"])
+    with pytest.raises(UserError, match=r"faces\.per_dataset names 'b', but .* \(a, c\)"):
+        config.check_datasets(got, ["a", "c"])
 
 
 def test_a_long_value_is_cut_in_the_message(params):

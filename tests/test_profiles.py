@@ -22,7 +22,7 @@ def _keys(cls):
 
 
 def _shape(data):
-    return {k: _shape(v) if isinstance(v, dict) else None for k, v in data.items()}
+    return {k: _shape(v) if isinstance(v, dict) and v else None for k, v in data.items()}
 
 
 def test_the_profiles_that_the_documents_name_exist():
@@ -33,7 +33,11 @@ def test_the_profiles_that_the_documents_name_exist():
 def test_a_profile_loads_and_spells_every_key(name):
     path = PROFILES / f"{name}.yaml"
     config.load(path)
-    assert _shape(config.read_yaml(path)) == _keys(config.Params)
+    data = config.read_yaml(path)
+    runs = data["runs"].values()
+    assert runs
+    assert all(_shape(run) == _keys(config.RunParams) for run in runs)
+    assert _shape(data | {"runs": None}) == _keys(config.Params)
 
 
 def test_params_as_checked_in_is_the_sample_profile():
@@ -80,7 +84,9 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "profiles").mkdir()
     sample = (PROFILES / "sample.yaml").read_text()
     for name, seed in (("a", 1), ("b", 2)):
-        (tmp_path / f"profiles/{name}.yaml").write_text(sample.replace("seed: 0", f"seed: {seed}"))
+        (tmp_path / f"profiles/{name}.yaml").write_text(
+            sample.replace("\nseed: 0", f"\nseed: {seed}")
+        )
     (tmp_path / "params.yaml").write_bytes((tmp_path / "profiles/a.yaml").read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path

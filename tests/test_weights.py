@@ -1,3 +1,4 @@
+import argparse
 import hashlib
 import pickle
 from pathlib import Path
@@ -179,3 +180,42 @@ def test_a_state_that_does_not_fit(tmp_path, state, message):
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(UserError, match=rf"does not fit a layer: .*{message}.*Use another"):
         weights.load_into(torch.nn.Linear(2, 3), tmp_path / "a.pth", "a layer", "Use another.")
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
+def test_both_formats_of_a_state_load_alike(tmp_path, name):
+    from safetensors.torch import save_file
+
+    state = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(1, dtype=torch.float16)}
+    (save_file if name.endswith("safetensors") else torch.save)(state, tmp_path / name)
+    loaded = weights.load_state(tmp_path / name)
+    assert sorted(loaded) == sorted(state)
+    assert all(torch.equal(loaded[key], state[key]) for key in state)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not weights", b"\xff" * 64, b"\x02" + b"\0" * 7 + b"{}"]
+)
+def test_a_damaged_safetensors_file_is_a_user_error(tmp_path, content):
+    (tmp_path / "a.safetensors").write_bytes(content + b"x")
+    with pytest.raises(UserError, match="cannot be loaded as plain torch weights"):
+        weights.load_state(tmp_path / "a.safetensors")
+
+
+def test_a_training_checkpoint_gives_its_section_only_where_its_classes_are_allowed(tmp_path):
+    checkpoint = {"model": {"a": torch.ones(2)}, "epoch": 3, "args": argparse.Namespace(lr=0.1)}
+    torch.save(checkpoint, tmp_path / "a.pth")
+    loaded = weights.load_state(tmp_path / "a.pth", "model", (argparse.Namespace,))
+    assert list(loaded) == ["a"]
+    with pytest.raises(UserError, match="holds more than tensors"):
+        weights.load_state(tmp_path / "a.pth", "model")
+    with pytest.raises(UserError, match="is not a state dict"):
+        weights.load_state(tmp_path / "a.pth", "weights", (argparse.Namespace,))
+    # The permission ends with the call.
+    with pytest.raises(UserError, match="holds more than tensors"):
+        weights.load_state(tmp_path / "a.pth", "model")
+
+
+def test_a_state_dict_without_the_section_is_taken_as_it_is(tmp_path):
+    torch.save({"a": torch.ones(2)}, tmp_path / "a.pth")
+    assert list(weights.load_state(tmp_path / "a.pth", "model")) == ["a"]

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from pipeline.config import DatasetEntry
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.config import DatasetEntry, DatasetsParams
 from pipeline.errors import UserError
 
 VIDEO_SUFFIXES = frozenset(
@@ -36,6 +39,9 @@ VIDEO_SUFFIXES = frozenset(
 )
 """A file counts as a video by its suffix, in any case; ``frames`` checks what is inside."""
 
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+"""A file counts as a picture by its suffix, in any case."""
+
 REAL_METHOD = "real"
 
 
@@ -56,7 +62,9 @@ class Source:
 
     name: str
     roots: tuple[Path, ...]
+    """Absolute, with links as they are."""
     options: Mapping[str, str]
+    params: DatasetsParams = field(default_factory=DatasetsParams)
 
     def path(self, root_index: int, relative: str) -> str:
         """A file's ``path`` column; with several roots it starts with the root's index."""
@@ -70,12 +78,17 @@ class Source:
         return text if not text or ":" in text else f"{self.name}:{text}"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Video:
-    """What an adapter says about one file. The fields are those of the table ``videos``."""
+    """What an adapter says about one row. The fields are those of the table ``videos``.
 
-    file: Path
+    Never changed once made. It is not frozen only since that takes three times as long to make.
+    """
+
+    file: Path | str
+    """The video or picture; the folder of pictures; the tar. Texts are made faster than paths."""
     path: str
+    """Below the root, with the root's index where there are several (:meth:`Source.path`)."""
     split: str
     label: int
     method: str = REAL_METHOD
@@ -90,6 +103,12 @@ class Video:
     leak_group: str = ""
     compression: str = ""
     segments_s: tuple[float, ...] = ()
+    media: str = "video"
+    """``frames``: a folder of pictures of one video; ``tar``: such a folder inside a tar, with
+    ``path`` = ``<tar>!<folder inside>`` and ``file`` = the tar."""
+    segments_frames: tuple[int, ...] = ()
+    """Labelled parts where a dataset counts them in frames: start, end, start, end …, 0-based, ends
+    excluded. ``scan`` turns them into seconds by the frame rate in the MP4's header."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,21 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Total:
+    """How many rows of one kind a full copy gives."""
+
+    count: int
+    kind: Mapping[str, str | int] = field(default_factory=dict)
+    """Values of columns of ``videos`` that these rows share: ``{"split": "train", "label": 0}``."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Options under which it holds, such as ``{"version": "v2"}``."""
+    path: str = ""
+    """Regular expression that is found in their ``path``."""
+    note: str = ""
+    """What explains a difference that is known."""
+
+
+@dataclass(frozen=True)
 class Adapter:
     """One layout on disk."""
 
@@ -115,6 +149,13 @@ class Adapter:
     read: Callable[[Source], Iterable[Video | Rejected]]
     """Raises UserError where a root is not of this layout (see :func:`wrong_root`)."""
     options: Mapping[str, Option] = field(default_factory=dict)
+    title: str = ""
+    """The dataset as its authors call it."""
+    licence: str = ""
+    access: str = ""
+    """Where to apply for it."""
+    expected: tuple[Total, ...] = ()
+    """Totals of a full copy. A copy that has less is partial, never an error."""
 
 
 @cache
@@ -128,8 +169,12 @@ def adapters() -> Mapping[str, Adapter]:
     return {m.ADAPTER.name: m.ADAPTER for m in modules if hasattr(m, "ADAPTER")}
 
 
-def read(entry: DatasetEntry) -> Iterator[Video | Rejected]:
+def read(entry: DatasetEntry, params: DatasetsParams | None = None) -> Iterator[Video | Rejected]:
     """What the dataset's adapter says about its files.
+
+    Args:
+        entry: the dataset in datasets.yaml.
+        params: rules that change rows; the defaults where absent.
 
     Raises:
         UserError: an unknown adapter, an unknown, missing or wrong option, a root that is absent,
@@ -138,13 +183,34 @@ def read(entry: DatasetEntry) -> Iterator[Video | Rejected]:
     adapter = _adapter(entry)
     options = _options(entry, adapter)
     _check_roots(entry, adapter)
+    roots = tuple(root.absolute() for root in entry.roots)
     try:
-        yield from adapter.read(Source(entry.name, entry.roots, options))
+        yield from adapter.read(Source(entry.name, roots, options, params or DatasetsParams()))
     except PermissionError as error:
         raise UserError(
             f"Dataset {entry.name}: {error.filename} may not be read by this user. Change its "
             "permissions, or the root in manifests/datasets.yaml."
         ) from error
+
+
+def compare(entry: DatasetEntry, videos: pa.Table) -> list[tuple[Total, int]]:
+    """Totals that a full copy of this dataset has, each with what the table ``videos`` has.
+
+    Raises UserError for an unknown adapter, or an unknown, missing or wrong option.
+    """
+    adapter = _adapter(entry)
+    options = _options(entry, adapter)
+    own = videos.filter(pc.equal(videos["dataset"], entry.name))
+    found = []
+    for total in adapter.expected:
+        if all(options[key] == value for key, value in total.options.items()):
+            rows = own
+            for column, value in total.kind.items():
+                rows = rows.filter(pc.equal(rows[column], pa.scalar(value, rows[column].type)))
+            if total.path:
+                rows = rows.filter(pc.match_substring_regex(rows["path"], total.path))
+            found.append((total, rows.num_rows))
+    return found
 
 
 def wrong_root(source: Source, root: Path, adapter: Adapter) -> UserError:

@@ -1,11 +1,16 @@
 """From dataset folders to the table ``videos``: walks every dataset and makes its rows."""
 
+import contextlib
+import gc
+import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import cache, partial
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,22 +18,37 @@ from tqdm import tqdm
 
 from pipeline import keys, tables
 from pipeline.config import DatasetEntry, DatasetsParams
+from pipeline.datasets import drop, folders
 from pipeline.datasets.base import Rejected, Video, read
 from pipeline.datasets.fingerprint import Mode, StatCache
 from pipeline.errors import Reject, UserError
+from pipeline.findings import Finding
 from pipeline.semantics import Semantics
 
 _READERS = 8
-"""Threads that read ends of files; they wait for disks, not for a processor."""
+"""Threads that look at files; they wait for disks, not for a processor."""
+_CHUNK = 64
+"""Files that a thread is given at once: handing over costs more than a look."""
+
+_PLAIN = (
+    *("path", "media", "split", "label", "method", "audio_fake", "identity", "target_id"),
+    *("source_id", "pair_id", "leak_group", "compression"),
+)
+"""Columns of ``videos`` that are the adapter's words."""
+
+_Facts = tuple[int, str, tuple[float, ...]]
+"""Bytes, fingerprint, labelled parts in seconds."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What ``scan`` found: tables ``videos`` and ``rejected``, and flat numbers."""
+    """What ``scan`` found: tables ``videos`` and ``rejected``, flat numbers, and the audit."""
 
     videos: pa.Table
     rejected: pa.Table
     metrics: dict[str, int]
+    findings: list[Finding]
+    """Of the audit, after what it dropped; the worst first."""
 
 
 def scan(
@@ -41,7 +61,7 @@ def scan(
 
     Args:
         entries: datasets.yaml by dataset name.
-        params: how files are fingerprinted.
+        params: how files are fingerprinted, and what is done about findings of the audit.
         semantics: category and subtype of each manipulation.
         stat_cache: an untracked file (see :class:`StatCache`), made where absent.
 
@@ -52,27 +72,49 @@ def scan(
 
     Raises:
         UserError: an unknown adapter, a wrong option, a root that is absent or of another layout, a
-            dataset without one usable video.
+            dataset without one usable video; a finding of a kind that is to ``fail``.
     """
     if not entries:
         raise UserError("No dataset is listed. Add one to manifests/datasets.yaml.")
-    listed = {name: list(read(entries[name])) for name in sorted(entries)}
+    with _collector_paused():
+        return _scan(entries, params, semantics, stat_cache)
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Spares the walks over all living rows that the collector makes while they are made."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _scan(
+    entries: Mapping[str, DatasetEntry],
+    params: DatasetsParams,
+    semantics: Semantics,
+    stat_cache: Path,
+) -> Scan:
+    listed = {name: list(read(entries[name], params)) for name in sorted(entries)}
     seen = StatCache(stat_cache)
-    rows: list[dict[str, Any]] = []
+    videos = []
     rejects: list[dict[str, str]] = []
     total = sum(map(len, listed.values()))
     with tqdm(total=total, desc="scan", unit="file", disable=None) as bar:
         for name, items in listed.items():
             good, bad = _describe(entries[name], items, params.fingerprint, semantics, seen, bar)
-            if not good:
+            if not good.num_rows:
                 raise UserError(_no_video(entries[name], bad))
-            rows += good
+            videos.append(good)
             rejects += bad
     seen.save()
-    rows.sort(key=lambda row: row["video_id"])
+    table = pa.concat_tables(videos).combine_chunks().sort_by("video_id")
     rejects.sort(key=lambda row: (row["id"], row["reason"], row["detail"]))
-    videos = tables.from_rows("videos", rows)
-    return Scan(videos, tables.from_rows("rejected", rejects), _metrics(rows, rejects))
+    done = drop.apply(table, tables.from_rows("rejected", rejects), params.audit)
+    return Scan(done.videos, done.rejected, _metrics(done.videos, done.rejected), done.findings)
 
 
 def _describe(
@@ -82,8 +124,8 @@ def _describe(
     semantics: Semantics,
     seen: StatCache,
     bar: Any,
-) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Rows of ``videos`` and of ``rejected`` for one dataset."""
+) -> tuple[pa.Table, list[dict[str, str]]]:
+    """Tables ``videos``, unsorted, and rows of ``rejected`` of one dataset."""
     found: list[Video] = []
     rejected: list[Rejected] = []
     for item in items:
@@ -93,22 +135,21 @@ def _describe(
             rejected.append(item)
     bar.update(len(rejected))
 
-    def inspect(video: Video) -> tuple[int, str] | Rejected:
-        try:
-            return _inspect(video, mode, seen)
-        except Reject as reject:
-            return Rejected(video.path, reject.reason, reject.detail)
+    def inspect(videos: list[Video]) -> list[_Facts | Rejected]:
+        return [_inspect(video, mode, seen) for video in videos]
 
-    rows = []
-    ids = _video_ids(entry.name, found)
+    good: list[tuple[str, Video, _Facts]] = []
+    ids = iter(_video_ids(entry.name, found))
+    chunks = [found[i : i + _CHUNK] for i in range(0, len(found), _CHUNK)]
     with ThreadPoolExecutor(_READERS) as pool:
-        for video, video_id, fact in zip(found, ids, pool.map(inspect, found), strict=True):
-            bar.update()
-            if isinstance(fact, Rejected):
-                rejected.append(fact)
-            else:
-                rows.append(_row(entry, video, video_id, *fact, semantics))
-    return rows, [
+        for chunk, facts in zip(chunks, pool.map(inspect, chunks), strict=True):
+            bar.update(len(chunk))
+            for video, video_id, fact in zip(chunk, ids, facts, strict=False):
+                if isinstance(fact, Rejected):
+                    rejected.append(fact)
+                else:
+                    good.append((video_id, video, fact))
+    return _table(entry, good, semantics), [
         {
             "id": _printable(f"{entry.name}/{r.path}"),
             "reason": r.reason,
@@ -118,28 +159,46 @@ def _describe(
     ]
 
 
-def _inspect(video: Video, mode: Mode, seen: StatCache) -> tuple[int, str]:
-    """Size and fingerprint of a file; raises Reject where it is not a file with bytes."""
+def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
+    """What the disk says about a row; Rejected where there is nothing to read."""
     if _printable(video.path) != video.path:
-        raise Reject("unreadable", "its name is not valid UTF-8")
+        return Rejected(video.path, "unreadable", "its name is not valid UTF-8")
     try:
-        facts = video.file.stat()
+        facts = os.stat(video.file)  # noqa: PTH116 - a million times
+        if video.media == "frames":
+            if not stat.S_ISDIR(facts.st_mode):
+                return Rejected(video.path, "unsupported_media", "it is not a folder")
+            size, fingerprint = seen.folder(video.file, mode)
+            if not size:
+                return Rejected(video.path, "empty", "a folder without pictures")
+            return size, fingerprint, video.segments_s
         if not stat.S_ISREG(facts.st_mode):
-            raise Reject("unsupported_media", "it is not a regular file")
+            return Rejected(video.path, "unsupported_media", "it is not a regular file")
         if facts.st_size == 0:
-            raise Reject("empty")
-        return facts.st_size, seen.fingerprint(video.file, facts, mode)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise Reject("missing") from error
+            return Rejected(video.path, "empty")
+        fingerprint = seen.fingerprint(video.file, facts, mode)
+        if video.media == "tar":
+            inside = video.path.partition("!")[2]
+            fingerprint = keys.digest128(f"{fingerprint}!{inside}".encode())
+        segments_s = video.segments_s
+        if video.segments_frames:
+            rate = seen.frame_rate(video.file, facts)
+            segments_s = tuple(float(frame / rate) for frame in video.segments_frames)
+        return facts.st_size, fingerprint, segments_s
+    except (FileNotFoundError, NotADirectoryError):
+        return Rejected(video.path, "missing")
     except OSError as error:
-        raise Reject("unreadable", error.strerror or type(error).__name__) from error
+        return Rejected(video.path, "unreadable", error.strerror or type(error).__name__)
+    except Reject as reject:
+        return Rejected(video.path, reject.reason, reject.detail)
 
 
 def _video_ids(dataset: str, videos: list[Video]) -> list[str]:
     """Ids without the suffix, except where two would be the same: those keep it."""
     full = [keys.video_id(dataset, v.method, v.path) for v in videos]
     ids = [
-        keys.video_id(dataset, v.method, str(PurePosixPath(v.path).with_suffix(""))) for v in videos
+        f if v.media in ("frames", "tar") else folders.without_suffix(f)
+        for f, v in zip(full, videos, strict=True)
     ]
     while len(set(ids)) < len(ids):
         count = Counter(ids)
@@ -147,44 +206,42 @@ def _video_ids(dataset: str, videos: list[Video]) -> list[str]:
     return ids
 
 
-def _row(
-    entry: DatasetEntry,
-    video: Video,
-    video_id: str,
-    size: int,
-    fingerprint: str,
-    semantics: Semantics,
-) -> dict[str, Any]:
-    category, subtype = "real", ""
-    if video.label == 1:
-        known = semantics.manipulation(entry.name, entry.adapter, video.method)
-        category, subtype = video.category or known.category, video.subtype or known.subtype
-        if category not in tables.CATEGORIES:
-            raise UserError(
-                f"Dataset {entry.name}: {video.method} is the name of a method whose images this "
-                "program makes itself. Give the method of the dataset another name."
-            )
-    return {
-        "video_id": video_id,
-        "dataset": entry.name,
-        "path": video.path,
-        "media": "video",
-        "split": video.split,
-        "label": video.label,
-        "method": video.method,
-        "category": category,
-        "subtype": subtype,
-        "audio_fake": video.audio_fake,
-        "identity": video.identity,
-        "target_id": video.target_id,
-        "source_id": video.source_id,
-        "pair_id": video.pair_id,
-        "leak_group": video.leak_group,
-        "compression": video.compression,
-        "segments_s": list(video.segments_s),
-        "bytes": size,
-        "fingerprint": fingerprint,
+def _table(
+    entry: DatasetEntry, rows: list[tuple[str, Video, _Facts]], semantics: Semantics
+) -> pa.Table:
+    """Table ``videos`` of one dataset, in the order of ``rows``."""
+    kind = cache(partial(_kind, entry, semantics))
+    ids = [video_id for video_id, _, _ in rows]
+    videos = [video for _, video, _ in rows]
+    facts = [fact for _, _, fact in rows]
+    kinds = [kind(v.label, v.method, v.category, v.subtype) for v in videos]
+    columns: dict[str, list[Any]] = {name: list(map(attrgetter(name), videos)) for name in _PLAIN}
+    columns |= {
+        "video_id": ids,
+        "dataset": [entry.name] * len(ids),
+        "category": [category for category, _ in kinds],
+        "subtype": [subtype for _, subtype in kinds],
+        "segments_s": [segments_s for _, _, segments_s in facts],
+        "bytes": [size for size, _, _ in facts],
+        "fingerprint": [fingerprint for _, fingerprint, _ in facts],
     }
+    return tables.from_columns("videos", columns)
+
+
+def _kind(
+    entry: DatasetEntry, semantics: Semantics, label: int, method: str, category: str, subtype: str
+) -> tuple[str, str]:
+    """Category and subtype: the adapter's own, else those of the method."""
+    if label == 0:
+        return "real", ""
+    known = semantics.manipulation(entry.name, entry.adapter, method)
+    category, subtype = category or known.category, subtype or known.subtype
+    if category not in tables.CATEGORIES:
+        raise UserError(
+            f"Dataset {entry.name}: {method} is the name of a method whose images this program "
+            "makes itself. Give the method of the dataset another name."
+        )
+    return category, subtype
 
 
 def _no_video(entry: DatasetEntry, rejects: list[dict[str, str]]) -> str:
@@ -203,18 +260,20 @@ def _no_video(entry: DatasetEntry, rejects: list[dict[str, str]]) -> str:
 
 def _printable(text: str) -> str:
     """Text that UTF-8 can hold: bytes of a file name that are not UTF-8 are spelled out."""
+    if text.isascii():
+        return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _metrics(rows: list[dict[str, Any]], rejects: list[dict[str, str]]) -> dict[str, int]:
+def _metrics(videos: pa.Table, rejects: pa.Table) -> dict[str, int]:
     metrics = {
-        "inputs": len(rows) + len(rejects),
-        "outputs": len(rows),
-        "rejects": len(rejects),
+        "inputs": videos.num_rows + rejects.num_rows,
+        "outputs": videos.num_rows,
+        "rejects": rejects.num_rows,
         "left_out": 0,
     }
-    kinds = Counter((row["split"], row["label"]) for row in rows)
+    kinds = Counter(zip(videos["split"].to_pylist(), videos["label"].to_pylist(), strict=True))
     for split in tables.SPLITS:
         metrics |= {f"{split}_real": kinds[split, 0], f"{split}_fake": kinds[split, 1]}
-    reasons = Counter(reject["reason"] for reject in rejects)
+    reasons = Counter(rejects["reason"].to_pylist())
     return metrics | {f"rejects_{reason}": n for reason, n in sorted(reasons.items())}

@@ -9,11 +9,13 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import traceback
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pipeline.engine import process
+from pipeline.engine import disk, machine, process
 from pipeline.engine.rows import Task
 from pipeline.engine.work import PlanRow, Record, perform_row, rejected_row
 from pipeline.errors import UserError
@@ -21,6 +23,16 @@ from pipeline.errors import UserError
 START_DEADLINE_S = 600.0
 """Importing libraries and loading models takes seconds; a child silent for this long is broken."""
 ATTEMPTS = 2
+LOOK_EVERY_S = 0.2
+"""How often the memory of a child at work is looked at."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one row may take."""
+
+    deadline_s: float
+    memory_bytes: float
 
 
 class WorkError(Exception):
@@ -30,10 +42,10 @@ class WorkError(Exception):
 class Child:
     """One child process for one task, started when first needed and restarted when it died."""
 
-    def __init__(self, task: Task, table: str, deadline_s: float) -> None:
+    def __init__(self, task: Task, table: str, limits: Limits) -> None:
         self._task = task
         self._table = table
-        self._deadline_s = deadline_s
+        self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._to: Connection
         self._from: Connection
@@ -96,14 +108,12 @@ class Child:
             self._to.send((row, tar_path))
         except OSError:  # it died between two rows; the attempt counts
             raise self._lost() from None
-        record: Record = self._receive(self._deadline_s)
+        record: Record = self._receive(self._limits.deadline_s)
         return record
 
     def _receive(self, deadline_s: float) -> Record:
         try:
-            if not self._from.poll(deadline_s):
-                self.close()
-                raise _RowLostError("timeout", f"no answer within {deadline_s:g} s")
+            self._await(deadline_s)
             outcome, value = self._from.recv()
         except (EOFError, OSError):
             raise self._lost() from None
@@ -114,6 +124,18 @@ class Child:
                 raise error
             raise WorkError(text)
         return value  # type: ignore[no-any-return]  # a record; pipes carry no types
+
+    def _await(self, deadline_s: float) -> None:
+        """Returns when the child answers; ends it where it takes too long or too much memory."""
+        give_up = time.monotonic() + deadline_s
+        while not self._from.poll(min(LOOK_EVERY_S, max(0.0, give_up - time.monotonic()))):
+            used = machine.resident_bytes(self._process.pid) if self._process else 0
+            if used > self._limits.memory_bytes:
+                self.close()
+                raise _RowLostError("out_of_memory", f"{used / 1e9:.1f} GB in use")
+            if time.monotonic() >= give_up:
+                self.close()
+                raise _RowLostError("timeout", f"no answer within {deadline_s:g} s")
 
     def _lost(self) -> "_RowLostError":
         assert self._process is not None  # noqa: S101 - called only while a process is owned
@@ -148,11 +170,11 @@ def _serve(receive: Connection, send: Connection) -> None:
 
 
 def _sendable(error: Exception) -> Exception | None:
-    """A user's mistake travels as itself; a bug as the text of its traceback."""
-    if not isinstance(error, UserError):
-        return None
-    pickle.dumps(error)
-    return error
+    """A user's mistake or a full disk travels as itself; a bug as the text of its traceback."""
+    if isinstance(error, UserError) or (isinstance(error, OSError) and disk.is_trouble(error)):
+        pickle.dumps(error)
+        return error
+    return None
 
 
 def main() -> None:

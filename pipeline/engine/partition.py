@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +187,17 @@ def canonical(value: Any) -> str:
 
 def write(path: Path, table: str, rows: Sequence[dict[str, Any]], facts: Committed) -> None:
     """Commits a partition: its parquet, by rename. The tar it names must be in place already."""
-    content = pa.Table.from_pylist(list(rows), schema=schema(table))
+    _write(path, pa.Table.from_pylist(list(rows), schema=schema(table)), facts)
+
+
+def forget_rows(path: Path, rows: Sequence[dict[str, Any]], facts: Committed) -> None:
+    """Commits a partition's rows anew; those without a fingerprint are for the next run to work."""
+    content = pa.Table.from_pylist(list(rows), schema=pq.read_schema(path))
+    forgotten = sum(not row["fingerprint"] for row in rows)
+    _write(path, content, replace(facts, transient=facts.transient + forgotten))
+
+
+def _write(path: Path, content: pa.Table, facts: Committed) -> None:
     metadata = {_METADATA_KEY: json.dumps(asdict(facts), sort_keys=True)}
     content = content.replace_schema_metadata(metadata)
     temporary = path.with_name(f".tmp-{path.name}-{facts.plan[:8]}-{keys.attempt()}")

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def _tar_is_whole(facts: partition.Committed, tars: Path, content_named: bool) -
         return hashlib.file_digest(file, "sha256").hexdigest() == facts.tar_sha256
 
 
-def sweep(store: Path, tars: Path, keep: dict[str, partition.Committed]) -> None:
+def sweep(store: Path, tars: Path, keep: Mapping[str, partition.Committed]) -> None:
     """Deletes every partition and tar not to be kept, and what attempts left behind."""
     wanted = {store / name for name in keep}
     wanted |= {tars / facts.tar for facts in keep.values() if facts.tar}

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Protocol
 import pyarrow as pa
 
 from pipeline import keys, tables, tar
-from pipeline.engine import partition
+from pipeline.engine import partition, process
 from pipeline.engine.rows import Inputs, Output, RowResult, Task, UnitReject
 from pipeline.errors import Reject
 
@@ -244,3 +244,22 @@ def _commit_tar(job: Job, work_tar: Path | None, records: list[Record]) -> parti
 def _beside(final: Path, name: str) -> Path:
     final.parent.mkdir(parents=True, exist_ok=True)
     return final.with_name(name)
+
+
+class Here:
+    """Works rows in this very process."""
+
+    def __init__(self, task: Task, table: str) -> None:
+        self._task, self._table = task, table
+        self._opened = False
+
+    def perform(self, row: PlanRow, tar_path: Path | None) -> Record:
+        """Works a row; what it raises goes straight up."""
+        if not self._opened:
+            self._task.open()
+            process.pin_threads()
+            self._opened = True
+        if tar_path is None:
+            return perform_row(self._task, self._table, row, None)
+        with tar_path.open("r+b") as file:
+            return perform_row(self._task, self._table, row, file)

@@ -86,6 +86,16 @@ def crop(
     )
 
 
+def whole(frame: Image, *, size_px: int) -> Crop:
+    """The whole picture, resized: for pictures that are cropped faces already.
+
+    Sides of different length are brought to the same one. A picture of that size stays as it is.
+    """
+    height, width = frame.shape[:2]
+    affine = frame_to_crop(Window(0, 0, width, height), size_px)
+    return Crop(image=resize(frame, size_px), affine=affine, padded=0.0)
+
+
 def crop_window(
     box: Sequence[float], *, margin: float, shape: Literal["square", "per_axis", "per_side"]
 ) -> Window:
@@ -163,18 +173,23 @@ def map_points(affine: Sequence[float], points: ArrayLike) -> NDArray[np.float64
 def boxes_in_crop(boxes: ArrayLike, affines: ArrayLike) -> NDArray[np.float64]:
     """Face boxes of the frame in px of their crops, rounded to 1/16.
 
+    Where the crop is turned, the box keeps its centre and its sides, and is upright in the crop.
+
     Args:
         boxes: (N, 4) as x1, y1, x2, y2 in frame px.
-        affines: (N, 6), frame to crop, as in the ``faces`` table; without rotation.
+        affines: (N, 6), frame to crop, as in the ``faces`` table.
 
     Returns:
         float64 (N, 4).
     """
     b = np.asarray(boxes, np.float64).reshape(-1, 4)
     a = np.asarray(affines, np.float64).reshape(-1, 6)
-    x = a[:, [0]] * b[:, [0, 2]] + a[:, [2]]  # (N, 2)
-    y = a[:, [4]] * b[:, [1, 3]] + a[:, [5]]  # (N, 2)
-    there = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)  # (N, 4)
+    middle = (b[:, :2] + b[:, 2:]) / 2  # (N, 2)
+    x = a[:, 0] * middle[:, 0] + a[:, 1] * middle[:, 1] + a[:, 2]  # (N,)
+    y = a[:, 3] * middle[:, 0] + a[:, 4] * middle[:, 1] + a[:, 5]  # (N,)
+    half_w = (b[:, 2] - b[:, 0]) / 2 * np.hypot(a[:, 0], a[:, 3])  # (N,)
+    half_h = (b[:, 3] - b[:, 1]) / 2 * np.hypot(a[:, 1], a[:, 4])  # (N,)
+    there = np.stack([x - half_w, y - half_h, x + half_w, y + half_h], axis=1)  # (N, 4)
     return np.asarray(np.round(there * _STEPS_PER_PX) / _STEPS_PER_PX)
 
 

@@ -5,7 +5,7 @@ and on rounded numbers, so that the last bits of a network's output never decide
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,7 +43,8 @@ class Detection:
     box: tuple[float, float, float, float]
     """x1, y1, x2, y2 in px of the picture, rounded to 1/16; may reach over its border."""
     score: float
-    """Confidence in [0, 1], rounded to 1e-4; its meaning is the detector's own."""
+    """Confidence in [0, 1], rounded to 1e-4; its meaning is the detector's own. -1 where a picture
+    or box was given without one."""
     landmarks5: tuple[float, ...]
     """Left eye, right eye, nose, left and right mouth corner as seen in the picture: x, y, x, y …
     in px, rounded to 1/16; () where the detector gives none."""
@@ -70,27 +71,41 @@ class Candidates:
 class RawDetector(Protocol):
     """A detector before the common rules."""
 
-    def candidates(self, image: Image) -> Candidates:
-        """Candidates with at least the score the detector was made with."""
+    batch: int
+    """How many pictures at once suit it."""
+
+    def candidates(self, images: Sequence[Image]) -> list[Candidates]:
+        """Candidates of each picture, with at least the score the detector was made with."""
 
 
 class Detector(Protocol):
     """Finds faces in pictures."""
 
+    batch: int
+    """How many pictures at once suit it; 1 where more are no faster."""
+
     def detect(self, image: Image) -> list[Detection]:
         """Faces of a uint8 (H, W, 3) RGB picture, largest first (area, then box)."""
 
+    def detect_all(self, images: Sequence[Image]) -> list[list[Detection]]:
+        """Faces of each picture; pictures may differ in size."""
 
-@dataclass(frozen=True)
+
 class _Rules:
-    raw: RawDetector
-    score_threshold: float
-    min_face_px: int
+    def __init__(self, raw: RawDetector, params: FacesParams) -> None:
+        self.raw = raw
+        self.batch = raw.batch
+        self._limits = params.score_threshold, params.min_face_px
 
     def detect(self, image: Image) -> list[Detection]:
-        found = self.raw.candidates(image)
-        height, width = image.shape[:2]
-        return choose(found, width, height, self.score_threshold, self.min_face_px)
+        return self.detect_all([image])[0]
+
+    def detect_all(self, images: Sequence[Image]) -> list[list[Detection]]:
+        found = self.raw.candidates(images)
+        return [
+            choose(candidates, image.shape[1], image.shape[0], *self._limits)
+            for image, candidates in zip(images, found, strict=True)
+        ]
 
 
 def choose(
@@ -112,18 +127,19 @@ def choose(
     stays &= sides.max(axis=1, initial=0) >= min_face_px
     boxes, scores, points = boxes[stays], scores[stays], points[stays]
     kept = non_maximum_suppression(boxes, scores, NMS_IOU)
-    faces = [
-        Detection(
-            (float(boxes[i, 0]), float(boxes[i, 1]), float(boxes[i, 2]), float(boxes[i, 3])),
-            float(scores[i]),
-            tuple(points[i].tolist()),
-        )
-        for i in kept
-    ]
-    return sorted(faces, key=lambda face: (-_area(face.box), face.box))
+    faces = [rounded(boxes[i], scores[i], points[i]) for i in kept]
+    return sorted(faces, key=lambda face: (-area(face.box), face.box))
 
 
-def _area(box: tuple[float, float, float, float]) -> float:
+def rounded(box: Iterable[float], score: float, points: Iterable[float]) -> Detection:
+    """A detection of numbers as they come: 4 for the box, 10 or none for the points."""
+    x1, y1, x2, y2 = (round(float(side) * _STEPS_PER_PX) / _STEPS_PER_PX for side in box)
+    landmarks = tuple(round(float(p) * _STEPS_PER_PX) / _STEPS_PER_PX for p in points)
+    return Detection((x1, y1, x2, y2), round(float(score), _SCORE_DECIMALS), landmarks)
+
+
+def area(box: tuple[float, float, float, float]) -> float:
+    """Area of a box in px²."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
@@ -179,12 +195,12 @@ def merge(found: Sequence[Candidates]) -> Candidates:
 
 
 def weights_file(params: FacesParams) -> Path | None:
-    """The checked weights file of the detector; None for dlib, which carries its own.
+    """The checked weights file of the detector; None for those that need none.
 
     Raises:
         UserError: the file is missing or another one than the parameters say.
     """
-    if params.detector == "dlib":
+    if params.detector in ("dlib", "precomputed"):
         return None
     if params.detector == "scrfd":
         packs = INSIGHTFACE_PACKS.expanduser()
@@ -193,7 +209,7 @@ def weights_file(params: FacesParams) -> Path | None:
 
 
 def detector_settings(params: FacesParams) -> dict[str, object]:
-    """Everything that decides what the detector finds, JSON-serialisable; weights by digest.
+    """What decides what the detector finds, JSON-serialisable; weights by digest.
 
     Loads no network, but reads the weights file.
 
@@ -222,4 +238,4 @@ def make_detector(params: FacesParams) -> Detector:
     # Imported here: each needs another heavy library, and only one of them is used.
     module = importlib.import_module(_MODULES[params.detector])
     raw: RawDetector = module.make(params)
-    return _Rules(raw, params.score_threshold, params.min_face_px)
+    return _Rules(raw, params)

@@ -5,6 +5,7 @@ The detector is dlib's HOG frontal one (Dalal and Triggs 2005; King 2015), built
 
 import importlib.util
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,19 @@ class DlibDetector:
     landmarks.
     """
 
+    batch = 1
+
     def __init__(self, hog: Any, params: FacesParams) -> None:
         self.hog = hog
         self.input_size_px = params.input_size_px
         lowest = lowest_score(params.score_threshold)
         self.lowest_margin = math.log(lowest / (1 - lowest))
 
-    def candidates(self, image: Image) -> Candidates:
-        """Candidates of a uint8 (H, W, 3) RGB picture in its px."""
+    def candidates(self, images: Sequence[Image]) -> list[Candidates]:
+        """Candidates of uint8 (H, W, 3) RGB pictures in their px."""
+        return [self._candidates(image) for image in images]
+
+    def _candidates(self, image: Image) -> Candidates:
         doublings, scale_x, scale_y = 0, 1.0, 1.0
         if self.input_size_px == "auto":
             doublings = int(max(image.shape[:2]) < AUTO_DOUBLE_BELOW_PX)

@@ -1,52 +1,65 @@
 """From one video and its planned times to its faces: decode, detect, crop, measure, encode."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 from pipeline import images, keys
 from pipeline.config import FacesParams
 from pipeline.engine.rows import Inputs, Member, Output, RowResult, UnitReject
+from pipeline.errors import UserError
 from pipeline.faces import quality, track
-from pipeline.faces.crop import crop
+from pipeline.faces.align import align
+from pipeline.faces.crop import Crop, crop, whole
 from pipeline.faces.detect import Detection, Detector, detector_settings, make_detector
-from pipeline.video.decode import VideoReader
+from pipeline.faces.shipped import NO_SCORE, ShippedFaces, reads_shipped
+from pipeline.video.decode import Picture
+from pipeline.video.reader import enough, open_reader
 
 MAX_SHORTFALL_S = 0.5
 """A whole file's pictures may end this long before its last planned time: headers round, and count
 sound that goes on after the last picture. A greater lack means that data are missing."""
 
-_NO_SETTINGS = ("weights", "lossless")
-"""Parameters that decide nothing by themselves: the digest of the weights counts, not where they
-lie, and each row says how it is to be stored."""
+NO_DETECTOR = "none"
+"""Column ``detector`` of pictures that are cropped faces already."""
 
 
 class FacesTask:
     """The work of the stage ``faces``: one row is one video, its units are its planned times.
 
     A row brings ``fingerprint``, ``times_s`` (list of s from the first picture), ``encoding``
-    (``png`` or ``jpg/<quality>/<subsampling>``) and ``file`` (absolute path). It gives one output
-    per face, in order of time and rank.
+    (``png`` or ``jpg/<quality>/<subsampling>``), ``rules`` (text that names its parameters),
+    ``min_frames``, ``shipped`` (digest of precomputed faces), ``media`` and ``file`` (see
+    :func:`pipeline.video.reader.open_reader`). It gives one output per face, in order of time and
+    rank.
+
+    Args:
+        rules: parameters by the text that rows name them with (see :mod:`pipeline.faces.plan`).
+        max_side_px: a larger picture is not decoded; decided in ``frames`` already.
     """
 
-    def __init__(self, params: FacesParams, max_side_px: int) -> None:
-        self._params = params
+    def __init__(self, rules: Mapping[str, FacesParams], max_side_px: int) -> None:
+        self._rules = rules
         self._max_side_px = max_side_px
-        self._detector: Detector | None = None
+        self._detectors: dict[str, Detector] = {}
 
     def settings(self) -> Mapping[str, Any]:
-        """Parameters of detection and cropping. ``max_side_px`` decided in ``frames`` already."""
-        params = {
-            field.name: getattr(self._params, field.name)
-            for field in dataclasses.fields(self._params)
-            if field.name not in _NO_SETTINGS
-        }
-        return {**params, "detector_settings": detector_settings(self._params)}
+        """Nothing: every row names its rules."""
+        return {}
 
     def open(self) -> None:
-        """Loads the detector."""
-        self._detector = make_detector(self._params)
+        """Loads the detectors, each once."""
+        loaded: dict[str, Detector] = {}
+        for text, params in self._rules.items():
+            if params.detect and not reads_shipped(params):
+                settings = json.dumps(detector_settings(params))
+                if settings not in loaded:
+                    loaded[settings] = make_detector(params)
+                self._detectors[text] = loaded[settings]
 
     def units(self, inputs: Inputs) -> Sequence[str]:
         """One per planned time."""
@@ -64,44 +77,136 @@ class FacesTask:
         (``left_out``), or rejected: ``no_face``, ``truncated`` or ``past_end``.
 
         Raises:
-            Reject: the file cannot be opened, or no picture of it decoded.
+            Reject: the file cannot be opened, no picture of it decoded, or fewer than
+                ``min_frames``.
         """
-        if self._detector is None:
-            raise RuntimeError("FacesTask.work() before open()")
         times_s: Sequence[float] = inputs["times_s"]
-        encoding: str = inputs["encoding"]
-        pictures: list[list[_Face]] = []
-        seen: set[int] = set()
+        params = self._rules[inputs["rules"]]
+        faces: list[list[_Face]] = []
+        seen: list[tuple[int, ...]] = []
         rejects: list[UnitReject] = []
-        with VideoReader(Path(inputs["file"]), self._max_side_px) as reader:
-            for picture in reader.pictures_at(times_s):
-                seen.update(picture.samples)
-                sample = picture.samples[0]
-                found = self._detector.detect(picture.image)
-                place = {"sample": sample, "time_s": times_s[sample], "pts": picture.pts}
-                pictures.append(
-                    [
-                        self._face(picture.image, detection, {**place, "rank": rank}, encoding)
-                        for rank, detection in enumerate(found)
-                    ]
-                )
-                if not found:
-                    rejects.append(UnitReject(keys.sample_unit(sample), "no_face"))
-            rejects += missing(times_s, seen, reader.end_s, reader.damage)
-        tracks = track.link([[face.box for face in picture] for picture in pictures])
+        with open_reader(inputs["media"], inputs["file"], self._max_side_px) as reader:
+            finder = self._finder(inputs)
+            for batch in _batches(reader.pictures_at(times_s), finder.batch):
+                for picture, found in zip(batch, finder.find(batch), strict=True):
+                    seen.append(picture.samples)
+                    faces.append(_faces(picture, found, times_s, params, inputs["encoding"]))
+                    if not found:
+                        rejects.append(UnitReject(keys.sample_unit(picture.samples[0]), "no_face"))
+            shown = {sample for samples in seen for sample in samples}
+            rejects += missing(times_s, shown, reader.end_s, reader.damage)
+        enough(len(shown), len(times_s), inputs["min_frames"], reader.damage)
+        tracks = track.link([[face.box for face in picture] for picture in faces])
+        shares = track_shares(tracks, [len(samples) for samples in seen], len(times_s))
         outputs = [
-            Output({**face.fields, "track": number}, (face.member,))
-            for picture, numbers in zip(pictures, tracks, strict=True)
+            Output({**face.fields, "track": number, "track_share": shares[number]}, (face.member,))
+            for picture, numbers in zip(faces, tracks, strict=True)
             for face, number in zip(picture, numbers, strict=True)
         ]
-        done = sum(1 for picture in pictures if picture)
-        return RowResult(outputs, done, len(seen) - len(pictures), rejects)
+        done = sum(1 for picture in faces if picture)
+        return RowResult(outputs, done, len(shown) - len(faces), rejects)
 
-    def _face(
-        self, image: images.Image, found: Detection, place: dict[str, Any], encoding: str
-    ) -> "_Face":
-        params = self._params
-        cut = crop(
+    def _finder(self, inputs: Inputs) -> "_Finder":
+        params = self._rules[inputs["rules"]]
+        if not params.detect:
+            return _Whole()
+        if reads_shipped(params):
+            return _Shipped(ShippedFaces(Path(inputs["file"]), params), inputs["times_s"])
+        return _Detected(self._detectors[inputs["rules"]])
+
+
+class _Finder(Protocol):
+    """Finds the faces of pictures of one video."""
+
+    batch: int
+
+    def find(self, pictures: Sequence[Picture]) -> list[list[Detection]]: ...
+
+
+class _Detected:
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.batch = detector.batch
+
+    def find(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        return self._detector.detect_all([picture.image for picture in pictures])
+
+
+class _Shipped:
+    batch = 1
+
+    def __init__(self, shipped: ShippedFaces, times_s: Sequence[float]) -> None:
+        self._shipped = shipped
+        self._times_s = times_s
+
+    def find(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        return [self._shipped.at(self._times_s[p.samples[0]], p.pts) for p in pictures]
+
+
+class _Whole:
+    batch = 1
+
+    def find(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        sizes = ((float(p.image.shape[1]), float(p.image.shape[0])) for p in pictures)
+        return [[Detection((0.0, 0.0, *size), NO_SCORE, ())] for size in sizes]
+
+
+def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
+    pictures = iter(pictures)
+    while batch := list(itertools.islice(pictures, size)):
+        yield batch
+
+
+def _faces(
+    picture: Picture,
+    found: Sequence[Detection],
+    times_s: Sequence[float],
+    params: FacesParams,
+    encoding: str,
+) -> list["_Face"]:
+    sample = picture.samples[0]
+    place = {"sample": sample, "time_s": times_s[sample], "pts": picture.pts}
+    return [
+        _face(picture.image, detection, {**place, "rank": rank}, params, encoding)
+        for rank, detection in enumerate(found)
+    ]
+
+
+def _face(
+    image: images.Image, found: Detection, place: dict[str, Any], params: FacesParams, encoding: str
+) -> "_Face":
+    cut = cut_out(image, found, params)
+    measured = quality.measure(cut.image)
+    member = encode(cut.image, encoding)
+    fields = {
+        **place,
+        "box": list(found.box),
+        "score": found.score,
+        "landmarks5": list(found.landmarks5),
+        "detector": params.detector if params.detect else NO_DETECTOR,
+        "affine": list(cut.affine),
+        "crop_px": params.size_px,
+        "face_px": face_px(found.box),
+        "padded": cut.padded,
+        "sharpness": measured.sharpness,
+        "brightness": measured.brightness,
+        "pose_deg": quality.pose(found.landmarks5),
+        "phash": measured.phash,
+        "encoding": member.extension,
+    }
+    return _Face(found.box, fields, member)
+
+
+def cut_out(image: images.Image, found: Detection, params: FacesParams) -> Crop:
+    """A face as it is stored.
+
+    Raises:
+        UserError: faces are to be turned upright, but the dataset ships none of their points.
+    """
+    if not params.detect:
+        return whole(image, size_px=params.size_px)
+    if not params.align:
+        return crop(
             image,
             found.box,
             size_px=params.size_px,
@@ -109,23 +214,28 @@ class FacesTask:
             shape=params.crop,
             border=params.border,
         )
-        measured = quality.measure(cut.image)
-        member = encode(cut.image, encoding)
-        fields = {
-            **place,
-            "box": list(found.box),
-            "score": found.score,
-            "landmarks5": list(found.landmarks5),
-            "affine": list(cut.affine),
-            "crop_px": params.size_px,
-            "face_px": face_px(found.box),
-            "padded": cut.padded,
-            "sharpness": measured.sharpness,
-            "brightness": measured.brightness,
-            "phash": measured.phash,
-            "encoding": member.extension,
-        }
-        return _Face(found.box, fields, member)
+    if not found.landmarks5:
+        raise UserError(
+            "faces.align needs five points, but the precomputed faces of a video have none. Add "
+            "them, or set align: false for this dataset in faces.per_dataset."
+        )
+    return align(image, found.landmarks5, size_px=params.size_px, margin=params.margin)
+
+
+def track_shares(
+    tracks: Sequence[Sequence[int]], shown: Sequence[int], planned: int
+) -> dict[int, float]:
+    """Share of a video's planned times at which each track is seen, in (0, 1], to 1e-4.
+
+    Args:
+        tracks: track of every face of every picture; no track twice in a picture.
+        shown: at how many planned times each picture is on screen.
+        planned: how many times were planned.
+    """
+    counts: Counter[int] = Counter()
+    for numbers, times in zip(tracks, shown, strict=True):
+        counts.update(dict.fromkeys(numbers, times))
+    return {number: round(count / planned, 4) for number, count in counts.items()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 from pipeline import weights
 from pipeline.errors import UserError
+from pipeline.faces.boxes import BoxesOf, tight_box
 from pipeline.faces.crop import Window, frame_to_crop, invert, map_points
 from pipeline.images import Image
 
 INPUT_PX = 256
 MAP_PX = 64
 STACKS = 4
-REFERENCE_PX = {"dlib": 195.0, "scrfd": 165.0, "retinaface": 165.0}
+LOOSE_PX, TIGHT_PX = 195.0, 165.0
 """FAN sees a square of side 200 (w + h) / reference. These are face-alignment's numbers for its own
-detectors: 195 for loose boxes, 165 for the tight ones of SCRFD and RetinaFace."""
+detectors: 195 for loose boxes, as dlib's, 165 for tight ones, as those of SCRFD and RetinaFace."""
 SQUARE_PER_REFERENCE = 200.0
 RAISED = 0.12
 """The square's centre lies this share of the box's height above the box's."""
@@ -49,13 +50,12 @@ class FanLandmarker:
     Args:
         path: weights file, found and checked.
         provider: where the network runs.
-        detector: whose boxes it will be given; a key of :data:`REFERENCE_PX`.
 
     Raises:
         UserError: the file does not hold 2DFAN-4, or there is no CUDA device.
     """
 
-    def __init__(self, path: Path, provider: Literal["cpu", "cuda"], detector: str) -> None:
+    def __init__(self, path: Path, provider: Literal["cpu", "cuda"]) -> None:
         if provider == "cuda" and not torch.cuda.is_available():
             raise UserError(
                 "landmarks.provider is cuda, but torch finds no CUDA device. "
@@ -65,11 +65,13 @@ class FanLandmarker:
         weights.load_into(network, path, "2DFAN-4", "Use face-alignment's own file for it.")
         self._network = network.eval().to(provider)
         self._provider = provider
-        self._reference_px = REFERENCE_PX[detector]
 
-    def points(self, image: Image, box: Sequence[float]) -> tuple[NDArray[np.float32], float]:
+    def points(
+        self, image: Image, box: Sequence[float], boxes_of: BoxesOf
+    ) -> tuple[NDArray[np.float32], float]:
         """See :class:`pipeline.faces.landmarks.Landmarker`."""
-        window = square(box, self._reference_px)
+        reference = LOOSE_PX if boxes_of == "dlib" else TIGHT_PX
+        window = square(tight_box(box, boxes_of), reference)
         seen = torch.from_numpy(cut(image, window)).permute(2, 0, 1)[None]  # (1, 3, 256, 256)
         seen = seen.to(self._provider).float() / 255
         with torch.inference_mode():

@@ -7,7 +7,7 @@ expects the boxes of one kind of detector; other boxes are brought to that form 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,8 @@ from pipeline import images, keys, tar, weights
 from pipeline.config import LandmarksParams
 from pipeline.engine.rows import Inputs, Output, RowResult
 from pipeline.errors import Reject, UserError
+from pipeline.faces.boxes import BoxesOf, tight_box
 from pipeline.faces.dlib_models import LANDMARKS_68, model_path
-
-DetectorName = Literal["dlib", "scrfd", "retinaface"]
-"""Whose boxes the landmarker is given."""
 
 Points = NDArray[np.float32]
 """float32 (68, 2): x, y in px; whole numbers are pixel centres."""
@@ -43,12 +41,15 @@ MIN_INSIDE = 0.5
 class Landmarker(Protocol):
     """Finds the 68 points of one face."""
 
-    def points(self, image: images.Image, box: Sequence[float]) -> tuple[Points, float]:
+    def points(
+        self, image: images.Image, box: Sequence[float], boxes_of: BoxesOf
+    ) -> tuple[Points, float]:
         """Points and confidence of the face in a box.
 
         Args:
             image: uint8 (H, W, 3) RGB.
             box: x1, y1, x2, y2 of the face in px.
+            boxes_of: who gave the box; each draws them differently.
 
         Returns:
             float32 (68, 2) in px, rounded to 1/64; may lie outside the picture. Confidence rounded
@@ -59,46 +60,47 @@ class Landmarker(Protocol):
 class DlibLandmarker:
     """dlib's regression trees; whole-pixel points, no confidence."""
 
-    def __init__(self, detector: DetectorName) -> None:
+    def __init__(self) -> None:
         import dlib
 
-        self._detector = detector
         self._rectangle = dlib.rectangle
         self._predictor = dlib.shape_predictor(str(model_path(LANDMARKS_68)))
 
-    def points(self, image: images.Image, box: Sequence[float]) -> tuple[Points, float]:
+    def points(
+        self, image: images.Image, box: Sequence[float], boxes_of: BoxesOf
+    ) -> tuple[Points, float]:
         """See :class:`Landmarker`."""
-        sides = (round(side) for side in hog_box(box, self._detector))
+        sides = (round(side) for side in hog_box(box, boxes_of))
         found = self._predictor(image, self._rectangle(*sides))
         return np.array([(p.x, p.y) for p in found.parts()], np.float32), NO_SCORE
 
 
-def hog_box(box: Sequence[float], detector: DetectorName) -> tuple[float, float, float, float]:
+def hog_box(box: Sequence[float], boxes_of: BoxesOf) -> tuple[float, float, float, float]:
     """The box dlib's own detector would give for the same face, about."""
-    x1, y1, x2, y2 = box
-    if detector == "dlib":
+    x1, y1, x2, y2 = tight_box(box, boxes_of)
+    if boxes_of == "dlib":
         return x1, y1, x2, y2
     half = HOG_SIDE * (y2 - y1) / 2
     x, y = (x1 + x2) / 2, (y1 + y2) / 2 + HOG_SHIFT * (y2 - y1)
     return x - half, y - half, x + half, y + half
 
 
-def make_landmarker(params: LandmarksParams, detector: DetectorName) -> Landmarker:
-    """The landmarker that the parameters name, loaded and ready for this detector's boxes.
+def make_landmarker(params: LandmarksParams) -> Landmarker:
+    """The landmarker that the parameters name, loaded and ready.
 
     Raises:
         UserError: weights are missing or wrong, or the provider is not available.
     """
     _check(params)
     if params.landmarker == "dlib":
-        return DlibLandmarker(detector)
+        return DlibLandmarker()
     from pipeline.faces.fan import FanLandmarker
 
-    return FanLandmarker(_fan_path(params), params.provider, detector)
+    return FanLandmarker(_fan_path(params), params.provider)
 
 
-def landmarker_settings(params: LandmarksParams, detector: DetectorName) -> dict[str, object]:
-    """What decides the points besides the crop and its box; JSON-serialisable.
+def landmarker_settings(params: LandmarksParams) -> dict[str, object]:
+    """What decides the points besides the crop, its box and who gave it; JSON-serialisable.
 
     Raises:
         UserError: weights are missing or wrong, or provider and landmarker do not go together.
@@ -109,7 +111,6 @@ def landmarker_settings(params: LandmarksParams, detector: DetectorName) -> dict
         "landmarker": params.landmarker,
         "weights": weights.sha256(path),
         "provider": params.provider,
-        "boxes_of": detector,
     }
 
 
@@ -129,22 +130,21 @@ def _fan_path(params: LandmarksParams) -> Path:
 class LandmarksTask:
     """The work of the stage ``landmarks``: one row is one face, one output its 68 points.
 
-    A row brings ``digest`` and ``box_in_crop`` (x1, y1, x2, y2 in crop px), and where the crop
-    lies: ``tar`` (absolute path), ``offset``, ``size``.
+    A row brings ``digest``, ``box_in_crop`` (x1, y1, x2, y2 in crop px) and ``detector`` (who gave
+    the box), and where the crop lies: ``tar`` (absolute path), ``offset``, ``size``.
     """
 
-    def __init__(self, params: LandmarksParams, detector: DetectorName) -> None:
+    def __init__(self, params: LandmarksParams) -> None:
         self._params = params
-        self._detector = detector
         self._landmarker: Landmarker | None = None
 
     def settings(self) -> Mapping[str, Any]:
         """See :func:`landmarker_settings`."""
-        return landmarker_settings(self._params, self._detector)
+        return landmarker_settings(self._params)
 
     def open(self) -> None:
         """Loads the landmarker."""
-        self._landmarker = make_landmarker(self._params, self._detector)
+        self._landmarker = make_landmarker(self._params)
 
     def units(self, inputs: Inputs) -> Sequence[str]:  # noqa: ARG002 - the row is the unit
         """The face itself."""
@@ -164,7 +164,7 @@ class LandmarksTask:
         if self._landmarker is None:
             raise RuntimeError("LandmarksTask.work() before open()")
         image = _read_crop(Path(inputs["tar"]), inputs["offset"], inputs["size"], inputs["digest"])
-        points, score = self._landmarker.points(image, inputs["box_in_crop"])
+        points, score = self._landmarker.points(image, inputs["box_in_crop"], inputs["detector"])
         height, width = image.shape[:2]
         inside = int(((points >= 0) & (points <= (width - 1, height - 1))).all(axis=1).sum())
         if inside < MIN_INSIDE * POINT_COUNT:

@@ -1,5 +1,6 @@
 """What there is to do for ``faces`` (one row per video) and ``landmarks`` (one row per face)."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,26 +8,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import FacesParams, JpegParams
+from pipeline.config import FacesParams, Params, resolve
 from pipeline.engine.rows import Plan
 from pipeline.faces.crop import boxes_in_crop
+from pipeline.faces.detect import detector_settings
+from pipeline.faces.shipped import digest, reads_shipped
 
 
 def faces_plan(
-    videos: pa.Table,
-    frames: pa.Table,
-    files: Sequence[str],
-    params: FacesParams,
-    jpeg: JpegParams,
-) -> Plan:
-    """One row per video that has planned times.
+    videos: pa.Table, frames: pa.Table, files: Sequence[str], params: Params
+) -> tuple[Plan, dict[str, FacesParams]]:
+    """One row per video that has planned times, and the rules that the rows name.
 
     Args:
         videos: table ``videos``.
         frames: table ``frames``; the rows of a video are adjacent and in the order of ``sample``.
-        files: absolute path of every row of ``videos``.
-        params: ``lossless`` decides which datasets are stored as PNG.
-        jpeg: how the others are stored.
+        files: where every row of ``videos`` lies, absolute.
+        params: ``faces`` and ``frames`` by dataset and split; ``jpeg`` for what is not lossless.
+
+    Returns:
+        The plan, and the parameters of every text in its column ``rules``.
+
+    Raises:
+        UserError: weights are missing or wrong, or there is no place for precomputed faces.
     """
     ids = frames.column("video_id").combine_chunks()
     starts = np.flatnonzero(_changes(ids))
@@ -35,13 +39,52 @@ def faces_plan(
     )
     planned = ids.take(pa.array(starts))
     at = pc.index_in(planned, videos.column("video_id").combine_chunks())
-    chosen = videos.select(["video_id", "dataset", "fingerprint"]).take(at)
-    lossless = pc.is_in(chosen.column("dataset"), pa.array(params.lossless, pa.string()))
+    chosen = videos.select(["video_id", "dataset", "split", "media", "fingerprint"]).take(at)
+    located = pa.array(files, pa.string()).take(at)
+    lossless = pc.is_in(chosen.column("dataset"), pa.array(params.faces.lossless, pa.string()))
+    jpeg = params.jpeg
     encoding = pc.if_else(lossless, "png", f"jpg/{jpeg.quality}/{jpeg.subsampling}")
-    table = chosen.append_column("times_s", times).append_column("encoding", encoding)
-    table = table.append_column("file", pa.array(files, pa.string()).take(at))
-    content = ("fingerprint", "times_s", "encoding")
-    return Plan(table, id="video_id", bucket_by="video_id", content=content, location=("file",))
+
+    groups = list(
+        zip(chosen.column("dataset").to_pylist(), chosen.column("split").to_pylist(), strict=True)
+    )
+    faces = {group: resolve(params.faces, *group) for group in dict.fromkeys(groups)}
+    texts = {group: rules_text(rules) for group, rules in faces.items()}
+    fewest = {group: resolve(params.frames, *group).min_frames for group in faces}
+    shipped = [
+        digest(Path(file)) if reads_shipped(faces[group]) else ""
+        for group, file in zip(groups, located.to_pylist(), strict=True)
+    ]
+    columns = {
+        "times_s": times,
+        "encoding": encoding,
+        "rules": pa.array([texts[group] for group in groups], pa.string()),
+        "min_frames": pa.array([fewest[group] for group in groups], pa.int32()),
+        "shipped": pa.array(shipped, pa.string()),
+        "file": located,
+    }
+    table = chosen
+    for name, column in columns.items():
+        table = table.append_column(name, column)
+    content = ("media", "fingerprint", "times_s", "encoding", "rules", "min_frames", "shipped")
+    plan = Plan(table, id="video_id", bucket_by="video_id", content=content, location=("file",))
+    return plan, {texts[group]: rules for group, rules in faces.items()}
+
+
+def rules_text(params: FacesParams) -> str:
+    """What decides how faces are found and cropped, as a plan holds it: JSON, sorted.
+
+    The digest of the weights counts, not where they lie; of a cropped face's picture, only the size
+    it gets.
+
+    Raises:
+        UserError: weights are missing or wrong.
+    """
+    rules: dict[str, object] = {"detect": params.detect, "size_px": params.size_px}
+    if params.detect:
+        names = ("margin", "crop", "border", "align")
+        rules |= {name: getattr(params, name) for name in names} | detector_settings(params)
+    return json.dumps(rules, sort_keys=True)
 
 
 def _changes(ids: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -63,7 +106,7 @@ def landmarks_plan(samples: pa.Table, faces: pa.Table, store: Path) -> Plan:
     boxes = _matrix(chosen.column("box"), n, 4)
     affines = _matrix(chosen.column("affine"), n, 6)
     inside = boxes_in_crop(boxes, affines)  # (N, 4)
-    table = chosen.select(["face_id", "video_id", "digest", "offset", "size"])
+    table = chosen.select(["face_id", "video_id", "detector", "digest", "offset", "size"])
     table = table.append_column("box_in_crop", pa.array(inside.tolist(), pa.list_(pa.float64())))
     folder = str(store.absolute())
     tars = [f"{folder}/{name}" for name in chosen.column("tar").to_pylist()]
@@ -72,7 +115,7 @@ def landmarks_plan(samples: pa.Table, faces: pa.Table, store: Path) -> Plan:
         table,
         id="face_id",
         bucket_by="video_id",
-        content=("digest", "box_in_crop"),
+        content=("digest", "box_in_crop", "detector"),
         location=("tar", "offset", "size"),
     )
 

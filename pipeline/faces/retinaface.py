@@ -5,9 +5,11 @@ three 1x1 heads per level, two priors per cell. Keys and shapes are those of the
 checkpoints, so that those load as they are.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import cast
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -36,6 +38,9 @@ AUTO_LARGE_PX = 1280
 """``auto`` looks at no more: in 1080p frames, faces of 24 px still fill the smallest prior."""
 AUTO_SMALL_PX = 256
 """``auto``'s first look, at which faces that fill the picture are found, without padding."""
+
+CUDA_BATCH = 16
+"""Pictures worked together on a GPU."""
 
 _LEAK = 0.1
 """Slope of the narrow (64-channel) network's activations; the wide one has plain ReLU."""
@@ -239,6 +244,7 @@ class RetinaFace(nn.Module):
         return logits.softmax(dim=-1)[..., 1], boxes, points
 
 
+@functools.lru_cache(maxsize=64)
 def priors(height_px: int, width_px: int) -> NDArray[np.float32]:
     """float32 (P, 3): centre x, centre y and side in px of every prior, in the network's order."""
     levels = []
@@ -275,7 +281,7 @@ def decode(
 
 
 class RetinaFaceDetector:
-    """RetinaFace on one picture at a time.
+    """RetinaFace on pictures of any sizes; those of one size are worked together.
 
     ``input_size_px``: ``full`` = as decoded; a number = the longer side is brought to it, enlarged
     where it was smaller; faces larger there than the largest prior, 512 px, come out in parts or
@@ -288,38 +294,53 @@ class RetinaFaceDetector:
         self.model = model.eval().to(self.device)
         self.input_size_px = params.input_size_px
         self.lowest_score = lowest_score(params.score_threshold)
+        # On a CPU, batches are slower and change the last bits of the scores.
+        self.batch = CUDA_BATCH if params.provider == "cuda" else 1
 
-    def candidates(self, image: Image) -> Candidates:
-        """Candidates of a uint8 (H, W, 3) RGB picture, from all sizes, in its px."""
-        longer = max(image.shape[:2])
+    def candidates(self, images: Sequence[Image]) -> list[Candidates]:
+        """Candidates of uint8 (H, W, 3) RGB pictures, from all sizes, in their px."""
+        longer = [max(image.shape[:2]) for image in images]
         if self.input_size_px == "full":
-            return self._at_side(image, longer)
+            return self._at_sides(images, longer)
         if self.input_size_px != "auto":
-            return self._at_side(image, int(self.input_size_px))
-        if longer <= PRIOR_SIDES_PX[-1][-1]:
-            return self._at_side(image, longer)
-        small = self._at_side(image, AUTO_SMALL_PX)
-        return merge([small, self._at_side(image, _large_side(longer, small.boxes))])
+            return self._at_sides(images, [int(self.input_size_px)] * len(images))
+        largest = PRIOR_SIDES_PX[-1][-1]
+        found = self._at_sides(images, [n if n <= largest else AUTO_SMALL_PX for n in longer])
+        again = [i for i, n in enumerate(longer) if n > largest]
+        sides = [_large_side(longer[i], found[i].boxes) for i in again]
+        for i, more in zip(again, self._at_sides([images[i] for i in again], sides), strict=True):
+            found[i] = merge([found[i], more])
+        return found
 
-    def _at_side(self, image: Image, side_px: int) -> Candidates:
-        resized, scale_x, scale_y = resize_longer_side(image, side_px)
-        return self._at_size(resized).scaled(1 / scale_x, 1 / scale_y)
+    def _at_sides(self, images: Sequence[Image], sides_px: Sequence[int]) -> list[Candidates]:
+        """Candidates of each picture with its longer side brought to its size."""
+        sized = [resize_longer_side(*pair) for pair in zip(images, sides_px, strict=True)]
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for i, (image, _, _) in enumerate(sized):
+            by_shape.setdefault(image.shape, []).append(i)
+        found: dict[int, Candidates] = {}
+        for places in by_shape.values():
+            for start in range(0, len(places), self.batch):
+                batch = places[start : start + self.batch]
+                found |= zip(batch, self._forward([sized[i][0] for i in batch]), strict=True)
+        return [found[i].scaled(1 / x, 1 / y) for i, (_, x, y) in enumerate(sized)]
 
-    def _at_size(self, image: Image) -> Candidates:
-        bgr = np.ascontiguousarray(image[:, :, ::-1]).astype(np.float32) - np.array(
-            MEAN_BGR, np.float32
-        )
-        batch = torch.from_numpy(bgr.transpose(2, 0, 1)[None]).to(self.device)  # (1, 3, H, W)
+    def _forward(self, images: Sequence[Image]) -> list[Candidates]:
+        """Candidates of pictures of one size."""
+        blob = cv2.dnn.blobFromImages(images, mean=MEAN_BGR, swapRB=True)  # (B, 3, H, W)
         # cuDNN may otherwise pick another algorithm, or TF32, from one run to the next.
         exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)
         with exact, torch.inference_mode():
-            scores, boxes, points = (t[0].cpu().numpy() for t in self.model(batch))
-        likely = scores >= self.lowest_score  # (P,)
-        anchors = priors(*image.shape[:2])[likely]
-        placed, moved = decode(boxes[likely], points[likely], anchors)
-        return Candidates(
-            placed.astype(np.float64), scores[likely].astype(np.float64), moved.astype(np.float64)
-        )
+            outputs = self.model(torch.from_numpy(blob).to(self.device))
+            scores, boxes, points = (t.cpu().numpy() for t in outputs)
+        anchors = priors(*images[0].shape[:2])  # (P, 3)
+        found = []
+        for one in range(len(images)):
+            likely = np.flatnonzero(scores[one] >= self.lowest_score)
+            placed, moved = decode(boxes[one][likely], points[one][likely], anchors[likely])
+            sure = scores[one][likely].astype(np.float64)
+            found.append(Candidates(placed.astype(np.float64), sure, moved.astype(np.float64)))
+        return found
 
 
 def _large_side(longer_px: int, boxes: Floats) -> int:

@@ -39,7 +39,8 @@ def scalars(folder: str) -> dict[str, type]:
 
 def lists(folder: str) -> dict[str, int]:
     """Length of every list of floats of the json; a list may be empty besides."""
-    return {"box": 4, "landmarks": 136} | ({"source_affine": 6} if folder == EXPANDED else {})
+    common = {"box": 4, "landmarks": 136, "pose_deg": 3}
+    return common | ({"source_affine": 6} if folder == EXPANDED else {})
 
 
 def absent() -> dict[str, Any]:

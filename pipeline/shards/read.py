@@ -49,16 +49,7 @@ class Shards:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        path = folder / "shards.json"
-        if not path.is_file():
-            raise UserError(
-                f"{folder} is not a shard folder: it has no shards.json. Shards are written by "
-                "`dvc repro shard`."
-            )
-        try:
-            self.facts = _folder_facts(path)
-        except ValueError as error:
-            raise UserError(f"{path}: {error}. Make it anew with `dvc repro shard`.") from error
+        self.facts = folder_facts(folder)
         self.name: str = self.facts["name"]
         self.tars: Mapping[str, Mapping[str, Any]] = self.facts["tars"]
         self.index = tables.read(folder / "index.parquet", fields.index_table(self.name))
@@ -144,7 +135,24 @@ def parse_json(data: bytes, max_bytes: int = MAX_SAMPLE_JSON_BYTES) -> dict[str,
     return value
 
 
-def _folder_facts(path: Path) -> dict[str, Any]:
+def folder_facts(folder: Path) -> dict[str, Any]:
+    """What a folder's shards.json says, checked; its index is not read.
+
+    Raises UserError where the folder has none, or it is damaged.
+    """
+    path = folder / "shards.json"
+    if not path.is_file():
+        raise UserError(
+            f"{folder} is not a shard folder: it has no shards.json. Shards are written by "
+            "`dvc repro shard`."
+        )
+    try:
+        return _checked_facts(path)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}. Make it anew with `dvc repro shard`.") from error
+
+
+def _checked_facts(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_SHARDS_JSON_BYTES:
         raise ValueError(f"larger than {MAX_SHARDS_JSON_BYTES} bytes")
     facts = parse_json(path.read_bytes(), MAX_SHARDS_JSON_BYTES)

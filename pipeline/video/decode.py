@@ -4,16 +4,22 @@ Time counts from the first picture shown. At time t the picture on screen is the
 presentation time is at most t; the last picture of a video ends with its duration. All comparisons
 are in whole ticks of the stream or fractions of them, so frame rates such as 30000/1001, variable
 frame rates, edit lists and streams that start late need no special case.
+
+What is not needed is not decoded (:mod:`pipeline.video.skip`). Where that is not safe, every
+picture is; the result is the same.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 import av.error
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -21,7 +27,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Reject
 from pipeline.video.plan import exact
-from pipeline.video.probe import complaints, display_turn, open_video, packets
+from pipeline.video.probe import complaints, display_turn, open_video, packets, square_size
+from pipeline.video.skip import Odd, Shown, Skipper, Wanted
 
 # ACCURATE_RND and BITEXACT make swscale's output the same with and without SIMD. Full chroma takes
 # the path that rounds: the short cut otherwise taken darkens limited-range video, and only that, by
@@ -64,6 +71,7 @@ class VideoReader:
     one process per core is faster than threads in one process.
 
     Attributes:
+        fell_back: whether every picture had to be decoded.
         end_s: after iteration, when the last picture read leaves the screen, in seconds from the
             first one. Where a wanted time was not reached, that is the end of the video.
         damage: "" or the first complaint of the demuxer or decoder.
@@ -74,13 +82,12 @@ class VideoReader:
         self.max_side_px = max_side_px
         self.end_s = 0.0
         self.damage = ""
+        self.fell_back = False
         self._reformatter = VideoReformatter()
 
     def __enter__(self) -> Self:
         """Opens the file. Raises Reject as :func:`pipeline.video.probe.open_video`."""
-        self._complaints = complaints()[0]
-        self._container, self._stream = open_video(self.path, self.max_side_px)
-        self._stream.codec_context.thread_count = 1
+        self._open()
         return self
 
     def __exit__(
@@ -91,6 +98,11 @@ class VideoReader:
     ) -> None:
         """Closes the file."""
         self._container.close()
+
+    def _open(self) -> None:
+        self._complaints = complaints()[0]
+        self._container, self._stream = open_video(self.path, self.max_side_px)
+        self._stream.codec_context.thread_count = 1
 
     def pictures_at(self, times_s: Sequence[float]) -> Iterator[Picture]:
         """Pictures on screen at the times, in presentation order; each picture once.
@@ -109,28 +121,63 @@ class VideoReader:
         tick_s = self._stream.time_base
         if tick_s is None:
             raise Reject("decode_error", "the stream has no time base")
-        wanted = deque(sorted((exact(t) / tick_s, i) for i, t in enumerate(times_s)))
+        # Pictures change at whole ticks, so that a fraction of one decides nothing.
+        ticks = [math.floor(exact(t) / tick_s) for t in times_s]
+        wanted = [Wanted(tick, i) for tick, i in sorted(zip(ticks, range(len(ticks)), strict=True))]
+        left = set(range(len(ticks)))
+        held: Shown | None = None
+        try:
+            # One is held back: where the next cannot be decoded, it may be on screen at its times.
+            for shown in self._skipping(wanted):
+                if held:
+                    left.difference_update(held.places)
+                    yield self._picture(held)
+                held = shown
+            if held:
+                self.end_s = float(held.end * tick_s)
+                if held.places:
+                    yield self._picture(held)
+            return
+        except (Odd, av.error.FFmpegError):
+            self.fell_back = True
+        self._container.close()
+        self._open()
+        yield from self._everything(deque(w for w in wanted if w.place in left), tick_s)
+
+    def _picture(self, shown: Shown) -> Picture:
+        return Picture(shown.places, shown.pts, self._rgb(shown.frame))
+
+    def _skipping(self, wanted: Sequence[Wanted]) -> Iterator[Shown]:
+        by_packet, usual = self._by_packet(), self._usual_duration()
+        skipper = Skipper(self._stream, wanted, by_packet=by_packet, usual_duration=usual)
+        yield from skipper.pictures(packets(self._container, self._stream))
+
+    def _everything(self, wanted: deque[Wanted], tick_s: Fraction) -> Iterator[Picture]:
+        """Pictures at the wanted ticks, by decoding all."""
         decoded = False
         for span in spans(self._stamped()):
             decoded = True
             self.end_s = float(span.end * tick_s)
-            samples = []
-            while wanted and wanted[0][0] < span.end:
-                samples.append(wanted.popleft()[1])
-            if samples:
+            places = []
+            while wanted and wanted[0].tick < span.end:
+                places.append(wanted.popleft().place)
+            if places:
                 pts = span.shown.pts or 0
-                yield Picture(tuple(sorted(samples)), pts, self._rgb(span.shown))
+                yield Picture(tuple(sorted(places)), pts, self._rgb(span.shown))
             if not wanted:
                 return
         if not decoded:
             raise Reject("decode_error", self.damage or "the stream holds no picture")
 
+    def _by_packet(self) -> bool:
+        # AVI stores no presentation times: what FFmpeg reports as such is the order of the packets,
+        # while the packet that pushed a picture out runs in step with the pictures.
+        return self._container.format.name == "avi"
+
     def _stamped(self) -> Iterator[tuple[int, int, VideoFrame]]:
         """Tick, duration in ticks and picture, in the order the decoder shows them."""
         usual = self._usual_duration()
-        # AVI stores no presentation times: what FFmpeg reports as such is the order of the packets,
-        # while the packet that pushed a picture out runs in step with the pictures.
-        by_packet = self._container.format.name == "avi"
+        by_packet = self._by_packet()
         following = 0
         latest = None
         for frame in self._frames():
@@ -169,17 +216,36 @@ class VideoReader:
         self.damage = self.damage or complaint
 
     def _rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        width, height = square_size(frame.width, frame.height, self._stream.sample_aspect_ratio)
+        # From YUV to planes is the same arithmetic as to packed pixels, at twice the speed.
+        planar = not frame.format.is_rgb
         try:
             rgb = self._reformatter.reformat(
-                frame, format="rgb24", interpolation=_CONVERSION, threads=1
+                frame,
+                width=width,
+                height=height,
+                format="gbrp" if planar else "rgb24",
+                interpolation=_CONVERSION,
+                threads=1,
             )
         except av.error.FFmpegError as error:
             raise Reject("decode_error", f"cannot convert {frame.format.name} to RGB") from error
-        image = np.asarray(rgb.to_ndarray(), np.uint8)  # (H, W, 3)
+        image = _merged(rgb) if planar else np.asarray(rgb.to_ndarray(), np.uint8)  # (H, W, 3)
         turn_deg, mirrored = display_turn(frame)
         if mirrored:
             image = image[:, ::-1]
         return np.ascontiguousarray(np.rot90(image, -turn_deg // 90))
+
+
+def _merged(planar: VideoFrame) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) RGB of a picture whose planes are green, blue, red."""
+    green, blue, red = (
+        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[
+            :, : plane.width
+        ]
+        for plane in planar.planes
+    )  # (H, W) each
+    return np.asarray(cv2.merge([red, green, blue]), np.uint8)
 
 
 def spans(stamped: Iterable[tuple[int, int, _T]]) -> Iterator[Span[_T]]:

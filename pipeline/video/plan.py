@@ -1,19 +1,23 @@
-"""Which times of a video are looked at: 0, 1/fps, 2/fps … while they lie inside it."""
+"""Which times of a video are looked at: 0, 1/fps, 2/fps … or one of the other ways of sampling."""
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config import FramesParams
+from pipeline.config import FramesParams, Sampling, resolve
 from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
-from pipeline.video.probe import probe
+from pipeline.video.probe import VideoFacts, probe
+from pipeline.video.stills import probe_stills
 
+STILLS = ("frames", "image", "tar")
+"""What :func:`probe_stills` calls containers: pictures that have a place but no time."""
 _DENOMINATOR = 1_000_000
 
 
@@ -26,47 +30,110 @@ def exact(number: float) -> Fraction:
     return Fraction(number).limit_denominator(_DENOMINATOR)
 
 
-def planned_times(duration_s: float, fps: float, segments_s: Sequence[float] = ()) -> list[float]:
-    """Times k / fps below the duration (metric learning, section 4.1: 1 FPS).
+def planned_times(
+    facts: VideoFacts, sampling: Sampling, segments_s: Sequence[float] = ()
+) -> list[float]:
+    """Times at which a video is looked at (metric learning, section 4.1: 1 FPS).
+
+    - ``fps``: k / fps.
+    - ``every_n``: the middle of picture k x n, counted with the average rate. The middle, since
+      containers round the times of pictures, and the start may already belong to the next.
+    - ``stride_int_fps``: the same with n = int(average rate), 1 below one picture per second.
+    - ``n_even``: the middles of n equal parts.
+
+    Pictures without a rate (``facts.average_fps`` below 0, as of still pictures) are told apart by
+    their place alone: ``fps`` and ``stride_int_fps`` take each, ``every_n`` every n-th, and times
+    and segments count in pictures.
 
     Args:
-        duration_s: length of the video in seconds, above 0.
-        fps: times per second, above 0.
+        facts: the video's length, above 0, and its average rate.
+        sampling: exactly one of the four is on.
         segments_s: start, end, start, end … in seconds. Where given, only times within one of the
-            half-open parts [start, end) are planned; the grid stays that of the whole video.
+            half-open parts [start, end) are planned. The grid stays that of the whole video, and
+            ``n_even`` divides what the parts hold together.
 
     Returns:
-        Seconds from the first picture, ascending, each the float nearest to k / fps.
+        Seconds from the first picture, ascending, each the nearest float.
 
     Raises:
         ValueError: ``segments_s`` has an odd number of entries.
+        Reject: ``no_duration`` where a video has no rate, and the way of sampling needs one.
     """
+    duration = exact(facts.duration_s)
+    parts = _parts(duration, segments_s)
+    rate = exact(facts.average_fps) if facts.average_fps > 0 else Fraction(0)
+    stills = facts.container in STILLS
+    if sampling.n_even:
+        times = _even(parts, sampling.n_even)
+        return _distinct(math.floor(t) for t in times) if stills else [float(t) for t in times]
+    if stills:
+        return [float(t) for t in _grid(parts, Fraction(sampling.every_n or 1), Fraction(0))]
+    if sampling.fps:
+        return [float(t) for t in _grid(parts, 1 / exact(sampling.fps), Fraction(0))]
+    if not rate:
+        raise Reject("no_duration", "no frame rate, which this way of sampling counts with")
+    every = max(1, int(rate)) if sampling.stride_int_fps else sampling.every_n
+    return [float(t) for t in _grid(parts, every / rate, 1 / (2 * rate))]
+
+
+def _parts(duration: Fraction, segments_s: Sequence[float]) -> list[tuple[Fraction, Fraction]]:
+    """What is labelled of a video: half-open parts, ascending, apart from each other."""
     if len(segments_s) % 2:
         raise ValueError(f"segments_s has an end missing: {list(segments_s)}")
-    rate, duration = exact(fps), exact(duration_s)
-    parts = [(Fraction(0), duration)]
-    if segments_s:
-        bounds = [exact(s) for s in segments_s]
-        parts = list(zip(bounds[::2], bounds[1::2], strict=True))
-    steps: set[int] = set()
+    if not segments_s:
+        return [(Fraction(0), duration)]
+    bounds = [exact(s) for s in segments_s]
+    parts: list[tuple[Fraction, Fraction]] = []
+    for start, end in sorted(zip(bounds[::2], bounds[1::2], strict=True)):
+        start = max(start, Fraction(0), parts[-1][1] if parts else Fraction(0))
+        if start < min(end, duration):
+            parts.append((start, min(end, duration)))
+    return parts
+
+
+def _grid(
+    parts: Sequence[tuple[Fraction, Fraction]], step: Fraction, offset: Fraction
+) -> list[Fraction]:
+    """Times offset + k x step that lie in a part."""
+    return [
+        offset + k * step
+        for start, end in parts
+        for k in range(max(0, math.ceil((start - offset) / step)), math.ceil((end - offset) / step))
+    ]
+
+
+def _even(parts: Sequence[tuple[Fraction, Fraction]], count: int) -> list[Fraction]:
+    """Middles of ``count`` equal shares of all parts together."""
+    total = sum((end - start for start, end in parts), Fraction(0))
+    times: list[Fraction] = []
+    before = Fraction(0)
     for start, end in parts:
-        first, stop = max(start, Fraction(0)) * rate, min(end, duration) * rate
-        steps.update(range(math.ceil(first), math.ceil(stop)))
-    return [float(k / rate) for k in sorted(steps)]
+        while len(times) < count:
+            into = (2 * len(times) + 1) * total / (2 * count) - before
+            if into >= end - start:
+                break
+            times.append(start + into)
+        before += end - start
+    return times
+
+
+def _distinct(places: Iterable[int]) -> list[float]:
+    return [float(place) for place in dict.fromkeys(places)]
 
 
 class FramesTask:
     """Work of the stage ``frames``: one video in, one row per planned time out.
 
-    Inputs: ``fingerprint`` (content, not looked at), ``segments_s``, ``file`` (absolute path).
+    Inputs: ``fingerprint`` (content, not looked at), ``media``, ``segments_s``, ``sampling`` (see
+    :func:`sampling_text`), ``file`` (absolute path; of a folder in a tar ``<tar>!<folder>``).
     """
 
     def __init__(self, params: FramesParams) -> None:
         self.params = params
 
     def settings(self) -> Mapping[str, Any]:
-        """The stage's parameters."""
-        return asdict(self.params)
+        """What holds for every video; how it is sampled, each row says."""
+        return {"max_side_px": self.params.max_side_px}
 
     def open(self) -> None:
         """Nothing to load."""
@@ -76,11 +143,24 @@ class FramesTask:
         return ("",)
 
     def work(self, inputs: Inputs) -> RowResult:
-        """Probes and plans. Raises Reject as :func:`probe`, and ``past_end`` for an empty plan."""
-        facts = probe(Path(inputs["file"]), self.params.max_side_px)
-        times = planned_times(facts.duration_s, self.params.fps, inputs["segments_s"])
+        """Probes and plans.
+
+        Raises:
+            Reject: as :func:`probe` and :func:`probe_stills`; ``past_end`` for an empty plan,
+                ``truncated`` for one of fewer than ``min_frames`` times.
+        """
+        limit = self.params.max_side_px
+        if inputs["media"] == "video":
+            facts = probe(Path(inputs["file"]), limit)
+        else:
+            facts = probe_stills(inputs["media"], inputs["file"], limit)
+        sampling = Sampling(**json.loads(inputs["sampling"]))
+        times = planned_times(facts, sampling, inputs["segments_s"])
         if not times:
             raise Reject("past_end", "no planned time lies in a labelled part of the video")
+        if len(times) < sampling.min_frames:
+            detail = f"{len(times)} pictures planned, {sampling.min_frames} are needed"
+            raise Reject("truncated", detail)
         outputs = [
             Output({"sample": sample, "time_s": time_s, **asdict(facts)})
             for sample, time_s in enumerate(times)
@@ -92,9 +172,17 @@ class FramesTask:
         return {"video_id": row_id}
 
 
-def frames_plan(videos: pa.Table, files: Sequence[str]) -> Plan:
+def sampling_text(params: Sampling) -> str:
+    """How a video is sampled, as a plan holds it: JSON, sorted, without exceptions."""
+    return json.dumps({f.name: getattr(params, f.name) for f in fields(Sampling)}, sort_keys=True)
+
+
+def frames_plan(videos: pa.Table, files: Sequence[str], params: FramesParams) -> Plan:
     """One row per video; ``files`` holds the absolute path of every row of ``videos``."""
-    table = videos.select(["video_id", "fingerprint", "segments_s"])
+    table = videos.select(["video_id", "fingerprint", "media", "segments_s"])
+    columns = (videos.column(name).to_pylist() for name in ("dataset", "split"))
+    sampling = [sampling_text(resolve(params, *of)) for of in zip(*columns, strict=True)]
+    table = table.append_column("sampling", pa.array(sampling, pa.string()))
     table = table.append_column("file", pa.array(files, pa.string()))
-    content = ("fingerprint", "segments_s")
+    content = ("fingerprint", "media", "segments_s", "sampling")
     return Plan(table, id="video_id", bucket_by="video_id", content=content, location=("file",))

@@ -34,6 +34,9 @@ FORMATS = (
 MAX_DURATION_S = 24 * 3600
 """A header that claims more is taken for damage: the plan of times grows with it."""
 
+MIN_STRETCH = Fraction(1, 100)
+"""Pixels further from square than this are made square."""
+
 _STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
 """MP4 brands of still pictures (AVIF, HEIF); FFmpeg opens their main picture as a video."""
 _WITHOUT_DURATION = {"mpegts", "mpeg"}
@@ -64,7 +67,8 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
 
     Raises:
         Reject: ``missing``, ``unreadable``, ``empty``, ``not_media``, ``no_video_stream``,
-            ``decode_error`` (no decoder for the codec), ``bad_dimensions``, ``no_duration``.
+            ``decode_error`` (no decoder for the codec), ``bad_dimensions``, ``no_duration``,
+            ``encrypted``.
     """
     container, stream = open_video(path, max_side_px)
     with container:
@@ -98,9 +102,9 @@ def open_video(path: Path, max_side_px: int) -> tuple[InputContainer, VideoStrea
         The container, to be closed by the caller, and the stream. Nothing is decoded yet.
 
     Raises:
-        Reject: as :func:`probe`, without ``no_duration``.
+        Reject: as :func:`probe`, without ``no_duration`` and ``encrypted``.
     """
-    _check_file(path)
+    check_file(path)
     # Quiet, but errors stay available through get_last_error.
     av.logging.set_level(av.logging.PANIC)
     max_pixels = str(max_side_px * max_side_px)
@@ -142,6 +146,42 @@ def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[
         yield from container.demux(stream)
 
 
+def check_file(path: Path) -> None:
+    """Raises Reject ``missing``, ``unreadable`` or ``empty`` where a file cannot be read from."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Reject("missing") from error
+    except OSError as error:
+        raise Reject("unreadable", error.strerror or str(error)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise Reject("unreadable", "not a regular file")
+    if status.st_size == 0:
+        raise Reject("empty")
+    # FFmpeg reports damage as an input error too; so real ones are looked for here.
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise Reject("unreadable", error.strerror or str(error)) from error
+
+
+def square_size(width_px: int, height_px: int, aspect: Fraction | None) -> tuple[int, int]:
+    """Size in px at which a picture's pixels are square; one side grows, none shrinks.
+
+    Args:
+        width_px: as coded.
+        height_px: as coded.
+        aspect: width of a coded pixel over its height; None or 0 where it is not known. Deviations
+            from 1 of less than :data:`MIN_STRETCH` are left alone: they come of rounding.
+    """
+    if not aspect or abs(aspect - 1) < MIN_STRETCH:
+        return width_px, height_px
+    if aspect > 1:
+        return round(width_px * aspect), height_px
+    return width_px, round(height_px / aspect)
+
+
 def display_turn(frame: VideoFrame) -> tuple[int, bool]:
     """How a decoded picture has to be turned for display, from its display matrix.
 
@@ -161,25 +201,6 @@ def display_turn(frame: VideoFrame) -> tuple[int, bool]:
     return round(math.degrees(math.atan2(b, a)) / 90) % 4 * 90, mirrored
 
 
-def _check_file(path: Path) -> None:
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise Reject("missing") from error
-    except OSError as error:
-        raise Reject("unreadable", error.strerror or str(error)) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise Reject("unreadable", "not a regular file")
-    if status.st_size == 0:
-        raise Reject("empty")
-    # FFmpeg reports damage as an input error too; so real ones are looked for here.
-    try:
-        with path.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise Reject("unreadable", error.strerror or str(error)) from error
-
-
 def _film(container: InputContainer, max_side_px: int) -> VideoStream:
     brand = container.metadata.get("major_brand", "").strip()
     if brand in _STILL_BRANDS:
@@ -192,6 +213,7 @@ def _film(container: InputContainer, max_side_px: int) -> VideoStream:
     if stream.codec_context is None:
         raise Reject("decode_error", "no decoder for this codec")
     width, height = stream.codec_context.width, stream.codec_context.height
+    width, height = square_size(width, height, stream.sample_aspect_ratio)
     if not (0 < width <= max_side_px and 0 < height <= max_side_px):
         raise Reject("bad_dimensions", f"{width} x {height} px; at most {max_side_px} a side")
     return stream
@@ -213,6 +235,8 @@ def _first_rotation_deg(container: InputContainer, stream: VideoStream) -> int:
     for _, packet in zip(
         range(_PACKETS_TO_FIRST_PICTURE), packets(container, stream), strict=False
     ):
+        if packet.has_sidedata("encryption_info"):
+            raise Reject("encrypted")
         with contextlib.suppress(av.error.FFmpegError):
             for frame in packet.decode():
                 return display_turn(frame)[0]

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.errors import UserError
-from tests.datasets.trees import entry, put, put_ffpp, put_splits, rejects, rows, run
+from tests.datasets.trees import entry, put, put_all, put_ffpp, put_splits, rejects, rows, run
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def test_a_fake(root, look, method, category, shown):
         "category": category,
         "subtype": "",
         "audio_fake": -1,
-        "identity": f"ffpp:{shown}",
-        "target_id": "ffpp:000",
-        "source_id": "ffpp:003",
+        "identity": f"ffpp-id:{shown}",
+        "target_id": "ffpp-id:000",
+        "source_id": "ffpp-id:003",
         "pair_id": "ffpp:000",
-        "leak_group": "ffpp:000+003",
+        "leak_group": "ffpp-id:000+ffpp-id:003",
         "compression": "c23",
         "segments_s": [],
     }
@@ -76,9 +76,9 @@ def test_a_real(root, look):
         "real",
         "real",
     )
-    assert row["identity"] == row["pair_id"] == "ffpp:005"
+    assert (row["identity"], row["pair_id"]) == ("ffpp-id:005", "ffpp:005")
     assert row["target_id"] == row["source_id"] == ""
-    assert row["leak_group"] == "ffpp:001+005"
+    assert row["leak_group"] == "ffpp-id:001+ffpp-id:005"
 
 
 def test_no_leak_group_is_in_two_splits(root, look):
@@ -123,7 +123,7 @@ def test_odd_files_are_rejected_and_named(root, look):
     put(deepfakes / "000_001.mp4")  # ids of two splits
     put(deepfakes / "777_000.mp4")
     put(deepfakes / "٠٠٠_٠٠٣.mp4")  # noqa: RUF001 - digits, but not ASCII
-    put(root / "manipulated_sequences/DeepFakes/c23/videos/000_003.mp4")
+    put(root / "manipulated_sequences/DeepFake/c23/videos/000_003.mp4")
     put(root / "manipulated_sequences/Deepfakes/masks/videos/000_003.mp4")
     found = look(root)
     youtube_id, deepfakes_id = (
@@ -139,13 +139,13 @@ def test_odd_files_are_rejected_and_named(root, look):
         f"{deepfakes_id}/000_001.mp4": "inconsistent",
         f"{deepfakes_id}/777_000.mp4": "inconsistent",
         f"{deepfakes_id}/٠٠٠_٠٠٣.mp4": "inconsistent",  # noqa: RUF001
-        "ffpp/manipulated_sequences/DeepFakes": "unsupported_media",
+        "ffpp/manipulated_sequences/DeepFake": "unsupported_media",
     }
     m = found.metrics
     assert m["outputs"] == 35  # only the empty one is lost
     assert m["inputs"] == m["outputs"] + m["rejects"] + m["left_out"]
-    unknown = [r for r in found.rejected.to_pylist() if r["id"].endswith("DeepFakes")]
-    assert "Did you mean manipulated_sequences/Deepfakes?" in unknown[0]["detail"]
+    unknown = [r for r in found.rejected.to_pylist() if r["id"].endswith("DeepFake")]
+    assert "Did you mean manipulated_sequences/DeepFakes?" in unknown[0]["detail"]
 
 
 def test_deepfakedetection_is_test(root, look):
@@ -160,7 +160,7 @@ def test_deepfakedetection_is_test(root, look):
     assert (fake["split"], fake["label"], fake["identity"]) == ("test", 1, "ffpp:actor02")
     assert (fake["target_id"], fake["source_id"]) == ("ffpp:actor01", "ffpp:actor02")
     assert fake["pair_id"] == real["pair_id"] == "ffpp:01__exit_phone_room"
-    assert fake["leak_group"] == real["leak_group"] != ""
+    assert (real["leak_group"], fake["leak_group"]) == ("ffpp:actor01", "ffpp:actor01+ffpp:actor02")
     assert fake["category"] == "FS"
     assert list(rejects(found).values()) == ["inconsistent"]
 
@@ -253,4 +253,91 @@ def test_a_damaged_split_file(root, look, text):
 def test_an_id_in_two_split_files(root, look):
     put(root / "splits/test.json", b'[["002", "000"]]')
     with pytest.raises(UserError, match=r"id 000 is twice .*test\.json and .*train\.json"):
+        look(root)
+
+
+def test_the_official_spelling_need_not_be_kept(root, look):
+    parent = root / "manipulated_sequences"
+    (parent / "Deepfakes").rename(parent / "DeepFakes")
+    found = look(root)
+    assert found.metrics["outputs"] == 36
+    assert "ffpp/Deepfakes/manipulated_sequences/DeepFakes/c23/videos/000_003" in rows(found)
+
+
+@pytest.mark.parametrize("level", ["images", "frames"])
+def test_folders_of_pictures(tmp_path, look, level):
+    root = tmp_path / "frames"
+    put_splits(root / "splits", [["000", "003"]], [], [])
+    for part, names in (
+        ("original_sequences/youtube", ("000", "003")),
+        ("manipulated_sequences/FaceSwap", ("000_003", "003_000")),
+    ):
+        for name in names:
+            for number in range(3):
+                put(root / f"{part}/c23/{level}/{name}/{number:04}.png", b"png" * (number + 1))
+        put(root / f"{part}/c23/landmarks/{names[0]}/0000.npy")
+    put(root / f"manipulated_sequences/FaceSwap/c23/{level}/000_003.mp4")
+    (root / f"original_sequences/youtube/c23/{level}/003/0001.png").unlink()
+    found = look(root)
+    row = rows(found)[f"ffpp/FaceSwap/manipulated_sequences/FaceSwap/c23/{level}/000_003"]
+    assert (row["media"], row["bytes"], row["split"]) == ("frames", 18, "train")
+    real = rows(found)[f"ffpp/real/original_sequences/youtube/c23/{level}/003"]
+    assert real["fingerprint"] != row["fingerprint"]
+    assert real["bytes"] == 12
+    assert rejects(found) == {
+        f"ffpp/manipulated_sequences/FaceSwap/c23/{level}/000_003.mp4": "unsupported_media"
+    }
+
+
+def test_videos_come_before_pictures(root, look):
+    put(root / "original_sequences/youtube/c23/images/000/0000.png")
+    assert look(root).metrics["outputs"] == 36
+
+
+@pytest.mark.parametrize("original", ["original", "Original"])
+def test_the_flat_copy(tmp_path, look, original):
+    root = tmp_path / "FaceForensics++_C23"
+    put_splits(root / "splits", [["000", "003"]], [], [])
+    put_all(
+        root,
+        f"""
+        {original}/{{000,003}}.mp4 Deepfakes/{{000_003,003_000}}.mp4
+        NeuralTextures/{{000_003,000_001}}.mp4
+        DeepFakeDetection/01_02__exit_phone_room__YVGY8LOK.mp4 csv/FF++_Metadata.csv
+        Surprise/1.mp4
+        """,
+    )
+    found = look(root)
+    assert {row["path"]: (row["split"], row["method"]) for row in rows(found).values()} == {
+        f"{original}/000.mp4": ("train", "real"),
+        f"{original}/003.mp4": ("train", "real"),
+        "Deepfakes/000_003.mp4": ("train", "Deepfakes"),
+        "Deepfakes/003_000.mp4": ("train", "Deepfakes"),
+        "NeuralTextures/000_003.mp4": ("train", "NeuralTextures"),
+        "DeepFakeDetection/01_02__exit_phone_room__YVGY8LOK.mp4": ("test", "DeepFakeDetection"),
+    }
+    assert rejects(found) == {
+        "ffpp/NeuralTextures/000_001.mp4": "inconsistent",
+        "ffpp/NeuralTextures/003_000.mp4": "missing",
+        "ffpp/Surprise": "unsupported_media",
+    }
+    assert set(found.videos["compression"].to_pylist()) == {"c23"}
+
+
+def test_clips_of_one_youtube_video_are_related(root, look):
+    put(root / "conversion_dict.json", b'{"000": "abc-1 0", "001": "abc-1 1", "003": "x y 7"}')
+    groups = {
+        row["pair_id"]: set(row["leak_group"].split("+"))
+        for row in rows(look(root)).values()
+        if row["label"] == 0
+    }
+    assert groups["ffpp:000"] == {"ffpp-id:000", "ffpp-id:003", "youtube:abc-1", "youtube:x y"}
+    assert groups["ffpp:000"] & groups["ffpp:001"] == {"youtube:abc-1"}
+    assert not groups["ffpp:000"] & groups["ffpp:002"]
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"000": 1}'])
+def test_a_damaged_conversion_dict(root, look, text):
+    put(root / "conversion_dict.json", text)
+    with pytest.raises(UserError, match="does not map ids to YouTube videos"):
         look(root)

@@ -1,5 +1,6 @@
 import os
 import sys
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -103,7 +104,7 @@ def test_full_fingerprints_differ_in_the_middle(tmp_path, csv_root):
     ("adapter", "options", "message"),
     [
         ("faceforensic", {}, r"Dataset ds: no adapter is called faceforensic\. Did you mean face"),
-        ("zzz", {}, r"no adapter is called zzz\. Known: csv, "),
+        ("zzz", {}, r"no adapter is called zzz\. Known: .*csv, "),
         ("csv", {}, "option manifest is missing"),
         ("csv", {"manifest": 3}, "option manifest is 3 but must be a text"),
         ("csv", {"manifst": "x"}, r"unknown option manifst\. Did you mean manifest\?"),
@@ -197,3 +198,129 @@ def test_ids_are_unique_and_short_where_they_can_be(found):
         alone = not any(o.path.startswith(stem) for o in videos if o is not video)
         if alone:
             assert one == f"ds/real/{stem}"
+
+
+def plain_adapter(monkeypatch, *videos, expected=()):
+    """Scans these rows, whatever is on disk."""
+    adapter = base.Adapter("plain", "anything", lambda _: iter(videos), expected=expected)
+    monkeypatch.setattr(base, "adapters", lambda: {"plain": adapter})
+
+
+def test_pictures_folders_and_tars(tmp_path, monkeypatch):
+    put(tmp_path / "a.jpg", b"picture")
+    put(tmp_path / "f.1/0.png", b"12345")
+    put(tmp_path / "f.1/1.PNG", b"123")
+    put(tmp_path / "f.1/landmarks.npy", b"not counted")
+    put(tmp_path / "f.1/.thumbnail.png", b"not counted")
+    put(tmp_path / "t.tar", b"tar")
+    plain_adapter(
+        monkeypatch,
+        base.Video(tmp_path / "a.jpg", "a.jpg", "test", 0, media="image"),
+        base.Video(tmp_path / "f.1", "f.1", "test", 0, media="frames"),
+        base.Video(tmp_path / "t.tar", "t.tar!in/1", "test", 0, media="tar"),
+        base.Video(tmp_path / "t.tar", "t.tar!in/2", "test", 0, media="tar"),
+        base.Video(tmp_path / "a.jpg", "b.jpg", "test", 0, media="frames"),
+        base.Video(tmp_path / "f.1", "c.jpg", "test", 0, media="image"),
+    )
+    found = run(entry("plain", tmp_path), tmp_path / "cache")
+    by_id = rows(found)
+    assert {key: (row["media"], row["bytes"]) for key, row in by_id.items()} == {
+        "ds/real/a": ("image", 7),
+        "ds/real/f.1": ("frames", 8),
+        "ds/real/t.tar!in/1": ("tar", 3),
+        "ds/real/t.tar!in/2": ("tar", 3),
+    }
+    assert len({row["fingerprint"] for row in by_id.values()}) == 4
+    assert rejects(found) == {"ds/b.jpg": "unsupported_media", "ds/c.jpg": "unsupported_media"}
+    again = run(entry("plain", tmp_path), tmp_path / "cache")
+    assert again == found
+
+
+@pytest.mark.parametrize(
+    ("change", "seen_by"),
+    [
+        (lambda f: (f / "1.png").rename(f / "2.png"), {"sampled", "full"}),
+        (lambda f: put(f / "1.png", b"1234"), {"sampled", "full"}),
+        (lambda f: (f / "1.png").unlink(), {"sampled", "full"}),
+        (lambda f: put(f / "2.png", b""), {"sampled", "full"}),
+        (lambda f: put(f / "1.png", b"xyz"), {"full"}),
+        (lambda f: put(f / "notes.txt"), set()),
+    ],
+)
+def test_fingerprints_of_folders(tmp_path, monkeypatch, change, seen_by):
+    folder = tmp_path / "f"
+    put(folder / "0.png", b"abc")
+    put(folder / "1.png", b"abc")
+    plain_adapter(monkeypatch, base.Video(folder, "f", "test", 0, media="frames"))
+
+    def fingerprints():
+        return {
+            mode: run(entry("plain", tmp_path), tmp_path / "cache", mode).videos["fingerprint"]
+            for mode in ("sampled", "full")
+        }
+
+    before = fingerprints()
+    change(folder)
+    after = fingerprints()
+    assert {mode for mode in before if before[mode] != after[mode]} == seen_by
+
+
+def test_frame_rates_are_read_once(tmp_path, monkeypatch):
+    file = put(tmp_path / "a.mp4")
+    os.utime(file, (1e9, 1e9))
+    plain_adapter(monkeypatch, base.Video(file, "a.mp4", "test", 1, segments_frames=(1, 7)))
+    asked = []
+
+    def rate(path):
+        asked.append(path)
+        return Fraction(30_000, 1_001)
+
+    monkeypatch.setattr("pipeline.datasets.mp4.frame_rate", rate)
+    for _ in range(2):
+        found = run(entry("plain", tmp_path), tmp_path / "cache")
+        assert rows(found)["ds/real/a"]["segments_s"] == [1_001 / 30_000, 7_007 / 30_000]
+    assert asked == [file]
+    put(file, b"other bytes")
+    run(entry("plain", tmp_path), tmp_path / "cache")
+    assert len(asked) == 2
+
+
+def test_totals_beside_what_was_found(tmp_path, monkeypatch):
+    for name in "abc":
+        put(tmp_path / f"{name}.mp4")
+    totals = (
+        base.Total(2, {"split": "train", "label": 0}),
+        base.Total(1, {"method": "magic"}, note="one is lost"),
+        base.Total(9, path="^b"),
+    )
+    plain_adapter(
+        monkeypatch,
+        base.Video(tmp_path / "a.mp4", "a.mp4", "train", 0),
+        base.Video(tmp_path / "b.mp4", "b.mp4", "train", 1, "magic"),
+        base.Video(tmp_path / "c.mp4", "c.mp4", "test", 1, "magic"),
+        expected=totals,
+    )
+    entries = entry("plain", tmp_path)
+    found = run(entries, tmp_path / "cache")
+    assert base.compare(entries["ds"], found.videos) == list(zip(totals, (1, 2, 1), strict=True))
+    other = base.DatasetEntry("other", "plain", (tmp_path,))
+    assert [n for _, n in base.compare(other, found.videos)] == [0, 0, 0]
+
+
+def test_totals_depend_on_options(csv_root, tmp_path):
+    found = run(entry("csv", csv_root, manifest="wild.csv"), tmp_path / "cache")
+    for version, total in (("v1", 795), ("v2", 5_639)):
+        one = base.DatasetEntry("cdf", "celeb_df", (csv_root,), {"version": version})
+        fakes = [t.count for t, _ in base.compare(one, found.videos) if "method" in t.kind]
+        assert fakes == [total]
+
+
+def test_every_public_dataset_says_how_to_get_it():
+    for name, adapter in base.adapters().items():
+        if adapter.expected:
+            assert adapter.title, name
+            assert adapter.licence, name
+            assert "http" in adapter.access, name
+        for total in adapter.expected:
+            assert set(total.options) <= set(adapter.options), name
+            assert set(total.kind) <= set(tables.schema("videos").names), name

@@ -18,6 +18,17 @@ def put(file: Path, content: bytes = b"some bytes") -> Path:
     return file
 
 
+def put_all(root: Path, text: str) -> Path:
+    """Files from a short description: one path per line; ``a/{b,c}.mp4`` stands for two."""
+    for line in text.split():
+        head, brace, rest = line.partition("{")
+        names, _, tail = rest.partition("}")
+        for name in names.split(",") if brace else [""]:
+            path = f"{head}{name}{tail}"
+            put(root / path, path.encode())
+    return root
+
+
 def put_splits(folder: Path, train: list, val: list, test: list) -> None:
     for name, pairs in (("train", train), ("val", val), ("test", test)):
         put(folder / f"{name}.json", json.dumps(pairs).encode())
@@ -39,8 +50,11 @@ def entry(adapter: str, *roots: Path, name: str = "ds", **options: Any) -> dict[
     return {name: DatasetEntry(name, adapter, roots, options)}
 
 
-def run(entries: Mapping[str, DatasetEntry], cache: Path, mode: str = "sampled") -> Scan:
-    return scan(entries, DatasetsParams(fingerprint=mode), semantics.load(SEMANTICS), cache)
+def run(
+    entries: Mapping[str, DatasetEntry], cache: Path, mode: str = "sampled", **params: Any
+) -> Scan:
+    params = DatasetsParams(fingerprint=mode, **params)
+    return scan(entries, params, semantics.load(SEMANTICS), cache)
 
 
 def rows(found: Scan) -> dict[str, dict[str, Any]]:

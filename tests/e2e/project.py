@@ -26,17 +26,22 @@ def copy_project(folder: Path, git: bool = True) -> Path:
     return folder
 
 
-def command(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Runs a command of this environment in ``folder`` with the code that lies there."""
-    binaries = str(Path(sys.executable).parent)
-    environment = os.environ | {
-        "PATH": f"{binaries}:{os.environ['PATH']}",
+def environment(folder: Path) -> dict[str, str]:
+    """Environment in which a project in ``folder`` runs its own code with these packages."""
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(folder),
         # DVC remembers hashes and locks per site: a private one keeps test runs apart.
         "DVC_SITE_CACHE_DIR": str(folder / ".site"),
         "DVC_NO_ANALYTICS": "1",
     }
-    done = subprocess.run(words, cwd=folder, env=environment, text=True, capture_output=True)
+
+
+def command(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs a command of this environment in ``folder`` with the code that lies there."""
+    done = subprocess.run(
+        words, cwd=folder, env=environment(folder), text=True, capture_output=True
+    )
     if check and done.returncode:
         raise AssertionError(f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done

@@ -36,8 +36,8 @@ def test_an_unknown_key_is_named_with_the_nearest(project):
 
 
 def test_an_impossible_value_is_named_with_what_is_allowed(project):
-    edit(project, "params.yaml", "fps: 1.0", "fps: 0")
-    refuse(project, "scan", "frames.fps", "0", "above 0")
+    edit(project, "params.yaml", "fps: 1.0", "fps: -1.0")
+    refuse(project, "scan", "frames.fps", "-1.0", "0")
 
 
 def test_a_missing_root_says_what_was_expected_there(project):

@@ -16,6 +16,8 @@ import pytest
 from tests.e2e.project import ROOT, command, copy_project, stages_run
 
 STAGES = ["scan", "frames", "faces", "balance", "landmarks", "expand", "shard"]
+RUNS = ["metric-learning", "sjedd"]
+TRAINED = [*(f"train@{run}" for run in RUNS), *(f"evaluate@{run}" for run in RUNS), "report"]
 FOLDERS = ["train", "val", "test", "expanded"]
 
 
@@ -24,7 +26,7 @@ def project(tmp_path_factory) -> Path:
     folder = copy_project(tmp_path_factory.mktemp("sample"))
     command(folder, "faceshards", "sample-data", "data/raw/sample")
     done = command(folder, "dvc", "repro")
-    assert stages_run(done.stdout) == STAGES
+    assert stages_run(done.stdout) == STAGES + TRAINED
     return folder
 
 
@@ -200,7 +202,7 @@ def test_a_removed_video_costs_its_own_part_only(project, tmp_path_factory):
     gone = next(v for v in wild if v["split"] == "train" and v["label"] == 1)
     (folder / "data/raw/sample/wild" / gone["path"]).unlink()
     before = {p.name for p in (folder / "data/stores/faces").glob("*.tar")}
-    done = command(folder, "dvc", "repro")
+    done = command(folder, "dvc", "repro", "shard")
     worked = {
         line.split(":")[0]: int(line.split()[1])
         for line in done.stderr.splitlines()
@@ -264,3 +266,70 @@ def test_a_split_with_one_class_is_refused(project, tmp_path_factory):
     assert "Traceback" not in done.stderr
     for word in ("wild", "fake", "train", "balance.scope"):
         assert word in done.stderr
+
+
+def copied(project: Path, folder: Path) -> Path:
+    shutil.copytree(project, folder, symlinks=True)
+    return folder
+
+
+def test_a_change_in_a_test_set_reruns_no_training(project, tmp_path):
+    folder = copied(project, tmp_path / "project")
+    wild = [v for v in table(project, "videos").to_pylist() if v["dataset"] == "wild"]
+    gone = next(v for v in wild if v["split"] == "test" and v["label"] == 1)
+    (folder / "data/raw/sample/wild" / gone["path"]).unlink()
+    ran = stages_run(command(folder, "dvc", "repro").stdout)
+    assert [name for name in ran if name.startswith("train")] == []
+    assert ran[-3:] == ["evaluate@metric-learning", "evaluate@sjedd", "report"]
+    page = (folder / "report/index.html").read_text()
+    assert gone["path"] in page  # its reject, with the reason
+
+
+def test_a_change_in_expansion_reruns_only_the_run_that_reads_it(project, tmp_path):
+    folder = copied(project, tmp_path / "project")
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("blur_sigma_px: 4.0", "blur_sigma_px: 5.0"))
+    ran = stages_run(command(folder, "dvc", "repro").stdout)
+    assert ran == ["scan", "expand", "shard", "train@sjedd", "evaluate@sjedd", "report"]
+
+
+def test_a_removed_run_leaves_no_trace_in_the_report(project, tmp_path):
+    folder = copied(project, tmp_path / "project")
+    assert "sjedd" in (folder / "report/index.html").read_text()
+    text = (folder / "params.yaml").read_text()
+    start = text.index("  sjedd:\n")
+    end = text.index("\nevaluate:")
+    (folder / "params.yaml").write_text(text[:start] + text[end:])
+    assert stages_run(command(folder, "dvc", "repro").stdout) == ["scan", "report"]
+    assert "sjedd" not in (folder / "report/index.html").read_text()
+
+
+def test_dvc_shows_metrics_plots_and_graph(project):
+    shown = command(project, "dvc", "metrics", "show").stdout
+    for word in ("video_auc", "inputs", "metrics/evaluate/sjedd.json"):
+        assert word in shown
+    plots = json.loads(command(project, "dvc", "plots", "show", "--json").stdout)
+    assert any("val_auc" in json.dumps(content) for content in plots.values())
+    graph = command(project, "dvc", "dag").stdout
+    for stage in (*STAGES, *TRAINED):
+        assert stage in graph
+
+
+def test_a_clone_without_raw_data_trains_from_pulled_shards(project, tmp_path):
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    copied(project, origin)
+    command(origin, "dvc", "remote", "add", "-d", "store", str(tmp_path / "remote"))
+    command(origin, "dvc", "push")
+    command(origin, "git", "add", "-A")
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    command(origin, "git", *who, "commit", "-qm", "sample")
+    command(tmp_path, "git", "clone", "-q", str(origin), str(clone))
+    command(clone, "dvc", "pull", check=False)
+    params = clone / "params.yaml"
+    text = params.read_text()
+    assert text.count("epochs: 6") == 2
+    params.write_text(text.replace("epochs: 6", "epochs: 2"))
+    ran = stages_run(command(clone, "dvc", "repro", "--downstream", "train@sjedd").stdout)
+    assert ran[0] == "train@sjedd"
+    assert not (clone / "data/raw").exists()
+    assert (clone / "models/sjedd/best.pt").is_file()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline import tables, tar
 from pipeline.config import EngineParams
-from pipeline.engine import partition, run
+from pipeline.engine import partition, run, stage, store
+from pipeline.engine.survey import Store
 from pipeline.errors import UserError
 from tests.engine import toy
 
@@ -19,9 +20,9 @@ HERE = EngineParams(workers=0)
 
 
 def make(folder: Path, texts, engine=HERE, copies=2, version=1, target_rows=4):
-    store = run.Store(folder / "store", "faces", target_rows)
-    whole = run.run("toy", toy.ToyTask(copies), toy.plan(texts), store, engine, version)
-    counts = run.write_table(whole, folder / "faces.parquet", "faces")
+    where = Store(folder / "store", "faces", target_rows)
+    whole = run.run("toy", toy.ToyTask(copies), toy.plan(texts), where, engine, version)
+    counts = stage.write_table(whole, folder / "faces.parquet", "faces")
     return whole, counts
 
 
@@ -186,24 +187,24 @@ def test_what_an_interrupted_run_committed_is_used(tmp_path, monkeypatch):
 
 
 def test_plain_names_are_checked_by_digest(tmp_path, monkeypatch):
-    store = run.Store(tmp_path / "store", "faces", 100, tars=tmp_path / "tars", isolate=False)
-    whole = run.run("toy", toy.ToyTask(), toy.plan(toy.texts(4)), store, HERE, 1)
+    where = Store(tmp_path / "store", "faces", 100, tars=tmp_path / "tars", isolate=False)
+    whole = run.run("toy", toy.ToyTask(), toy.plan(toy.texts(4)), where, HERE, 1)
     path = tmp_path / "tars" / whole[0].facts.tar
     assert path.name == "00000.tar"
     content = path.read_bytes()
     path.write_bytes(content.replace(b"text 1", b"text 9"))
     seen = worked(monkeypatch)
-    run.run("toy", toy.ToyTask(), toy.plan(toy.texts(4)), store, HERE, 1)
+    run.run("toy", toy.ToyTask(), toy.plan(toy.texts(4)), where, HERE, 1)
     assert len(seen) == 4
     assert path.read_bytes() == content
 
 
 def test_two_runs_do_not_share_a_store(tmp_path, monkeypatch):
-    monkeypatch.setattr(run.store, "LOCK_WAIT_S", 0.2)
-    with run.store.locked(tmp_path / "store"), pytest.raises(UserError, match="another run"):
+    monkeypatch.setattr(store, "LOCK_WAIT_S", 0.2)
+    with store.locked(tmp_path / "store"), pytest.raises(UserError, match="another run"):
         make(tmp_path, toy.texts(2))
 
 
 def test_metrics_are_flat_and_hold_no_clock(tmp_path):
-    run.write_metrics("toy", {"inputs": 3, "outputs": 2})
+    stage.write_metrics("toy", {"inputs": 3, "outputs": 2})
     assert json.loads(Path("metrics/toy.json").read_text()) == {"inputs": 3, "outputs": 2}

@@ -1,5 +1,6 @@
 """A task whose rows do cheap, checkable work: text in, one or more blobs out."""
 
+import ctypes
 import os
 import signal
 import time
@@ -20,6 +21,9 @@ FACE = {
     "box": [0.0, 0.0, 8.0, 8.0],
     "score": 1.0,
     "landmarks5": [],
+    "pose_deg": [],
+    "track_share": 1.0,
+    "detector": "dlib",
     "affine": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
     "crop_px": 8,
     "face_px": 8.0,
@@ -55,6 +59,13 @@ class ToyTask:
             os.kill(os.getpid(), signal.SIGSEGV)
         if text.startswith("hang"):
             time.sleep(60)
+        if text.startswith("spin"):
+            ctypes.PyDLL(None).sleep(60)  # unlike time.sleep, keeps the interpreter's lock
+        if text.startswith("swell"):
+            hoard = [bytearray(b"x") * 50_000_000 for _ in range(60) if not time.sleep(0.02)]
+            raise AssertionError(f"{len(hoard)} pieces of 50 MB, and nobody minded")
+        if text.startswith("slow"):
+            time.sleep(0.3)
         if text.startswith("bug"):
             raise ZeroDivisionError(text)
         outputs = [

@@ -17,6 +17,7 @@ from pipeline.faces.crop import (
     invert,
     map_points,
     resize,
+    whole,
     window_inside,
 )
 
@@ -239,3 +240,20 @@ def test_a_detection_fills_the_same_part_of_every_crop():
         # 224 / 1.3 = 172.3, about the middle; whole-pixel windows move it by less than two pixels.
         assert made[2] - made[0] == pytest.approx(224 / 1.3, abs=2)
         assert (made[0] + made[2]) / 2 == pytest.approx(111.5, abs=224 / side / 1.3 / 2 + 0.1)
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(16, 64))
+def test_a_whole_picture_fills_its_crop(width, height, size_px):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    cut = whole(image, size_px=size_px)
+    assert cut.image.shape == (size_px, size_px, 3)
+    assert (cut.image == resize(image, size_px)).all()
+    assert cut.padded == 0
+    border = map_points(cut.affine, [(-0.5, -0.5), (width - 0.5, height - 0.5)])
+    np.testing.assert_allclose(border, [[-0.5, -0.5], [size_px - 0.5] * 2], atol=1e-9)
+
+
+def test_a_box_in_a_turned_crop_keeps_its_centre_and_sides():
+    # Half the size, turned by 90 degrees: x' = -y / 2 + 100, y' = x / 2.
+    affine = (0.0, -0.5, 100.0, 0.5, 0.0, 0.0)
+    assert boxes_in_crop((20, 40, 60, 100), affine)[0].tolist() == [55, 5, 75, 35]

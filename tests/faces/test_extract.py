@@ -1,4 +1,3 @@
-import json
 import pickle
 from pathlib import Path
 
@@ -6,12 +5,13 @@ import numpy as np
 import pytest
 
 from pipeline import images, tables
-from pipeline.config import FacesParams, Weights
-from pipeline.errors import Reject
+from pipeline.config import FacesParams
+from pipeline.errors import Reject, UserError
 from pipeline.faces import extract
-from pipeline.faces.crop import crop, map_points
+from pipeline.faces.align import align
+from pipeline.faces.crop import crop, map_points, whole
 from pipeline.faces.detect import Detection
-from pipeline.faces.extract import FacesTask, encode, missing
+from pipeline.faces.extract import FacesTask, cut_out, encode, missing, track_shares
 from pipeline.video.decode import Picture
 
 ENGINE_COLUMNS = {"face_id", "video_id", "digest", "tar", "offset", "size"}
@@ -24,8 +24,8 @@ class FakeReader:
     end_s = 0.0
     damage = ""
 
-    def __init__(self, path, max_side_px):
-        self.opened = (path, max_side_px)
+    def __init__(self, media, location, max_side_px):
+        self.opened = (media, location, max_side_px)
 
     def __enter__(self):
         return self
@@ -41,7 +41,13 @@ class FakeReader:
 class MarkDetector:
     """Finds the boxes that a picture's first row spells out, one per 4 pixels, largest first."""
 
-    def detect(self, image):
+    batch = 2
+
+    def detect_all(self, images):
+        assert len(images) <= self.batch
+        return [self._detect(image) for image in images]
+
+    def _detect(self, image):
         boxes = [tuple(map(float, box)) for box in image[0, :, 0].reshape(-1, 4) if box.any()]
         boxes.sort(key=lambda b: -(b[2] - b[0]) * (b[3] - b[1]))
         return [Detection(box, 0.75, ()) for box in boxes]
@@ -56,9 +62,9 @@ def picture(*boxes):
 
 @pytest.fixture
 def task(monkeypatch):
-    monkeypatch.setattr(extract, "VideoReader", FakeReader)
+    monkeypatch.setattr(extract, "open_reader", FakeReader)
     monkeypatch.setattr(extract, "make_detector", lambda _: MarkDetector())
-    task = FacesTask(FacesParams(size_px=32, min_face_px=0), 8192)
+    task = FacesTask({"": FacesParams(size_px=32, min_face_px=0)}, 8192)
     task.open()
     return task
 
@@ -71,7 +77,8 @@ def show(monkeypatch, *script, end_s=99.0, damage=""):
 
 def row(count, encoding="png"):
     times = [float(t) for t in range(count)]
-    return {"fingerprint": "f", "times_s": times, "encoding": encoding, "file": "/v.mp4"}
+    place = {"fingerprint": "f", "times_s": times, "encoding": encoding, "file": "/v.mp4"}
+    return place | {"media": "video", "rules": "", "min_frames": 1, "shipped": ""}
 
 
 def check(task, inputs, result):
@@ -107,6 +114,9 @@ def test_faces_have_the_columns_of_the_table_in_order_of_time_and_rank(task, mon
         "d/m/v/00001-0",
     ]
     assert made["track"].to_pylist() == [0, 1, 1]
+    assert made["track_share"].to_pylist() == pytest.approx([1 / 3, 2 / 3, 2 / 3], abs=1e-4)
+    assert made["detector"].to_pylist() == ["dlib"] * 3
+    assert made["pose_deg"].to_pylist() == [[], [], []]
     assert made["pts"].to_pylist() == [100, 100, 200]
     assert made["box"].to_pylist() == [list(LARGE), list(SMALL), list(SMALL)]
     assert made["face_px"].to_pylist() == [50, 20, 20]
@@ -188,7 +198,7 @@ def test_pictures_that_end_before_the_plan_begins_are_rejected_one_by_one():
 def test_a_file_without_any_picture_is_rejected_whole(tmp_path):
     path = tmp_path / "noise.mp4"
     path.write_bytes(bytes(4096))
-    task = FacesTask(FacesParams(), 8192)
+    task = FacesTask({"": FacesParams()}, 8192)
     task.open()
     with pytest.raises(Reject):
         task.work({**row(3), "file": str(path)})
@@ -198,30 +208,84 @@ def test_reasons_are_known():
     assert {"no_face", "truncated", "past_end"} <= set(tables.REJECT_REASONS)
 
 
-def test_settings_leave_out_what_decides_nothing(monkeypatch):
-    monkeypatch.setattr(extract, "detector_settings", lambda p: {"weights": p.weights.sha256})
+def test_a_video_that_gives_too_few_pictures_is_rejected_whole(task, monkeypatch):
+    show(monkeypatch, ((0, 1), 0, picture(LARGE)), ((2,), 1, picture()), end_s=3.0)
+    assert task.work(row(4) | {"min_frames": 3}).done == 1
+    with pytest.raises(Reject, match="truncated: 3 of 4 planned pictures are there"):
+        task.work(row(4) | {"min_frames": 4})
 
-    def settings(**changes):
-        return FacesTask(FacesParams(**changes), 8192).settings()
 
-    plain = settings(weights=Weights("here", "1"))
-    assert json.loads(json.dumps(plain)) == plain
-    assert settings(weights=Weights("there", "1"), lossless=("ffpp",)) == plain
-    for change in (
-        {"weights": Weights("here", "2")},
-        {"margin": 0.2},
-        {"crop": "per_axis"},
-        {"border": "clip"},
-        {"size_px": 256},
-        {"min_face_px": 10},
-        {"score_threshold": 0.9},
-        {"detector": "scrfd"},
-    ):
-        assert settings(**{"weights": Weights("here", "1"), **change}) != plain
+def test_a_track_counts_the_times_at_which_its_pictures_are_on_screen(task, monkeypatch):
+    show(
+        monkeypatch,
+        ((0, 1, 2), 0, picture(SMALL, LARGE)),
+        ((3,), 3, picture(SMALL)),
+        ((4,), 4, picture()),
+    )
+    outputs = task.work(row(5)).outputs
+    shares = [(o.fields["box"], o.fields["track_share"]) for o in outputs]
+    assert shares == [(list(LARGE), 0.6), (list(SMALL), 0.8), (list(SMALL), 0.8)]
+    assert track_shares([[0, 1], [], [1]], [1, 1, 1], 3) == {0: 0.3333, 1: 0.6667}
+
+
+def test_a_cropped_face_is_taken_whole(task, monkeypatch):
+    square, wide = (
+        np.random.default_rng(n).integers(0, 256, (32, n, 3), np.uint8) for n in (32, 64)
+    )
+    task = FacesTask({"whole": FacesParams(detect=False, size_px=32)}, 8192)
+    task.open()
+    show(monkeypatch, ((0,), 0, square), ((1,), 1, wide))
+    result = task.work(row(2) | {"rules": "whole"})
+    first, second = (
+        o.fields | {"image": images.decode_rgb(o.members[0].data)} for o in result.outputs
+    )
+    assert (first["image"] == square).all()
+    assert (second["image"] == whole(wide, size_px=32).image).all()
+    assert (second["box"], second["score"], second["detector"]) == ([0, 0, 64, 32], -1, "none")
+    assert (second["padded"], second["face_px"]) == (0, 64)
+    corners = map_points(second["affine"], [(-0.5, -0.5), (63.5, 31.5)])
+    assert corners.tolist() == [[-0.5, -0.5], [31.5, 31.5]]
+
+
+def test_every_row_follows_its_own_rules(task, monkeypatch):
+    rules = {"small": FacesParams(size_px=32), "large": FacesParams(size_px=48, margin=0.0)}
+    task = FacesTask(rules, 8192)
+    task.open()
+    show(monkeypatch, ((0,), 0, picture(LARGE)))
+    for text, params in rules.items():
+        (output,) = task.work(row(1) | {"rules": text}).outputs
+        assert output.fields["crop_px"] == params.size_px
+        # The box is 50 px high.
+        scale = params.size_px / round(50 * (1 + params.margin))
+        assert output.fields["affine"][0] == pytest.approx(scale)
+
+
+def test_a_detector_is_loaded_once_for_rules_that_differ_otherwise(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(extract, "make_detector", lambda p: loaded.append(p) or MarkDetector())
+    rules = {
+        "a": FacesParams(),
+        "b": FacesParams(margin=0.5, crop="per_axis"),
+        "c": FacesParams(score_threshold=0.9),
+        "d": FacesParams(detect=False, score_threshold=0.3),
+        "e": FacesParams(detector="precomputed"),
+    }
+    FacesTask(rules, 8192).open()
+    assert loaded == [rules["a"], rules["c"]]
+
+
+def test_upright_faces_need_points():
+    image = np.zeros((100, 100, 3), np.uint8)
+    params = FacesParams(detector="precomputed", align=True, size_px=64)
+    five = (30.0, 40.0, 60.0, 40.0, 45.0, 55.0, 35.0, 70.0, 55.0, 70.0)
+    cut = cut_out(image, Detection((20, 20, 70, 80), -1, five), params)
+    assert cut.affine == align(image, five, size_px=64, margin=0.3).affine
+    with pytest.raises(UserError, match=r"faces\.align needs five points"):
+        cut_out(image, Detection((20, 20, 70, 80), -1, ()), params)
 
 
 def test_the_task_travels_to_a_worker():
-    task = pickle.loads(pickle.dumps(FacesTask(FacesParams(), 8192)))  # noqa: S301 - our own bytes
+    task = pickle.loads(pickle.dumps(FacesTask({"": FacesParams()}, 8192)))  # noqa: S301 - our own bytes
     assert task.units(row(2)) == ["/00000", "/00001"]
 
 
@@ -231,7 +295,7 @@ STOCK = FacesParams(detector="dlib", size_px=64)
 
 
 def real(path: Path, count: int):
-    task = FacesTask(STOCK, 8192)
+    task = FacesTask({"": STOCK}, 8192)
     task.open()
     inputs = {**row(count, "jpg/95/4:4:4"), "file": str(path)}
     result = task.work(inputs)

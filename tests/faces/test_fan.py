@@ -14,7 +14,7 @@ from pipeline import weights
 from pipeline.config import LandmarksParams, Weights
 from pipeline.errors import UserError
 from pipeline.faces.crop import Window
-from pipeline.faces.fan import MIRRORED, REFERENCE_PX, FanLandmarker, cut, read_maps, square
+from pipeline.faces.fan import LOOSE_PX, MIRRORED, TIGHT_PX, FanLandmarker, cut, read_maps, square
 from pipeline.faces.landmarks import FAN_MODEL, make_landmarker
 
 
@@ -62,7 +62,7 @@ def test_it_finds_what_the_package_finds(fan_file, offline, monkeypatch):
     side = 256.2 * 195 / 200 / 2
     centre = (128.9, 128.9 + 0.12 * side)
     box = [centre[0] - side / 2, centre[1] - side / 2, centre[0] + side / 2, centre[1] + side / 2]
-    points, score = make_landmarker(params(fan_file), "dlib").points(image, box)
+    points, score = make_landmarker(params(fan_file)).points(image, box, "dlib")
     assert points.shape == (68, 2)
     assert points.dtype == np.float32
     assert (points * 64 == np.round(points * 64)).all()
@@ -89,17 +89,17 @@ class BrightSpot(torch.nn.Module):
         return [maps.expand(-1, 68, -1, -1)]
 
 
-@pytest.mark.parametrize("detector", list(REFERENCE_PX))
+@pytest.mark.parametrize(("detector", "reference_px"), [("dlib", LOOSE_PX), ("scrfd", TIGHT_PX)])
 @pytest.mark.parametrize("box", [(60, 60, 160, 180), (-30, 10, 90, 140), (150.5, 120.25, 230, 219)])
-def test_a_bright_spot_is_found_where_it_is(fan_file, detector, box):
-    landmarker = FanLandmarker(fan_file, "cpu", detector)
+def test_a_bright_spot_is_found_where_it_is(fan_file, detector, reference_px, box):
+    landmarker = FanLandmarker(fan_file, "cpu")
     landmarker._network = BrightSpot()
     image = np.zeros((224, 224, 3), np.uint8)
     y, x = np.mgrid[0:224, 0:224]
     spot = (min(200, box[0] + 50), box[1] + 60)
     image[:] = (255 * np.exp(-((x - spot[0]) ** 2 + (y - spot[1]) ** 2) / 200))[..., None]
-    points, _ = landmarker.points(image, box)
-    map_pixel = square(box, REFERENCE_PX[detector]).width / 64
+    points, _ = landmarker.points(image, box, detector)
+    map_pixel = square(box, reference_px).width / 64
     assert map_pixel > 2
     # A map has 64 pixels and the peak is known to a quarter of one: at worst half a pixel off.
     assert np.abs(points - spot).max() <= 0.5 * map_pixel
@@ -107,12 +107,12 @@ def test_a_bright_spot_is_found_where_it_is(fan_file, detector, box):
 
 @given(
     st.tuples(*[st.integers(-50, 250)] * 2, *[st.integers(2, 200)] * 2),
-    st.sampled_from(sorted(REFERENCE_PX)),
+    st.sampled_from([LOOSE_PX, TIGHT_PX]),
 )
-def test_the_square_lies_about_the_raised_box(box, detector):
+def test_the_square_lies_about_the_raised_box(box, reference_px):
     x, y, w, h = box
-    window = square((x, y, x + w, y + h), REFERENCE_PX[detector])
-    assert abs(window.width - 200 * (w + h) / REFERENCE_PX[detector]) <= 0.5
+    window = square((x, y, x + w, y + h), reference_px)
+    assert abs(window.width - 200 * (w + h) / reference_px) <= 0.5
     assert window.height == window.width
     assert abs(window.left + (window.width - 1) / 2 - (x + w / 2)) <= 0.5 + 1e-9
     assert abs(window.top + (window.height - 1) / 2 - (y + 0.38 * h)) <= 0.5 + 1e-9
@@ -150,10 +150,10 @@ def test_other_weights_are_refused(tmp_path):
     path = tmp_path / FAN_MODEL
     torch.save({"conv1.weight": torch.zeros(1)}, path)
     with pytest.raises(UserError, match="2DFAN-4"):
-        make_landmarker(params(path), "scrfd")
+        make_landmarker(params(path))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_an_error(fan_file):
     with pytest.raises(UserError, match=r"landmarks\.provider: cpu"):
-        FanLandmarker(fan_file, "cuda", "scrfd")
+        FanLandmarker(fan_file, "cuda")

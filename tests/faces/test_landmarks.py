@@ -38,7 +38,7 @@ def face():
 
 @pytest.fixture(scope="module")
 def dlib_landmarker():
-    return make_landmarker(LandmarksParams(), "dlib")
+    return make_landmarker(LandmarksParams())
 
 
 def eye_distance(points):
@@ -60,6 +60,8 @@ def test_boxes_of_cnn_detectors_become_those_of_dlib(assets):
         gain.append(made - overlap(box, expected))
     assert np.mean(gain) > 0.05
     assert hog_box((1, 2, 3, 4), "dlib") == (1, 2, 3, 4)
+    # A picture of 130 px that is a cropped face shows a face of 100 px.
+    assert hog_box((0, 0, 130, 130), "none") == pytest.approx(hog_box((15, 15, 115, 115), "scrfd"))
 
 
 # dlib
@@ -67,7 +69,7 @@ def test_boxes_of_cnn_detectors_become_those_of_dlib(assets):
 
 def test_dlib_points_are_a_face(face, dlib_landmarker):
     image, _, box = face
-    points, score = dlib_landmarker.points(image, box)
+    points, score = dlib_landmarker.points(image, box, "dlib")
     assert points.shape == (68, 2)
     assert points.dtype == np.float32
     assert score == -1
@@ -79,10 +81,10 @@ def test_dlib_points_are_a_face(face, dlib_landmarker):
 
 def test_dlib_sees_the_mirror_image_mirrored(face, dlib_landmarker):
     image, _, box = face
-    points, _ = dlib_landmarker.points(image, box)
+    points, _ = dlib_landmarker.points(image, box, "dlib")
     mirror = np.ascontiguousarray(image[:, ::-1])
     turned = [223 - box[2], box[1], 223 - box[0], box[3]]
-    back = dlib_landmarker.points(mirror, turned)[0][list(MIRRORED)] * (-1, 1) + (223, 0)
+    back = dlib_landmarker.points(mirror, turned, "dlib")[0][list(MIRRORED)] * (-1, 1) + (223, 0)
     assert np.linalg.norm(back - points, axis=1).mean() < 0.06 * eye_distance(points)
 
 
@@ -127,14 +129,14 @@ def test_dlib_agrees_with_another_network_and_with_the_detector(assets, one_thre
     if detector == "retinaface":
         params["backbone"] = "mobilenet0.25"
     finder = make_detector(FacesParams(detector=detector, **params))
-    landmarker = make_landmarker(LandmarksParams(), detector)
+    landmarker = make_landmarker(LandmarksParams())
     other = Peppa(assets / "weights/peppa_slim_160.onnx")
     errors, five_errors = [], []
     for frame in pictures_with_faces(assets):
         for found in finder.detect(frame):
             cut = crop(frame, found.box, size_px=224)
             box = boxes_in_crop(found.box, cut.affine)[0]
-            points, _ = landmarker.points(cut.image, box)
+            points, _ = landmarker.points(cut.image, box, detector)
             scale = eye_distance(points)
             distances = np.linalg.norm(points - other.points(cut.image, box), axis=1)
             errors.append(distances.mean() / scale)
@@ -176,11 +178,11 @@ def fan_file(tmp_path):
 
 def test_fan_weights_must_be_there(tmp_path, fan_file):
     with pytest.raises(UserError, match=r"landmarks\.weights"):
-        landmarker_settings(LandmarksParams(landmarker="fan"), "scrfd")
+        landmarker_settings(LandmarksParams(landmarker="fan"))
     with pytest.raises(UserError, match=f"{FAN_MODEL}.*sample"):
-        landmarker_settings(fan_params(tmp_path / "gone" / FAN_MODEL, "0" * 64), "scrfd")
+        landmarker_settings(fan_params(tmp_path / "gone" / FAN_MODEL, "0" * 64))
     with pytest.raises(UserError, match="0" * 64):
-        landmarker_settings(fan_params(fan_file, "0" * 64), "scrfd")
+        landmarker_settings(fan_params(fan_file, "0" * 64))
 
 
 # Settings and the task
@@ -188,23 +190,22 @@ def test_fan_weights_must_be_there(tmp_path, fan_file):
 
 def test_settings_hold_digests_and_no_paths(fan_file):
     for params in (LandmarksParams(), fan_params(fan_file)):
-        made = landmarker_settings(params, "scrfd")
+        made = landmarker_settings(params)
         assert json.loads(json.dumps(made)) == made
         assert not any("/" in str(value) for value in made.values())
-        assert made != landmarker_settings(params, "dlib")
-    assert landmarker_settings(fan_params(fan_file), "dlib")["weights"] == weights.sha256(fan_file)
+    assert landmarker_settings(fan_params(fan_file))["weights"] == weights.sha256(fan_file)
 
 
 def test_dlib_landmarks_have_no_cuda():
     with pytest.raises(UserError, match=r"landmarks\.provider"):
-        landmarker_settings(LandmarksParams(provider="cuda"), "dlib")
+        landmarker_settings(LandmarksParams(provider="cuda"))
 
 
 class FakeLandmarker:
     def __init__(self, points):
         self._points = np.asarray(points, np.float32)
 
-    def points(self, _image, _box):
+    def points(self, _image, _box, _boxes_of):
         return self._points, 0.5
 
 
@@ -222,6 +223,7 @@ def stored(tmp_path):
     return {
         "digest": keys.digest128(data),
         "box_in_crop": [4.0, 4.0, 28.0, 28.0],
+        "detector": "dlib",
         "tar": str(path),
         "offset": offset,
         "size": size,
@@ -230,7 +232,7 @@ def stored(tmp_path):
 
 def opened(monkeypatch, points):
     monkeypatch.setattr(landmarks, "make_landmarker", lambda *_: FakeLandmarker(points))
-    task = LandmarksTask(LandmarksParams(), "dlib")
+    task = LandmarksTask(LandmarksParams())
     task.open()
     return task
 
@@ -270,7 +272,7 @@ def test_a_store_that_is_not_the_tables_is_the_users_to_mend(stored, monkeypatch
 
 
 def test_the_task_travels_to_a_worker():
-    task = pickle.loads(pickle.dumps(LandmarksTask(LandmarksParams(), "scrfd")))  # noqa: S301 - ours
+    task = pickle.loads(pickle.dumps(LandmarksTask(LandmarksParams())))  # noqa: S301 - ours
     assert list(task.units({})) == [""]
 
 
@@ -282,10 +284,11 @@ def test_the_whole_task_on_a_real_face(face, tmp_path):
     tar.finish(file)
     path = tmp_path / "faces.tar"
     path.write_bytes(file.getvalue())
-    task = LandmarksTask(LandmarksParams(), "dlib")
+    task = LandmarksTask(LandmarksParams())
     task.open()
     place = {"tar": str(path), "offset": offset, "size": size}
     row = {**place, "digest": keys.digest128(data), "box_in_crop": box.tolist()}
+    row["detector"] = "dlib"
     first, second = task.work(row), task.work(row)
     assert first == second
     assert len(first.outputs[0].fields["points"]) == 136

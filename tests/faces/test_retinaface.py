@@ -224,6 +224,45 @@ def test_boxes_and_landmarks_agree_with_another_detector(assets):
     assert matched >= 12
 
 
+@pytest.mark.parametrize("batch", [1, 5])
+def test_pictures_together_give_what_they_give_alone(assets, batch):
+    files = ("images/rot_0.jpg", *pictures.SHORT_CLIPS[:5])
+    mixed = [image for file in files for image in pictures.pictures(assets, file, 2)]
+    detector = make_detector(pictures.retinaface(assets, score_threshold=0.8))
+    alone = [detector.detect(image) for image in mixed]
+    detector.raw.batch = batch
+    together = detector.detect_all(mixed)
+    if batch == 1:
+        assert together == alone
+    assert sum(map(len, alone)) >= 10
+    for one, other in zip(alone, together, strict=True):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            # A last bit may cross the border between two roundings.
+            np.testing.assert_allclose(a.box, b.box, atol=1 / 16)
+            np.testing.assert_allclose(a.landmarks5, b.landmarks5, atol=1 / 16)
+            assert a.score == pytest.approx(b.score, abs=1e-4)
+
+
+def test_on_a_cpu_pictures_are_worked_one_by_one(assets):
+    assert make_detector(pictures.retinaface(assets)).batch == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+def test_a_gpu_finds_what_a_cpu_finds(assets):
+    images = [pictures.pictures(assets, file, 1)[0] for file in pictures.SHORT_CLIPS]
+    found = {}
+    for provider in ("cpu", "cuda"):
+        params = pictures.retinaface(assets, score_threshold=0.8, provider=provider)
+        found[provider] = make_detector(params).detect_all(images)
+    assert found["cuda"] == make_detector(params).detect_all(images)
+    for one, other in zip(found["cpu"], found["cuda"], strict=True):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_allclose(a.box, b.box, atol=1 / 8)
+            assert a.score == pytest.approx(b.score, abs=1e-3)
+
+
 def test_upside_down_faces_are_missed_and_upright_ones_found(assets):
     detector = make_detector(pictures.retinaface(assets, score_threshold=0.8))
     counts = [

@@ -24,24 +24,46 @@ def test_face_counts_are_the_published_ones(assets):
     assert compared > 25
 
 
-def test_a_fixed_size_gives_what_insightface_gives(assets):
+PLAIN_FILES = ("images/biden.jpg", "images/rot_0.jpg", "videos/real/walking_group.gif")
+
+
+def by_insightface(assets, image, side_px, width_px, height_px):
+    """Boxes, points and scores of insightface's own code, largest first."""
     path = assets / "weights" / pictures.SCRFD[0]
     plain = insightface.model_zoo.get_model(str(path), providers=["CPUExecutionProvider"])
-    detector = make_detector(pictures.scrfd(assets, input_size_px=320))
-    for file in ("images/biden.jpg", "images/rot_0.jpg", "videos/real/walking_group.gif"):
-        image = pictures.pictures(assets, file, 1)[0]
-        found, points = plain.detect(image[:, :, ::-1], input_size=(320, 320), det_thresh=0.5)
-        largest_first = np.argsort(-np.prod(found[:, 2:4] - found[:, :2], axis=1))
-        # insightface divides x by the scale of y; ours divides it by its own.
-        height, width = image.shape[:2]
-        longer = max(height, width)
-        scale_x, scale_y = (side * 320 // longer / side for side in (width, height))
-        boxes = found[largest_first, :4] * np.tile([scale_y / scale_x, 1], 2)
-        landmarks = points[largest_first].reshape(-1, 10) * np.tile([scale_y / scale_x, 1], 5)
-        faces = detector.detect(image)
-        np.testing.assert_allclose([f.box for f in faces], boxes, atol=0.05)
-        np.testing.assert_allclose([f.landmarks5 for f in faces], landmarks, atol=0.05)
-        np.testing.assert_allclose([f.score for f in faces], found[largest_first, 4], atol=1e-4)
+    size = (width_px, height_px)
+    found, points = plain.detect(image[:, :, ::-1], input_size=size, det_thresh=0.5)
+    largest_first = np.argsort(-np.prod(found[:, 2:4] - found[:, :2], axis=1))
+    # insightface divides x by the scale of y; ours divides it by its own.
+    scale_x, scale_y = (side * side_px // max(image.shape) / side for side in image.shape[1::-1])
+    boxes = found[largest_first, :4] * np.tile([scale_y / scale_x, 1], 2)
+    landmarks = points[largest_first].reshape(-1, 10) * np.tile([scale_y / scale_x, 1], 5)
+    return boxes, landmarks, found[largest_first, 4]
+
+
+@pytest.mark.parametrize("file", PLAIN_FILES)
+def test_a_fixed_size_gives_what_insightface_gives_in_the_same_shape(assets, file):
+    image = pictures.pictures(assets, file, 1)[0]
+    width, height = (-(-(side * 320 // max(image.shape)) // 32) * 32 for side in image.shape[1::-1])
+    boxes, landmarks, scores = by_insightface(assets, image, 320, width, height)
+    faces = make_detector(pictures.scrfd(assets, input_size_px=320)).detect(image)
+    np.testing.assert_allclose([f.box for f in faces], boxes, atol=0.05)
+    np.testing.assert_allclose([f.landmarks5 for f in faces], landmarks, atol=0.05)
+    np.testing.assert_allclose([f.score for f in faces], scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("file", [*PLAIN_FILES, "videos/real/lp_s32_wide.mp4"])
+def test_boxes_are_those_of_a_square_to_a_hundredth_of_the_face(assets, file):
+    image = pictures.pictures(assets, file, 1)[0]
+    assert image.shape[0] != image.shape[1]
+    boxes, landmarks, scores = by_insightface(assets, image, 640, 640, 640)
+    faces = make_detector(pictures.scrfd(assets, input_size_px=640)).detect(image)
+    assert len(faces) == len(boxes) > 0
+    for face, box, points, score in zip(faces, boxes, landmarks, scores, strict=True):
+        tolerance = 0.01 * max(box[2:] - box[:2])
+        np.testing.assert_allclose(face.box, box, atol=tolerance)
+        np.testing.assert_allclose(face.landmarks5, points, atol=tolerance)
+        assert face.score == pytest.approx(score, abs=0.01)
 
 
 def test_tight_head_crops_need_the_small_size_of_auto(assets):
@@ -77,7 +99,7 @@ def test_small_faces_can_be_dropped(assets):
 
 
 def test_one_thread(assets):
-    options = make_detector(pictures.scrfd(assets)).raw.model.session.get_session_options()
+    options = make_detector(pictures.scrfd(assets)).raw.session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
 
 

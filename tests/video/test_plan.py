@@ -1,5 +1,6 @@
 """The grid of times, and the stage's task."""
 
+import json
 from fractions import Fraction
 
 import pyarrow as pa
@@ -8,10 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import tables
-from pipeline.config import FramesParams
+from pipeline.config import FramesParams, Sampling
 from pipeline.errors import Reject
-from pipeline.video.plan import FramesTask, exact, planned_times
+from pipeline.video.plan import STILLS, FramesTask, exact, frames_plan, planned_times, sampling_text
+from pipeline.video.probe import VideoFacts
 from tests.video.clips import write_clip
+
+OFF = {"fps": 0.0}
+
+
+def facts(duration_s: float, average_fps: float = 25.0, container: str = "mov") -> VideoFacts:
+    return VideoFacts(container, "h264", 64, 64, 0, duration_s, average_fps, -1)
+
+
+def at_fps(duration_s: float, fps: float, segments_s=()) -> list[float]:
+    return planned_times(facts(duration_s), Sampling(fps=fps), segments_s)
+
+
+def pictures(times: list[float], rate: Fraction) -> list[int]:
+    """Numbers of the pictures on screen at a constant rate."""
+    return [int(exact(t) * rate) for t in times]
 
 
 @settings(deadline=None)
@@ -20,7 +37,7 @@ from tests.video.clips import write_clip
     duration=st.fractions(min_value=Fraction(1, 100), max_value=60, max_denominator=90_000),
 )
 def test_every_multiple_below_the_duration_and_no_other(rate, duration):
-    times = planned_times(float(duration), float(rate))
+    times = at_fps(float(duration), float(rate))
     assert times == [float(k / rate) for k in range(len(times))]
     assert (len(times) - 1) / rate < duration <= len(times) / rate
 
@@ -39,19 +56,96 @@ def test_segments_keep_the_grid(rate, bounds):
             for start, end in zip(segments[::2], segments[1::2], strict=True)
         )
     ]
-    assert planned_times(30.0, rate, segments) == [float(Fraction(k, rate)) for k in inside]
+    assert at_fps(30.0, rate, segments) == [float(Fraction(k, rate)) for k in inside]
 
 
 def test_stock_rate():
-    assert planned_times(7.0, 1.0) == [0, 1, 2, 3, 4, 5, 6]
-    assert planned_times(7.000001, 1.0) == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert planned_times(0.01, 1.0) == [0]
-    assert planned_times(10.0, 1.0, [2.5, 5.0]) == [3, 4]
+    assert at_fps(7.0, 1.0) == [0, 1, 2, 3, 4, 5, 6]
+    assert at_fps(7.000001, 1.0) == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert at_fps(0.01, 1.0) == [0]
+    assert at_fps(10.0, 1.0, [2.5, 5.0]) == [3, 4]
 
 
 def test_an_odd_number_of_bounds_is_refused():
     with pytest.raises(ValueError, match="end missing"):
-        planned_times(10.0, 1.0, [1.0])
+        at_fps(10.0, 1.0, [1.0])
+
+
+RATES = st.sampled_from([Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001), Fraction(12)])
+
+
+@given(rate=RATES, count=st.integers(1, 900), every=st.integers(1, 40))
+def test_every_nth_picture(rate, count, every):
+    sampling = Sampling(**OFF, every_n=every)
+    times = planned_times(facts(float(count / rate), float(rate)), sampling)
+    assert pictures(times, rate) == list(range(0, count, every))
+
+
+@given(rate=RATES, count=st.integers(1, 900))
+def test_the_lab_counts_pictures_by_the_whole_part_of_the_rate(rate, count):
+    sampling = Sampling(**OFF, stride_int_fps=True)
+    times = planned_times(facts(float(count / rate), float(rate)), sampling)
+    assert pictures(times, rate) == list(range(0, count, int(rate)))
+
+
+def test_below_one_picture_per_second_the_lab_takes_each():
+    sampling = Sampling(**OFF, stride_int_fps=True)
+    times = planned_times(facts(20.0, 0.5), sampling)
+    assert pictures(times, Fraction(1, 2)) == list(range(10))
+
+
+def test_times_of_counted_pictures_bear_the_rounding_of_containers():
+    """Matroska holds milliseconds: picture 29 of 29.97 a second starts at 968, not at 967.63."""
+    rate = Fraction(30000, 1001)
+    times = planned_times(facts(10.0, float(rate)), Sampling(**OFF, stride_int_fps=True))
+    starts = [round(k / rate * 1000) for k in range(300)]
+    shown = [max(k for k, start in enumerate(starts) if start <= t * 1000) for t in times]
+    assert shown == list(range(0, 300, 29))
+
+
+@given(count=st.integers(1, 60), duration=st.fractions(Fraction(1, 2), 90, max_denominator=1001))
+def test_even_times_are_the_middles_of_equal_shares(count, duration):
+    times = planned_times(facts(float(duration)), Sampling(**OFF, n_even=count))
+    middles = [(2 * k + 1) * duration / (2 * count) for k in range(count)]
+    assert times == pytest.approx([float(t) for t in middles], abs=1e-6)
+
+
+def test_even_times_spread_over_all_labelled_parts():
+    sampling = Sampling(**OFF, n_even=4)
+    assert planned_times(facts(20.0), sampling, [1.0, 3.0, 10.0, 16.0]) == [2.0, 11.0, 13.0, 15.0]
+    assert planned_times(facts(20.0), sampling, [10.0, 16.0, 1.0, 3.0]) == [2.0, 11.0, 13.0, 15.0]
+    assert planned_times(facts(20.0), sampling, [30.0, 40.0]) == []
+
+
+@given(st.lists(st.integers(0, 40).map(lambda n: n / 2), min_size=2, max_size=8))
+def test_every_way_stays_within_the_parts(bounds):
+    segments = bounds[: len(bounds) // 2 * 2]
+    parts = list(zip(segments[::2], segments[1::2], strict=True))
+    for sampling in (Sampling(**OFF, n_even=9), Sampling(**OFF, every_n=7)):
+        times = planned_times(facts(15.0), sampling, segments)
+        assert all(t < 15 and any(start <= t < end for start, end in parts) for t in times)
+        assert times == sorted(set(times))
+        if any(start < min(end, 15) for start, end in parts) and sampling.n_even:
+            assert len(times) == 9
+
+
+@pytest.mark.parametrize("container", STILLS)
+def test_stills_are_told_apart_by_place_alone(container):
+    there = facts(25.0, -1.0, container)
+    assert planned_times(there, Sampling(**OFF, every_n=10)) == [0, 10, 20]
+    for sampling in (Sampling(fps=0.25), Sampling(fps=30.0), Sampling(**OFF, stride_int_fps=True)):
+        assert planned_times(there, sampling) == list(range(25))
+    assert planned_times(there, Sampling(**OFF, n_even=5)) == [2, 7, 12, 17, 22]
+    few = facts(3.0, -1.0, container)
+    assert planned_times(few, Sampling(**OFF, n_even=32)) == [0, 1, 2]
+
+
+def test_a_rate_that_is_needed_and_not_there():
+    nothing = facts(10.0, -1.0)
+    assert planned_times(nothing, Sampling(fps=1.0)) == list(range(10))
+    with pytest.raises(Reject) as caught:
+        planned_times(nothing, Sampling(**OFF, every_n=2))
+    assert caught.value.reason == "no_duration"
 
 
 @given(st.fractions(min_value=0, max_value=10_000, max_denominator=90_000))
@@ -61,8 +155,9 @@ def test_a_float_gives_back_its_fraction(number):
 
 def test_task_gives_rows_of_the_table(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(60))
-    task = FramesTask(FramesParams(fps=2.0))
-    inputs = {"file": str(clip), "segments_s": [0.5, 1.75], "fingerprint": "f"}
+    task = FramesTask(FramesParams())
+    inputs = {"file": str(clip), "media": "video", "segments_s": [0.5, 1.75], "fingerprint": "f"}
+    inputs["sampling"] = sampling_text(FramesParams(fps=2.0))
     assert list(task.units(inputs)) == [""]
     result = task.work(inputs)
     assert (result.done, result.left_out, list(result.rejects)) == (1, 0, [])
@@ -75,9 +170,50 @@ def test_task_gives_rows_of_the_table(tmp_path):
 def test_task_refuses_an_empty_plan(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(10))
     with pytest.raises(Reject) as caught:
-        FramesTask(FramesParams()).work({"file": str(clip), "segments_s": [5.0, 9.0]})
+        FramesTask(FramesParams()).work(
+            {
+                "file": str(clip),
+                "media": "video",
+                "segments_s": [5.0, 9.0],
+                "sampling": sampling_text(FramesParams()),
+            }
+        )
     assert caught.value.reason == "past_end"
 
 
-def test_settings_follow_the_parameters():
-    assert FramesTask(FramesParams(fps=2.0)).settings() != FramesTask(FramesParams()).settings()
+def test_every_row_says_how_it_is_sampled():
+    videos = pa.table(
+        {
+            "video_id": ["a/real/1", "b/real/1", "b/real/2"],
+            "dataset": ["a", "b", "b"],
+            "split": ["test", "test", "train"],
+            "fingerprint": ["f", "g", "h"],
+            "media": ["video", "frames", "tar"],
+            "segments_s": pa.array([[], [], []], pa.list_(pa.float64())),
+        }
+    )
+    params = FramesParams(
+        fps=2.0, per_split={"test": {"n_even": 32}}, per_dataset={"b": {"min_frames": 3}}
+    )
+    plan = frames_plan(videos, ["/1", "/2", "/3"], params)
+    assert {"sampling", "media"} <= set(plan.content)
+    assert [Sampling(**json.loads(text)) for text in plan.table["sampling"].to_pylist()] == [
+        Sampling(fps=0.0, n_even=32),
+        Sampling(fps=0.0, n_even=32, min_frames=3),
+        Sampling(fps=2.0, min_frames=3),
+    ]
+    wider = FramesParams(max_side_px=9000)
+    assert FramesTask(wider).settings() != FramesTask(FramesParams()).settings()
+
+
+def test_too_few_pictures_are_refused_before_anything_is_decoded(tmp_path):
+    clip = write_clip(tmp_path / "a.mp4", range(60))
+    inputs = {"file": str(clip), "media": "video", "segments_s": []}
+    task = FramesTask(FramesParams())
+    assert (
+        len(task.work({**inputs, "sampling": sampling_text(Sampling(min_frames=3))}).outputs) == 3
+    )
+    with pytest.raises(Reject) as caught:
+        task.work({**inputs, "sampling": sampling_text(Sampling(min_frames=4))})
+    assert caught.value.reason == "truncated"
+    assert "3 pictures planned, 4" in caught.value.detail

@@ -1,0 +1,1 @@
+"""Timings beside what a user would take instead: ``python -m benchmarks NAME``."""

@@ -1,0 +1,35 @@
+"""What a benchmark ends with: one JSON line per figure."""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number."""
+
+    name: str
+    value: float
+    unit: str
+    target: float | None
+    """None: measured for its own sake."""
+    holds: bool | None
+
+
+def at_least(name: str, value: float, unit: str, target: float | None) -> Figure:
+    """A figure that should be ``target`` or more."""
+    return Figure(name, round(value, 3), unit, target, None if target is None else value >= target)
+
+
+def at_most(name: str, value: float, unit: str, target: float) -> Figure:
+    """A figure that should be ``target`` or less."""
+    return Figure(name, round(value, 3), unit, target, value <= target)
+
+
+def show(figures: list[Figure]) -> None:
+    """Prints the figures, and says how many miss their target."""
+    missed = [figure for figure in figures if figure.holds is False]
+    print(f"{len(missed)} of {len(figures)} figures miss their target", file=sys.stderr)
+    for figure in figures:
+        print(json.dumps(asdict(figure)))

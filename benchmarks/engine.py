@@ -1,0 +1,171 @@
+"""The engine beside the work: what a run costs when there is little or nothing to do.
+
+Rows do trivial work. Every figure is taken in a fresh process, so that its memory is its own; the
+median of ``--repeat`` runs counts. Where FACESHARDS_ASSETS names real clips, they are decoded with
+one and with two workers, in turn.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from benchmarks._figures import Figure, at_least, at_most, show
+from pipeline.config import EngineParams
+from pipeline.engine import run, stage
+from pipeline.engine.rows import Inputs, Output, Plan, RowResult
+from pipeline.engine.survey import Store
+
+ROWS = 250_000
+FEW_ROWS = 10_000
+MAX_SIDE_PX = 8192
+COPIES = 8
+"""Of every clip, so that start-up does not count."""
+
+
+@dataclass
+class Trivial:
+    """A row of ``landmarks`` that is always the same."""
+
+    def settings(self) -> Mapping[str, Any]:
+        return {}
+
+    def open(self) -> None:
+        pass
+
+    def units(self, inputs: Inputs) -> Sequence[str]:
+        return ("",)
+
+    def work(self, inputs: Inputs) -> RowResult:
+        return RowResult([Output({"points": [], "score": -1.0})], done=1)
+
+    def identify(self, row_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
+        return {"face_id": row_id}
+
+
+def plan(rows: int, changed: int = -1) -> Plan:
+    """A plan as ``frames`` has it; one row may differ."""
+    ids = [f"dfdc/real/part_{i % 50}/video_{i:07d}" for i in range(rows)]
+    table = pa.table(
+        {
+            "id": ids,
+            "fingerprint": [f"{i:032x}" if i != changed else "changed" for i in range(rows)],
+            "file": [f"/data/{row_id}.mp4" for row_id in ids],
+        }
+    )
+    return Plan(table, "id", "id", content=("fingerprint",), location=("file",))
+
+
+def one_run(folder: Path, rows: int, changed: int, workers: int) -> None:
+    """Runs in a fresh process; prints seconds and the most memory it held."""
+    os.chdir(folder)
+    made = plan(rows, changed)
+    where = Store(Path("store"), "landmarks", target_rows=2000)
+    started = time.perf_counter()
+    whole = run.run("engine", Trivial(), made, where, EngineParams(workers=workers), version=1)
+    stage.write_table(whole, Path("table.parquet"), "landmarks")
+    seconds = time.perf_counter() - started
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb}))
+
+
+def fresh(kind: str, *words: object) -> dict[str, float]:
+    """Figures of one run in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks", "engine", kind, *map(str, words)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+class Decoding(Trivial):
+    """Decodes a clip at one picture per second; what it gives is as trivial."""
+
+    def work(self, inputs: Inputs) -> RowResult:
+        from pipeline.video.decode import VideoReader
+
+        with VideoReader(Path(inputs["file"]), MAX_SIDE_PX) as reader:
+            for _ in reader.pictures_at([float(second) for second in range(10)]):
+                pass
+        return super().work(inputs)
+
+
+def decode(folder: Path, clips: Path, workers: int) -> None:
+    """Decodes every clip below a folder several times; prints seconds."""
+    os.chdir(folder)
+    files = sorted(str(path) for path in clips.rglob("*.mp4"))
+    rows = [(f"clips/real/{i}-{j}", file) for j in range(COPIES) for i, file in enumerate(files)]
+    ids, located = zip(*rows, strict=True)
+    table = pa.table({"id": ids, "file": located})
+    made = Plan(table, "id", "id", content=("id",), location=("file",))
+    where = Store(Path("store"), "landmarks", target_rows=4)
+    started = time.perf_counter()
+    run.run("engine", Decoding(), made, where, EngineParams(workers=workers), version=1)
+    print(json.dumps({"seconds": time.perf_counter() - started}))
+
+
+def main(words: Sequence[str]) -> None:
+    """Measures and prints one JSON line per figure."""
+    if words[:1] == ["one-run"]:
+        one_run(Path(words[1]), int(words[2]), int(words[3]), int(words[4]))
+        return
+    if words[:1] == ["decode"]:
+        decode(Path(words[1]), Path(words[2]), int(words[3]))
+        return
+    parser = argparse.ArgumentParser(prog="python -m benchmarks engine", description=__doc__)
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args(words)
+    with tempfile.TemporaryDirectory() as parent:
+        figures = overheads(Path(parent), arguments.repeat)
+        assets = os.environ.get("FACESHARDS_ASSETS")
+        if assets:
+            figures.append(scaling(Path(parent), Path(assets), arguments.repeat))
+    show(figures)
+
+
+def overheads(parent: Path, repeat: int) -> list[Figure]:
+    """What the loop itself costs, per run and per row."""
+    large, few = parent / "large", parent / "few"
+    for folder in (large, few, *(parent / f"child{i}" for i in range(repeat))):
+        folder.mkdir()
+    first = fresh("one-run", large, ROWS, -1, 0)
+    small = fresh("one-run", few, FEW_ROWS, -1, 0)
+    idle = [fresh("one-run", large, ROWS, -1, 0) for _ in range(repeat)]
+    changed = [fresh("one-run", large, ROWS, i, 0)["seconds"] for i in range(repeat)]
+    child = [
+        fresh("one-run", parent / f"child{i}", FEW_ROWS, -1, 1)["seconds"] for i in range(repeat)
+    ]
+    idle_s = statistics.median(one["seconds"] for one in idle)
+    grown_bytes = (first["peak_mb"] - small["peak_mb"]) * 1e6 / (ROWS - FEW_ROWS)
+    return [
+        at_most("no_op_250k_rows", idle_s, "s", 5),
+        at_most("no_op_250k_peak", max(one["peak_mb"] for one in idle), "MB", 1000),
+        at_most("one_of_250k_changed", statistics.median(changed), "s", 8),
+        at_most("row_with_child", statistics.median(child) / FEW_ROWS * 1000, "ms", 2),
+        at_most("parent_memory_per_row", grown_bytes, "bytes", 2000),
+    ]
+
+
+def scaling(parent: Path, assets: Path, repeat: int) -> Figure:
+    """Real decoding with one worker over two, in turn."""
+    ratios = []
+    for i in range(repeat):
+        folders = [parent / f"decode{i}-{workers}" for workers in (1, 2)]
+        for folder in folders:
+            folder.mkdir()
+        one, two = (
+            fresh("decode", folder, assets / "videos", workers)["seconds"]
+            for folder, workers in zip(folders, (1, 2), strict=True)
+        )
+        ratios.append(one / two)
+    return at_least("two_workers_over_one", statistics.median(ratios), "ratio", 1.8)

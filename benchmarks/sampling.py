@@ -1,0 +1,188 @@
+"""Getting one picture per second out of videos: CPU and wall time, and whether they are right.
+
+Contenders take turns within each round, so that whatever else the machine does hits all of them.
+The files are made for the run; clips of FACESHARDS_ASSETS come besides, where that is set.
+"""
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks import _clips, _figures
+from benchmarks._clips import Recipe
+from benchmarks._contenders import MAX_SIDE_PX, Contender, Pictures, available, ours
+from benchmarks._figures import Figure
+from pipeline.errors import Reject
+from pipeline.video.decode import VideoReader
+from pipeline.video.probe import probe
+
+REAL_TARGETS = {"opencv_read": 2.2, "torchcodec": 1.3, "decord": 1.4}
+"""Least ratio of wall time over all real clips together."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one call took."""
+
+    cpu_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class File:
+    """A video, what is asked of it, and the numbers of the right pictures where they are known."""
+
+    name: str
+    path: Path
+    times_s: list[float]
+    numbers: list[int] | None = None
+    recipe: Recipe | None = None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measures, prints a table to stderr and the figures to stdout."""
+    options = _options(arguments)
+    contenders, unable = available()
+    for name, why in unable.items():
+        _say(f"left out: {name} ({why})")
+    chosen = [recipe for recipe in _clips.RECIPES if options.only in recipe.name]
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for recipe in chosen:
+            file = _made(recipe, Path(folder), options.seconds)
+            spent, wrong = _measure(file, contenders, options.rounds)
+            file.path.unlink()
+            _table(file, spent, wrong)
+            figures += _clip_figures(file, spent, wrong)
+    figures += _real_figures(contenders, options.rounds, options.only)
+    _figures.show(figures)
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks sampling", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=15.0, help="length of the clips")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
+    parser.add_argument("--only", default="", help="clips with this in their name")
+    return parser.parse_args(arguments)
+
+
+def _made(recipe: Recipe, folder: Path, seconds: float) -> File:
+    path = _clips.write(recipe, folder, seconds)
+    starts = _clips.stamps(recipe, seconds)
+    times = [float(t) for t in range(int((starts[-1] + recipe.rate - 1) / recipe.rate))]
+    numbers = [bisect_right(starts, t * recipe.rate) - 1 for t in times]
+    return File(recipe.name, path, times, numbers, recipe)
+
+
+def _measure(
+    file: File, contenders: dict[str, Contender], rounds: int
+) -> tuple[dict[str, list[Spent]], dict[str, int]]:
+    """Times per contender, and how many of its pictures were wrong or missing in a first call."""
+    wrong = {name: _wrong(file, contender) for name, contender in contenders.items()}
+    spent: dict[str, list[Spent]] = {name: [] for name in contenders}
+    order = list(contenders)
+    for place in range(rounds):
+        for name in order[place % len(order) :] + order[: place % len(order)]:
+            spent[name].append(_spent(contenders[name], file))
+    return spent, wrong
+
+
+def _wrong(file: File, contender: Contender) -> int:
+    pictures: Pictures = contender(file.path, file.times_s)
+    if file.numbers is None:
+        return abs(len(file.times_s) - len(pictures))
+    found = [_clips.number_of(picture) for picture in pictures]
+    found += [-1] * (len(file.numbers) - len(found))
+    return sum(a != b for a, b in zip(file.numbers, found, strict=False))
+
+
+def _spent(contender: Contender, file: File) -> Spent:
+    wall, cpu = time.perf_counter(), _cpu_s()
+    contender(file.path, file.times_s)
+    return Spent(_cpu_s() - cpu, time.perf_counter() - wall)
+
+
+def _cpu_s() -> float:
+    """Seconds that all threads of this process and its finished children have taken."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def _clip_figures(file: File, spent: dict[str, list[Spent]], wrong: dict[str, int]) -> list[Figure]:
+    recipe = file.recipe
+    assert recipe is not None  # noqa: S101
+    cpu = {name: median(s.cpu_s for s in calls) for name, calls in spent.items()}
+    mine = cpu.pop(ours.__name__)
+    prefix = f"sampling.{file.name}"
+    figures = [_figures.at_most(f"{prefix}.wrong_pictures", wrong[ours.__name__], "pictures", 0)]
+    for name, theirs in cpu.items():
+        target = recipe.targets.get(name, recipe.slack)
+        figures.append(_figures.at_least(f"{prefix}.cpu_of_{name}", theirs / mine, "x", target))
+    return figures
+
+
+def _real_figures(contenders: dict[str, Contender], rounds: int, only: str) -> list[Figure]:
+    """All real clips together, of those that a contender can read: its wall time over ours."""
+    folder = os.environ.get("FACESHARDS_ASSETS", "")
+    if not folder or only not in "real":
+        return []
+    mine = dict.fromkeys(REAL_TARGETS, 0.0)
+    theirs = dict.fromkeys(REAL_TARGETS, 0.0)
+    fell_back = 0
+    for path in sorted((Path(folder) / "videos").rglob("*.*")):
+        try:
+            facts = probe(path, MAX_SIDE_PX)
+        except Reject:
+            continue
+        times = [float(t) for t in range(int(facts.duration_s))]
+        file = File(path.name, path, times or [0.0])
+        able = {name: contenders[name] for name in _able(file, contenders)}
+        spent, wrong = _measure(file, able, rounds)
+        _table(file, spent, wrong)
+        wall = {name: median(s.wall_s for s in calls) for name, calls in spent.items()}
+        for name in REAL_TARGETS.keys() & wall.keys():
+            mine[name] += wall[ours.__name__]
+            theirs[name] += wall[name]
+        with VideoReader(path, MAX_SIDE_PX) as reader:
+            list(reader.pictures_at(file.times_s))
+            fell_back += reader.fell_back
+    figures = [Figure("sampling.real.decoded_whole", fell_back, "files", None, None)]
+    for name, target in REAL_TARGETS.items():
+        if theirs[name]:
+            ratio = theirs[name] / mine[name]
+            figures.append(_figures.at_least(f"sampling.real.wall_of_{name}", ratio, "x", target))
+    return figures
+
+
+def _able(file: File, contenders: dict[str, Contender]) -> list[str]:
+    """Ours, and those of the others that can read this file at all."""
+    names = [ours.__name__]
+    for name in REAL_TARGETS.keys() & contenders.keys():
+        try:
+            contenders[name](file.path, file.times_s)
+        except Exception as error:
+            _say(f"left out for {file.name}: {name} ({str(error).strip().splitlines()[0]})")
+        else:
+            names.append(name)
+    return sorted(names, key=list(contenders).index)
+
+
+def _table(file: File, spent: dict[str, list[Spent]], wrong: dict[str, int]) -> None:
+    _say(f"\n{file.name}: {len(file.times_s)} pictures")
+    mine = median(s.cpu_s for s in spent[ours.__name__])
+    for name, calls in spent.items():
+        cpu, wall = median(s.cpu_s for s in calls), median(s.wall_s for s in calls)
+        times = f"{cpu:7.3f} s CPU {wall:7.3f} s wall  x {cpu / mine:5.2f}"
+        _say(f"  {name:22}{times}  {wrong[name]} wrong or missing")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

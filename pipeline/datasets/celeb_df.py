@@ -1,0 +1,224 @@
+"""Celeb-DF v1, v2 and Celeb-DF++.
+
+Rules:
+
+- Files named in List_of_testing_videos.txt are test, all others train. The labels in that list are
+  inverted (1 = real). The folder decides; a video whose line contradicts it is rejected.
+- There is no official val split and none is made, unless option ``val: ours`` asks for one: then
+  about 15 % of the people whose clips are in train, drawn by ``datasets.split_seed``, give all
+  videos made of their train clips. Who was swapped in may be in both parts, as in the official
+  split, which is not identity-disjoint either.
+- ``id<A>_id<B>_<clip>``: A is the target (whose video it is), B the source (whose face went in).
+  Clips of YouTube-real have five digits and no known person.
+- Celeb-DF++ has its fakes in folders by method. Names of other forms than the above are kept:
+  people are taken from the ids in them, in the same order.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from pipeline.datasets import folders, splits
+from pipeline.datasets.base import (
+    REAL_METHOD,
+    Adapter,
+    Option,
+    Rejected,
+    Source,
+    Total,
+    Video,
+    wrong_root,
+)
+from pipeline.datasets.shared_ids import celeb_df, leak_group
+from pipeline.errors import UserError
+
+LIST = "List_of_testing_videos.txt"
+FAKE = "Celeb-synthesis"
+"""Folder and method of the fakes of v1 and v2."""
+
+_REALS = {"celeb-real": "Celeb-real", "youtube-real": "YouTube-real"}
+_FAKES = FAKE.lower()
+_KINDS = {"faceswap": "source", "facereenact": "target", "talkingface": "target"}
+"""Folders of Celeb-DF++ that hold one folder per method, and whom those methods show."""
+_ORIGINAL = ("celeb-df", "celeb-df-v2")
+"""What Celeb-DF++ calls the fakes of v2."""
+_LEVELS = tuple(folders.MEDIA)
+_LINE = re.compile(r"([01])\s+(\S.*)")
+_CELEB = re.compile(r"id\d+_\d{4}", re.ASCII)
+_YOUTUBE = re.compile(r"\d{5}", re.ASCII)
+_SWAP = re.compile(r"id\d+_id\d+_\d{4}", re.ASCII)
+_PERSON = re.compile(r"(?<![A-Za-z0-9])id\d+(?![A-Za-z0-9])", re.ASCII)
+_VAL_SHARES = (85, 15, 0)
+
+
+def _read(source: Source) -> Iterator[Video | Rejected]:
+    listed = _listed(source)
+    seen: set[tuple[str, str]] = set()
+    places: dict[str, str] = {}
+    for index, root in enumerate(source.roots):
+        kinds = list(_folders(root))
+        if not kinds:
+            raise wrong_root(source, root, ADAPTER)
+        for relative, method, shows in kinds:
+            level, media = folders.medium(root / relative)
+            relative = f"{relative}/{level}".rstrip("/")
+            group = _group(relative)
+            places.setdefault(group, source.path(index, relative))
+            for entry in folders.entries(root / relative):
+                path = source.path(index, f"{relative}/{entry.name}")
+                name = entry.name if media == "frames" else folders.stem(entry.name)
+                if not (entry.is_dir() if media == "frames" else folders.is_video(entry.name)):
+                    yield Rejected(path, "unsupported_media", "not the suffix of a video")
+                elif (group, name) in seen:
+                    yield Rejected(path, "duplicate", f"{method} {name} is there already")
+                else:
+                    seen.add((group, name))
+                    said = listed.get((group, name))
+                    yield _video(source, entry.path, path, media, method, shows, said)
+    for group, name in sorted(set(listed) - seen):
+        if group in places:
+            yield Rejected(f"{places[group]}/{name}.mp4", "missing", f"listed in {LIST}")
+
+
+def _folders(root: Path) -> Iterator[tuple[str, str, str]]:
+    """Folders of videos below a root: relative path, method, and whose identity it shows."""
+    for top in folders.subfolders(root):
+        if top.lower() in _REALS:
+            yield top, REAL_METHOD, "target"
+        elif top.lower() == _FAKES:
+            kinds = [kind for kind in folders.subfolders(root / top) if kind.lower() in _KINDS]
+            for kind in kinds:
+                yield from _methods(root, f"{top}/{kind}")
+            if not kinds:
+                yield top, FAKE, "source"
+        elif top.lower() in _KINDS:
+            yield from _methods(root, top)
+
+
+def _methods(root: Path, kind: str) -> Iterator[tuple[str, str, str]]:
+    shows = _KINDS[PurePosixPath(kind).name.lower()]
+    for method in folders.subfolders(root / kind):
+        yield f"{kind}/{method}", FAKE if method.lower() in _ORIGINAL else method, shows
+
+
+def _group(folder: str) -> str:
+    """What a folder is, however a copy spells it: its last name, levels of media left out."""
+    names = [name for name in folder.lower().split("/") if name not in _LEVELS]
+    return _FAKES if names[-1] in _ORIGINAL else names[-1]
+
+
+def _listed(source: Source) -> Mapping[tuple[str, str], int]:
+    """Label of every test video by group and name, 1 = fake."""
+    lists = [root / LIST for root in source.roots if (root / LIST).is_file()]
+    if not lists:
+        raise UserError(
+            f"Dataset {source.name}: there is no {LIST} in {', '.join(map(str, source.roots))}. It "
+            "says what is test; put it there."
+        )
+    labels = {}
+    for number, line in enumerate(lists[0].read_text("utf-8", "replace").splitlines(), 1):
+        match = _LINE.fullmatch(line.strip())
+        if match is None or "/" not in match[2]:
+            if not line.strip():
+                continue
+            raise UserError(
+                f"Dataset {source.name}: {lists[0]}, line {number}: {line[:80]!r} is not a label "
+                "and a path, such as '1 YouTube-real/00170.mp4'. Take the official file."
+            )
+        folder, _, name = match[2].rpartition("/")
+        labels[_group(folder), folders.stem(name)] = 1 - int(match[1])
+    return labels
+
+
+def _video(
+    source: Source, file: str, path: str, media: str, method: str, shows: str, said: int | None
+) -> Video | Rejected:
+    name = PurePosixPath(file).name if media == "frames" else folders.stem(file)
+    real = method == REAL_METHOD
+    people = [celeb_df(person) for person in _PERSON.findall(name)]
+    forms = (_CELEB, _YOUTUBE) if real else (_SWAP,)
+    # Celeb-DF++ documents no other names, so only those of v1 and v2 can be wrong.
+    if method in (REAL_METHOD, FAKE) and not any(form.fullmatch(name) for form in forms):
+        form = "id<A>_<clip> or five digits" if real else "id<A>_id<B>_<clip>"
+        return Rejected(path, "inconsistent", f"the name is not {form}")
+    if said is not None and said != int(not real):
+        return Rejected(path, "inconsistent", f"{LIST} says {'fake' if said else 'real'}")
+    target, donor = (*people, "", "")[:2]
+    clip = name
+    if not real:
+        clip = f"{name.split('_')[0]}_{name.rsplit('_', 1)[-1]}" if _SWAP.fullmatch(name) else ""
+    split = "train" if said is None else "test"
+    if split == "train" and source.options["val"] == "ours":
+        split = splits.draw(source.params.split_seed, target or f"youtube-real/{clip}", _VAL_SHARES)
+    return Video(
+        file=file,
+        path=path,
+        split=split,
+        label=int(not real),
+        method=method,
+        identity=donor if shows == "source" else target,
+        target_id="" if real else target,
+        source_id=donor,
+        pair_id=source.unique(clip),
+        leak_group=leak_group(*people) or source.unique(clip),
+        media=media,
+    )
+
+
+_CELEB_PATHS, _YOUTUBE_PATHS = "(?i)celeb-real/", "(?i)youtube-real/"
+
+
+def _totals(version: str, reals: int, youtube: int, fakes: int) -> tuple[Total, ...]:
+    options = {"version": version}
+    return (
+        Total(reals, {"label": 0}, options, _CELEB_PATHS),
+        Total(youtube, {"label": 0}, options, _YOUTUBE_PATHS),
+        Total(fakes, {"method": FAKE}, options),
+    )
+
+
+_V2_REALS = (
+    Total(108, {"label": 0, "split": "test"}, {"version": "v2"}, _CELEB_PATHS),
+    Total(70, {"label": 0, "split": "test"}, {"version": "v2"}, _YOUTUBE_PATHS),
+    Total(340, {"label": 1, "split": "test"}, {"version": "v2"}),
+)
+_PLUS_TEST = {
+    **dict.fromkeys(("BlendFace", "GHOST", "HifiFace", "InSwapper", "MobileFaceSwap"), 200),
+    **dict.fromkeys(("SimSwap", "UniFace", "DaGAN", "FSRT", "HyperReenact", "LIA"), 200),
+    **dict.fromkeys(("LivePortrait", "MCNET", "TPSMM"), 200),
+    **dict.fromkeys(("AniTalker", "EchoMimic", "EDTalk", "FLOAT", "IP_LAP"), 300),
+    **dict.fromkeys(("Real3DPortrait", "SadTalker"), 300),
+}
+
+ADAPTER = Adapter(
+    name="celeb_df",
+    expects=(
+        f"Celeb-real/id0_0000.mp4, YouTube-real/00170.mp4, {FAKE}/id1_id0_0007.mp4 and {LIST} "
+        f"below the root (Celeb-DF++: {FAKE}/FaceSwap/<method>/, FaceReenact/, TalkingFace/); "
+        "videos/, frames/<video>/ or images/<video>/ may lie between"
+    ),
+    read=_read,
+    options={
+        "version": Option("which totals a full copy has", "v2", ("v1", "v2", "++")),
+        "val": Option(
+            "none = as published; ours = held out of train by people", "none", ("none", "ours")
+        ),
+    },
+    title="Celeb-DF (v1, v2, Celeb-DF++)",
+    licence="Terms to Use Celeb-DF: research only",
+    access=(
+        "https://github.com/yuezunli/celeb-deepfakeforensics and "
+        "https://github.com/OUC-VAS/Celeb-DF-PP: a form for each version"
+    ),
+    expected=(
+        *_totals("v1", 158, 250, 795),
+        *_totals("v2", 590, 300, 5_639),
+        *_V2_REALS,
+        *_totals("++", 590, 300, 5_639),
+        Total(178, {"label": 0, "split": "test"}, {"version": "++"}),
+        *(
+            Total(count, {"method": method, "split": "test"}, {"version": "++"})
+            for method, count in _PLUS_TEST.items()
+        ),
+    ),
+)

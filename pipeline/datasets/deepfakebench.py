@@ -1,0 +1,288 @@
+"""Copies that DeepfakeBench has preprocessed: folders of face crops, and JSON lists of them.
+
+Rules:
+
+- A list is ``{name: {label: {split: {[compression:] {video: {"label": …, "frames": […]}}}}}}``.
+  One row is one video: the folder that its frames lie in. Everything in that folder is read, also
+  what the list does not name; ``landmarks`` and ``masks`` beside it are never looked at.
+- Paths may have backslashes and begin anywhere: leading folders are dropped until the rest is below
+  a root. A video without frames, or of which no listed frame is on disk, is ``missing``.
+- A video that a list has in several splits counts once: in test before val before train, since
+  those lists put test videos into train (Celeb-DF) or give one set three names (UADFV). The others
+  are ``duplicate``. The lists are no official splits; the adapter of the dataset itself has those.
+- A label is one of the known ones, or ends in ``_real`` or ``_fake`` in any case; another is
+  ``unknown_label``. Methods get the names that the datasets' own adapters give them.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.datasets import folders, shared_ids
+from pipeline.datasets.base import (
+    REAL_METHOD,
+    Adapter,
+    Option,
+    Rejected,
+    Source,
+    Video,
+)
+from pipeline.errors import UserError
+
+METHODS = {
+    "FF-DF": "Deepfakes",
+    "FF-F2F": "Face2Face",
+    "FF-FS": "FaceSwap",
+    "FF-NT": "NeuralTextures",
+    "FF-SH": "FaceShifter",
+    "FF-FH": "FaceShifter",
+    "DFD_fake": "DeepFakeDetection",
+    "CelebDFv1_fake": "Celeb-synthesis",
+    "CelebDFv2_fake": "Celeb-synthesis",
+    "DFDCP_FakeA": "method_A",
+    "DFDCP_FakeB": "method_B",
+    "DFDC_Fake": "dfdc_unknown",
+    "DF_fake": "end_to_end",
+    "UADFV_Fake": "UADFV",
+    "FF-real": REAL_METHOD,
+}
+"""Method of each label whose name does not tell it."""
+
+SHOWN = {
+    "Deepfakes": 1,
+    "FaceSwap": 1,
+    "FaceShifter": 1,
+    "Celeb-synthesis": 1,
+    "Face2Face": 0,
+    "NeuralTextures": 0,
+}
+"""Which person of ``target_source`` a method shows; others are not known."""
+
+_ORDER = ("test", "val", "train")
+_LISTS = ("preprocessing/dataset_json", "dataset_json", ".")
+_NO_LISTS = ("train.json", "val.json", "test.json", "conversion_dict.json")
+"""Files of FaceForensics++ that may lie in a root too."""
+_MAX_BYTES = 1 << 30
+_MAX_DEPTH = 16
+_RECORD = ("label", "frames")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One video of a list."""
+
+    where: str
+    """The list and the keys that lead to it, for messages."""
+    label: str
+    split: str
+    compression: str
+    name: str
+    frames: tuple[str, ...]
+    """Paths as the list has them, with slashes."""
+
+    @property
+    def folder(self) -> str:
+        """The folder of the first frame; "" without frames."""
+        return str(PurePosixPath(self.frames[0]).parent) if self.frames else ""
+
+
+def method_of(label: str) -> str:
+    """Method of a label, ``real`` for reals, "" where it is not known to be either."""
+    if label in METHODS:
+        return METHODS[label]
+    match = re.fullmatch(r"(.+)_(real|fake)", label, re.IGNORECASE)
+    if not match:
+        return ""
+    return REAL_METHOD if match[2].lower() == "real" else match[1]
+
+
+def read_list(source: Source, file: Path) -> Iterator[Entry]:
+    """The videos of one list, in its order.
+
+    Raises UserError where the file is not a list of this form.
+    """
+    data = _load(source, file)
+    for name, labels in _mapping(source, file, data, name="the file"):
+        for label, of_label in _mapping(source, file, labels, name=name):
+            for split, of_split in _mapping(source, file, of_label, name=label):
+                if split in _ORDER:
+                    where = f"{file.name}: {name}/{label}/{split}"
+                    yield from _entries(source, file, where, label, split, of_split)
+
+
+def _entries(
+    source: Source, file: Path, where: str, label: str, split: str, videos: object
+) -> Iterator[Entry]:
+    """Videos of one split; the first level may be the compression, or a single bare video."""
+    if isinstance(videos, Mapping) and all(key in videos for key in _RECORD):
+        yield _entry(source, file, where, label, split, "", "", videos)
+        return
+    for name, video in _mapping(source, file, videos, name=where):
+        if isinstance(video, Mapping) and "frames" in video:
+            yield _entry(source, file, where, label, split, "", name, video)
+        else:
+            for below, inner in _mapping(source, file, video, name=f"{where}/{name}"):
+                yield _entry(source, file, where, label, split, name, below, inner)
+
+
+def _entry(
+    source: Source,
+    file: Path,
+    where: str,
+    label: str,
+    split: str,
+    compression: str,
+    name: str,
+    video: object,
+) -> Entry:
+    frames = video.get("frames") if isinstance(video, Mapping) else None
+    if not isinstance(frames, list) or not all(isinstance(frame, str) for frame in frames):
+        raise _wrong(source, file, f"{where}/{name} has no list of frames")
+    paths = tuple(frame.replace("\\", "/") for frame in frames)
+    name = name or (PurePosixPath(paths[0]).parent.name if paths else "")
+    return Entry(f"{where}/{name}", label, split, compression, name, paths)
+
+
+def _mapping(source: Source, file: Path, data: object, name: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(data, Mapping):
+        raise _wrong(source, file, f"{name} is not a mapping")
+    yield from data.items()
+
+
+def _load(source: Source, file: Path) -> object:
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise _wrong(source, file, f"it has more than {_MAX_BYTES} bytes")
+        data: object = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise _wrong(source, file, "it is not JSON") from error
+    return data
+
+
+def _wrong(source: Source, file: Path, problem: str) -> UserError:
+    return UserError(
+        f"Dataset {source.name}: {file} is no list of DeepfakeBench: {problem}. Take the file as "
+        "its authors publish it."
+    )
+
+
+class Locator:
+    """Finds folders of a list below the roots, whatever folders they begin with there."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = roots
+        self._dropped: list[tuple[int, int]] = []
+
+    def find(self, folder: str) -> tuple[int, str] | None:
+        """Root index and path below it of an existing folder; None where there is none."""
+        parts = [part for part in folder.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            parts = parts[len(parts) - parts[::-1].index("..") :]
+        every = [
+            (root, drop)
+            for drop in range(min(len(parts), _MAX_DEPTH))
+            for root in range(len(self._roots))
+        ]
+        # Folders of one list begin alike, so what fitted last is tried first.
+        for root, drop in [*self._dropped, *every]:
+            relative = "/".join(parts[drop:])
+            if relative and (self._roots[root] / relative).is_dir():
+                self._dropped = [(root, drop)]
+                return root, relative
+        return None
+
+
+def lists(source: Source) -> list[Path]:
+    """JSON files of option ``lists`` (a file or a folder), or those in the usual folders."""
+    named = source.options["lists"]
+    for root in source.roots:
+        for folder in [named] if named else _LISTS:
+            place = root / folder
+            found = [place] if place.is_file() else sorted(place.glob("*.json"))
+            if wanted := [file for file in found if file.name not in _NO_LISTS]:
+                return wanted
+    return []
+
+
+def _read(source: Source) -> Iterator[Video | Rejected]:
+    files = lists(source)
+    if not files:
+        where = ", ".join(map(str, source.roots))
+        raise UserError(
+            f"Dataset {source.name}: there is no JSON list below {where}. Adapter {ADAPTER.name} "
+            f"expects {ADAPTER.expects}. Name the lists with option lists."
+        )
+    entries = [entry for file in files for entry in read_list(source, file)]
+    # Stable: within a split the order of the lists stays.
+    entries.sort(key=lambda entry: _ORDER.index(entry.split))
+    locator = Locator(source.roots)
+    seen: dict[str, Entry] = {}
+    for entry in entries:
+        found = locator.find(entry.folder)
+        if found is None:
+            detail = "its folder is not on disk" if entry.frames else "its list of frames is empty"
+            yield Rejected(entry.where, "missing", detail)
+            continue
+        path = source.path(*found)
+        first = seen.setdefault(path, entry)
+        if first is entry:
+            yield _video(source, entry, source.roots[found[0]] / found[1], path)
+        elif _is_fake(first) != _is_fake(entry):
+            yield Rejected(entry.where, "inconsistent", f"{first.where} has another label")
+        elif (first.split, first.label) != (entry.split, entry.label):
+            yield Rejected(entry.where, "duplicate", f"{first.where} counts")
+
+
+def _is_fake(entry: Entry) -> bool:
+    return method_of(entry.label) != REAL_METHOD
+
+
+def _video(source: Source, entry: Entry, folder: Path, path: str) -> Video | Rejected:
+    method = method_of(entry.label)
+    if not method:
+        return Rejected(path, "unknown_label", f"{entry.where}: the label is {entry.label}")
+    on_disk = {found.name for found in folders.entries(folder)}
+    if not any(PurePosixPath(frame).name in on_disk for frame in entry.frames):
+        return Rejected(path, "missing", f"{entry.where}: none of its frames is on disk")
+    ids = shared_ids.ids_in(entry.name) if _has_shared_ids(entry) else ()
+    fake = method != REAL_METHOD
+    shown = SHOWN.get(method) if fake else 0
+    swap = fake and len(ids) == 2
+    return Video(
+        file=folder,
+        path=path,
+        split=entry.split,
+        label=int(fake),
+        method=method,
+        identity=ids[shown] if shown is not None and shown < len(ids) else "",
+        target_id=ids[0] if swap else "",
+        source_id=ids[1] if swap else "",
+        pair_id=source.unique(entry.name.split("_")[0]) if entry.label.startswith("FF-") else "",
+        leak_group=shared_ids.leak_group(*ids),
+        compression=entry.compression,
+        media="frames",
+    )
+
+
+def _has_shared_ids(entry: Entry) -> bool:
+    """Names of other datasets may look like ids of these two."""
+    return entry.label.startswith(("FF-", "CelebDF"))
+
+
+ADAPTER = Adapter(
+    name="deepfakebench",
+    title="a dataset as DeepfakeBench has preprocessed it",
+    expects=(
+        "DeepfakeBench's JSON lists in preprocessing/dataset_json, dataset_json or the root, and "
+        "below the root the folders frames/<video>/ that they name"
+    ),
+    read=_read,
+    options={
+        "lists": Option("a JSON list or a folder of them, relative to a root or absolute", ""),
+    },
+    licence="that of the dataset; DeepfakeBench's own lists are CC BY-NC 4.0",
+    access="https://github.com/SCLBD/DeepfakeBench",
+)

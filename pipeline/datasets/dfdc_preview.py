@@ -1,0 +1,125 @@
+"""The preview of DFDC: two swap methods, A and B, that are not named.
+
+Rules:
+
+- dataset.json decides: path, label, split (``set``: train or test; there is no val), the people
+  ``target_id`` and ``swapped_id``. What it lists and the disk lacks is ``missing``, only in
+  folders that are there; what it does not list is rejected as ``inconsistent``.
+- The method is the folder: method_A, method_B. A label that contradicts the folder rejects the
+  video.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.datasets import folders
+from pipeline.datasets.base import (
+    REAL_METHOD,
+    Adapter,
+    Rejected,
+    Source,
+    Total,
+    Video,
+    wrong_root,
+)
+from pipeline.datasets.shared_ids import leak_group
+from pipeline.errors import UserError
+
+LIST = "dataset.json"
+_METHODS = {"original_videos": REAL_METHOD, "method_A": "method_A", "method_B": "method_B"}
+_DEPTH = 4
+_LABELS = {"real": 0, "fake": 1}
+_SPLITS = ("train", "test")
+
+
+def _read(source: Source) -> Iterator[Video | Rejected]:
+    listed = _listed(source)
+    seen: set[str] = set()
+    for index, root in enumerate(source.roots):
+        tops = [top for top in folders.subfolders(root) if top in _METHODS]
+        if not tops:
+            raise wrong_root(source, root, ADAPTER)
+        for top in tops:
+            for below in folders.files(root / top, _DEPTH):
+                relative = f"{top}/{below}"
+                path = source.path(index, relative)
+                if not folders.is_video(relative):
+                    yield Rejected(path, "unsupported_media", "not the suffix of a video")
+                elif relative in seen:
+                    yield Rejected(path, "duplicate", f"{relative} is there already")
+                elif relative not in listed:
+                    yield Rejected(path, "inconsistent", f"not in {LIST}")
+                else:
+                    seen.add(relative)
+                    yield _video(source, f"{root}/{relative}", path, top, listed[relative])
+    for index, root in enumerate(source.roots):
+        for relative in sorted(set(listed) - seen):
+            if (root / relative.split("/")[0]).is_dir():
+                seen.add(relative)
+                yield Rejected(source.path(index, relative), "missing", f"listed in {LIST}")
+
+
+def _listed(source: Source) -> Mapping[str, Mapping[str, Any]]:
+    files = [root / LIST for root in source.roots if (root / LIST).is_file()]
+    if not files:
+        raise UserError(
+            f"Dataset {source.name}: there is no {LIST} in {', '.join(map(str, source.roots))}. It "
+            "says what is fake; put it there."
+        )
+    try:
+        data = json.loads(files[0].read_bytes())
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict) or not all(isinstance(about, dict) for about in data.values()):
+        raise UserError(
+            f"Dataset {source.name}: {files[0]} does not map paths to facts. Take the official "
+            "file."
+        )
+    return data
+
+
+def _video(
+    source: Source, file: str, path: str, top: str, about: Mapping[str, Any]
+) -> Video | Rejected:
+    label, split = _LABELS.get(str(about.get("label")).lower()), about.get("set")
+    if label is None:
+        return Rejected(path, "unknown_label", f"label {about.get('label')!r} in {LIST}")
+    if split not in _SPLITS:
+        return Rejected(path, "inconsistent", f"set {split!r} in {LIST} is neither train nor test")
+    if label != int(_METHODS[top] != REAL_METHOD):
+        return Rejected(path, "inconsistent", f"{LIST} says {about['label']}")
+    target, donor = (
+        source.unique(str(about.get(key) or "")) for key in ("target_id", "swapped_id")
+    )
+    original = about.get("source_video") if label else path
+    return Video(
+        file=file,
+        path=path,
+        split=split,
+        label=label,
+        method=_METHODS[top],
+        identity=donor if label else target,
+        target_id=target if label else "",
+        source_id=donor,
+        pair_id=source.unique(folders.stem(str(original or ""))),
+        leak_group=leak_group(target, donor),
+    )
+
+
+ADAPTER = Adapter(
+    name="dfdc_preview",
+    expects=(
+        f"{LIST} below the root, and original_videos/<person>/, method_A/ or method_B/ beside it"
+    ),
+    read=_read,
+    title="DFDC preview",
+    licence="DFDC preview dataset terms: research on detection only, no redistribution",
+    access="https://ai.meta.com/datasets/dfdc",
+    expected=(
+        Total(855, {"split": "train", "label": 0}),
+        Total(3_618, {"split": "train", "label": 1}),
+        Total(276, {"split": "test", "label": 0}),
+        Total(501, {"split": "test", "label": 1}),
+    ),
+)

@@ -1,0 +1,100 @@
+"""What a person sees of a long run: a bar in a terminal, a line now and then elsewhere."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline import tables
+from pipeline.engine.work import Done
+from pipeline.errors import UserError
+
+LINE_EVERY_S = 30.0
+HOPELESS_ROWS = 100
+"""A run whose first rows are all rejected has a common cause; it stops and says so."""
+LOGS = Path("logs")
+
+
+class Progress:
+    """Counts the rows of one stage's run and stops a run that rejects too much."""
+
+    def __init__(self, name: str, total: int, to_do: int, max_reject_fraction: float) -> None:
+        self._name = name
+        self._to_do = to_do
+        self._kept = total - to_do
+        self._max_reject_fraction = max_reject_fraction
+        self._worked = self._empty = 0
+        self._reasons: Counter[str] = Counter()
+        self._started = self._last_line = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=total, initial=self._kept, desc=name, unit="row", disable=not self._terminal
+        )
+
+    def update(self, done: Done) -> None:
+        """Takes note of a finished partition.
+
+        Raises:
+            UserError: the rows so far were all rejected, or too many of them.
+        """
+        worked = done.rows - done.copied
+        self._worked += worked
+        self._empty += done.empty_rows
+        self._reasons.update(done.rejects)
+        self._bar.update(worked)
+        self._bar.set_postfix(rejects=self._reasons.total())
+        if not self._terminal and time.monotonic() - self._last_line > LINE_EVERY_S:
+            self._last_line = time.monotonic()
+            left_s = self.seconds * (self._to_do - self._worked) / max(1, self._worked)
+            self._say(f"{self._worked} of {self._to_do} rows, about {left_s:.0f} s left")
+        if self._worked >= HOPELESS_ROWS:
+            self._check(self._max_reject_fraction)
+
+    def close(self) -> None:
+        """Says and logs what was done. Raises UserError where every row was rejected."""
+        self._bar.close()
+        if self._worked and self._worked == self._to_do and not self._kept:
+            self._check(1.0)
+        rejects = self._reasons.total()
+        if not self._terminal:
+            figures = f"{self._worked} rows worked, {self._kept} kept, {rejects} rejects"
+            self._say(f"{figures}, {self.seconds:.1f} s")
+        if self._worked:
+            log(self._name, {"worked": self._worked, "seconds": round(self.seconds, 3)})
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def _check(self, allowed: float) -> None:
+        if self._empty > allowed * self._worked or self._empty == self._worked:
+            reason, count = self._reasons.most_common(1)[0]
+            raise UserError(
+                f"{self._name}: {self._empty} of {self._worked} rows were rejected, most of them "
+                f"({count}) as {reason}: {tables.REJECT_REASONS[reason]}. Check the data and the "
+                "parameters of this stage; engine.max_reject_fraction says how many may be."
+            )
+
+    def _say(self, line: str) -> None:
+        print(f"{self._name}: {line}", file=sys.stderr, flush=True)  # noqa: T201 - for people
+
+
+def log(name: str, figures: Mapping[str, Any]) -> None:
+    """Appends a line to the stage's untracked log; clock times never enter a tracked file."""
+    LOGS.mkdir(exist_ok=True)
+    with (LOGS / f"{name}.jsonl").open("a") as file:
+        file.write(json.dumps(figures, sort_keys=True) + "\n")
+
+
+def last_seconds_per_row(name: str) -> float | None:
+    """What a row took in the stage's last run that worked any; None before the first one."""
+    path = LOGS / f"{name}.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    figures = json.loads(lines[-1]) if lines else None
+    return figures["seconds"] / figures["worked"] if figures else None

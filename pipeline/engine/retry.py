@@ -1,0 +1,52 @@
+"""Taking rejects back, so that the next run tries their rows again."""
+
+from pathlib import Path
+
+from pipeline import tables
+from pipeline.engine import partition, store
+from pipeline.engine.stage import STORES
+from pipeline.errors import UserError
+
+
+def retry(stage: str, reason: str = "") -> int:
+    """Forgets a stage's rejects and returns how many units that were.
+
+    Their rows lose their fingerprint in the store, so that the next run works them; and they leave
+    the reject table, so that DVC sees a changed output and runs the stage.
+
+    Args:
+        stage: a stage with a store.
+        reason: only rejects with this reason; "" = all.
+
+    Raises:
+        UserError: the stage has no store yet, or there is no such reason.
+    """
+    folder, table = STORES / stage, Path(f"manifests/rejected/{stage}.parquet")
+    if reason and reason not in tables.REJECT_REASONS:
+        reasons = ", ".join(tables.REJECT_REASONS)
+        raise UserError(f"{reason!r} is no reason of rejection. There are: {reasons}.")
+    if not folder.is_dir() or not table.is_file():
+        raise UserError(
+            f"stage {stage!r} has no store in {STORES} or no rejects in {table.parent}: it has "
+            "not run yet, or is one that always decides anew (scan, balance)."
+        )
+    with store.locked(folder):
+        for path in sorted(folder.rglob("*.parquet")):
+            _forget(path, reason)
+        rejected = tables.read(table, "rejected").to_pylist()
+        kept = [row for row in rejected if reason and row["reason"] != reason]
+        tables.write(table, "rejected", tables.from_rows("rejected", kept))
+    return len(rejected) - len(kept)
+
+
+def _forget(path: Path, reason: str) -> None:
+    """Marks the rows of one partition that have such a reject as not worked yet."""
+    facts = partition.read_facts(path)
+    if facts is None:
+        return
+    rows = partition.read_rows(path).to_pylist()
+    hit = [row for row in rows if any(not reason or r["reason"] == reason for r in row["rejects"])]
+    if hit:
+        for row in hit:
+            row["fingerprint"] = ""
+        partition.forget_rows(path, rows, facts)

@@ -1,0 +1,82 @@
+"""A stage whose output is one table: where its store, table, rejects and metrics lie."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import keys, tables
+from pipeline.config import EngineParams, read_yaml
+from pipeline.engine import partition
+from pipeline.engine.rows import Plan, Task
+from pipeline.engine.run import Whole, run
+from pipeline.engine.survey import Store
+
+STORES = Path("data/stores")
+VERSIONS = Path(__file__).parents[1] / "versions.yaml"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything a run of one stage needs, and what ``faceshards plan`` looks at."""
+
+    name: str
+    task: Task
+    plan: Plan
+    store: Store
+    planned_rejects: Sequence[tuple[str, str, str]] = field(default_factory=tuple)
+    """Id, reason and detail of units that the plan itself had to refuse."""
+
+
+def table_store(name: str, table: str, target_rows: int) -> Store:
+    """The store of a stage that fills one table."""
+    return Store(STORES / name, table, target_rows)
+
+
+def run_stage(stage: Stage, engine: EngineParams) -> dict[str, int]:
+    """Brings a stage up to date: store, then table, rejects and metrics, where DVC expects them.
+
+    Returns the metrics: inputs, outputs, rejects, left_out, in the stage's own unit.
+    """
+    whole = run(stage.name, stage.task, stage.plan, stage.store, engine, version(stage.name))
+    counts = write_table(whole, Path(f"manifests/{stage.store.table}.parquet"), stage.store.table)
+    named = [dict(zip(("id", "reason", "detail"), r, strict=True)) for r in stage.planned_rejects]
+    parts = [tables.from_rows("rejected", named), *(partition.rejects(p.path) for p in whole)]
+    rejects = tables.write(Path(f"manifests/rejected/{stage.name}.parquet"), "rejected", parts)
+    counts["inputs"] += len(named)
+    counts["rejects"] = rejects
+    write_metrics(stage.name, counts)
+    return counts
+
+
+def write_table(whole: Sequence[Whole], path: Path, table: str) -> dict[str, int]:
+    """Merges partitions into a table, streaming, and counts their units."""
+    tables.write(path, table, (partition.outputs(part.path, table) for part in whole))
+    counts = Counter(inputs=0, outputs=0, rejects=0, left_out=0)
+    for part in whole:
+        rows = partition.read_rows(part.path, ["done", "left_out", "rejects"])
+        counts["outputs"] += sum(rows.column("done").to_pylist())
+        counts["left_out"] += sum(rows.column("left_out").to_pylist())
+        counts["rejects"] += sum(len(found) for found in rows.column("rejects").to_pylist())
+    counts["inputs"] = counts["outputs"] + counts["left_out"] + counts["rejects"]
+    return dict(counts)
+
+
+def write_metrics(name: str, metrics: Mapping[str, Any]) -> None:
+    """Writes ``metrics/<name>.json``, which `dvc metrics` shows."""
+    write_json(Path(f"metrics/{name}.json"), metrics)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON by rename: sorted, no clock times."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
+    temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    tables.replace_durably(temporary, path)
+
+
+def version(name: str) -> int:
+    """The stage's output version."""
+    return int(read_yaml(VERSIONS)[name])

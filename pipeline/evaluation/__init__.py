@@ -1,0 +1,1 @@
+"""From a trained run to scores per face, scores per video, and metrics."""

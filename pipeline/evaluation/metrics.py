@@ -1,0 +1,156 @@
+"""How well scores tell fakes from reals: per split, dataset and manipulation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.evaluation.aggregate import SPLITS
+
+_DECIMALS = 6
+
+Metrics = Mapping[str, Any]
+"""Numbers, or such mappings of numbers, by name."""
+
+
+def auc(labels: Sequence[int] | NDArray[Any], scores: Sequence[float] | NDArray[Any]) -> float:
+    """Area under the ROC curve, 0 to 1, to 1e-6: how often a fake scores higher than a real.
+
+    Args:
+        labels: (n,) 0 real, 1 fake; both must occur.
+        scores: (n,) probabilities of being fake. Equal ones count half.
+
+    Raises:
+        ValueError: only one class occurs.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    _check_both(labels)
+    return round(float(roc_auc_score(labels, scores)), _DECIMALS)
+
+
+def balanced_accuracy(
+    labels: Sequence[int] | NDArray[Any], scores: Sequence[float] | NDArray[Any], threshold: float
+) -> float:
+    """Mean of the share of reals judged real and of fakes judged fake, 0 to 1, to 1e-6.
+
+    Args:
+        labels: (n,) 0 real, 1 fake; both must occur.
+        scores: (n,) probabilities of being fake.
+        threshold: a score at or above it is judged fake.
+
+    Raises:
+        ValueError: only one class occurs.
+    """
+    from sklearn.metrics import balanced_accuracy_score
+
+    _check_both(labels)
+    judged = np.asarray(scores) >= threshold  # (n,)
+    return round(float(balanced_accuracy_score(labels, judged)), _DECIMALS)
+
+
+def evaluate(faces: pa.Table, videos: pa.Table, threshold: float, meaningless: bool) -> Metrics:
+    """All metrics of one run.
+
+    Args:
+        faces: table ``predictions_faces``.
+        videos: table ``predictions_videos`` of the same faces.
+        threshold: a video's score at or above it is judged fake (metric learning, section 4.3:
+            0.5).
+        meaningless: the scores are those of a model too small to mean anything.
+
+    Returns:
+        ``meaningless`` (0 or 1) and one entry per split: ``overall``, and under ``datasets`` per
+        dataset ``overall`` and, under ``methods``, each manipulation against the reals of its
+        dataset. Each holds the numbers of :func:`measure`. A split without videos has no entry.
+    """
+    whole: dict[str, Any] = {"meaningless": int(meaningless)}
+    for split in SPLITS:
+        in_split = pc.field("split") == split
+        mine = videos.filter(in_split)
+        if mine.num_rows:
+            whole[split] = _of_split(faces.filter(in_split), mine, threshold)
+    return whole
+
+
+def measure(faces: pa.Table, videos: pa.Table, threshold: float) -> dict[str, float]:
+    """Metrics of one set of videos and their faces, as in :func:`evaluate`.
+
+    Returns:
+        ``videos_real``, ``videos_fake``, ``faces_real``, ``faces_fake``: how many have a score;
+        ``videos_without_face``: how many have none and count in nothing else;
+        ``one_class``: 1 where reals or fakes are missing, else 0; and, where it is 0,
+        ``video_auc``, ``video_balanced_accuracy`` and ``frame_auc`` (each face by itself).
+    """
+    seen = videos.filter(pc.field("faces") > 0)
+    labels, scores = _arrays(seen)
+    face_labels, face_scores = _arrays(faces)
+    numbers: dict[str, float] = {
+        "videos_real": int((labels == 0).sum()),
+        "videos_fake": int((labels == 1).sum()),
+        "videos_without_face": videos.num_rows - seen.num_rows,
+        "faces_real": int((face_labels == 0).sum()),
+        "faces_fake": int((face_labels == 1).sum()),
+    }
+    if not (numbers["videos_real"] and numbers["videos_fake"]):
+        return numbers | {"one_class": 1}
+    return numbers | {
+        "one_class": 0,
+        "video_auc": auc(labels, scores),
+        "video_balanced_accuracy": balanced_accuracy(labels, scores, threshold),
+        "frame_auc": auc(face_labels, face_scores),
+    }
+
+
+HEADLINE = ("video_auc", "video_balanced_accuracy")
+
+
+def headline(whole: Metrics) -> Metrics:
+    """The few numbers of :func:`evaluate` that a person compares runs by, for `dvc metrics`.
+
+    ``meaningless``, and per split the :data:`HEADLINE` numbers overall and per dataset, where they
+    exist.
+    """
+    few: Metrics = {"meaningless": whole["meaningless"]}
+    for split, found in whole.items():
+        if split == "meaningless":
+            continue
+        datasets = {name: _few(about["overall"]) for name, about in found["datasets"].items()}
+        few[split] = {**_few(found["overall"]), **datasets}
+    return few
+
+
+def _few(numbers: Metrics) -> Metrics:
+    return {name: numbers[name] for name in HEADLINE if name in numbers}
+
+
+def _of_split(faces: pa.Table, videos: pa.Table, threshold: float) -> dict[str, Any]:
+    datasets = {}
+    for dataset in _names(videos, "dataset"):
+        inside = pc.field("dataset") == dataset
+        datasets[dataset] = _of_dataset(faces.filter(inside), videos.filter(inside), threshold)
+    return {"overall": measure(faces, videos, threshold), "datasets": datasets}
+
+
+def _of_dataset(faces: pa.Table, videos: pa.Table, threshold: float) -> dict[str, Any]:
+    methods = {}
+    for method in _names(videos.filter(pc.field("label") == 1), "method"):
+        against = (pc.field("label") == 0) | (pc.field("method") == method)
+        methods[method] = measure(faces.filter(against), videos.filter(against), threshold)
+    return {"overall": measure(faces, videos, threshold), "methods": methods}
+
+
+def _names(table: pa.Table, column: str) -> list[str]:
+    return sorted(table.column(column).unique().to_pylist())
+
+
+def _arrays(table: pa.Table) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    return table.column("label").to_numpy(), table.column("score").to_numpy()
+
+
+def _check_both(labels: Sequence[int] | NDArray[Any]) -> None:
+    if set(np.unique(labels).tolist()) != {0, 1}:
+        raise ValueError("reals and fakes must both occur, labelled 0 and 1")

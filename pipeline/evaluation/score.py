@@ -1,0 +1,113 @@
+"""A trained run over the faces of a shard folder: how probably each of them is fake."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline import models, tables
+from pipeline.errors import UserError
+from pipeline.models import Detector, JointEmbedding
+from pipeline.run_config import RunParams
+from pipeline.semantics import Graph
+from pipeline.shards.read import Shards
+from pipeline.training import checkpoint, data
+
+_DECIMALS = 6
+_FROM_INDEX = ("face_id", "video_id", "split", "dataset", "method", "category", "label")
+
+
+def load_run(
+    folder: Path, name: str, run: RunParams, seed: int, version: int, graph: Graph | None
+) -> Detector:
+    """The best model of a trained run, on the CPU, ready for use.
+
+    Args:
+        folder: ``models/<run>``.
+        name: of the run.
+        run: its parameters.
+        seed: of params.yaml.
+        version: the number of ``train`` in versions.yaml.
+        graph: the one that ``run.objective.graph`` names; None where it names none.
+
+    Raises:
+        UserError: there is no checkpoint, or it was trained with other parameters.
+    """
+    wanted = checkpoint.run_digest(name, run, seed, version, graph)
+    state = checkpoint.load_best(folder, name, wanted)
+    model = models.skeleton(run.model, graph)
+    model.load_state_dict(state["model"])
+    return model.eval()
+
+
+def score_faces(
+    model: Detector, shards: Shards, graph: str, batch_size: int, device: torch.device
+) -> pa.Table:
+    """Scores of all faces of a shard folder, in float32 and without augmentation.
+
+    Args:
+        model: in evaluation mode; it is moved to the device.
+        shards: of the split val or test.
+        graph: name of the graph that a joint embedding was built for; else "".
+        batch_size: faces at once.
+        device: where the model runs.
+
+    Returns:
+        Table ``predictions_faces``, by face id.
+
+    Raises:
+        UserError: a picture cannot be read, or the model's output is not a number.
+    """
+    model = model.to(device)
+    scores, nodes = [np.empty(0)], [np.empty(0)]
+    with tqdm(
+        total=len(shards), desc=shards.name, unit="face", disable=not sys.stderr.isatty()
+    ) as bar:
+        for fake, altered in _probabilities(model, shards, batch_size, device):
+            scores.append(fake)
+            nodes.append(altered.ravel())
+            bar.update(len(fake))
+    columns = {name: shards.index.column(name) for name in _FROM_INDEX}
+    columns["score"] = pa.array(np.concatenate(scores))
+    columns["graph"] = pa.array([graph] * len(shards), pa.string())
+    flat = np.concatenate(nodes)  # (faces * N,)
+    per_face = len(flat) // max(len(shards), 1)
+    ends = per_face * np.arange(len(shards) + 1, dtype=np.int32)  # (faces + 1,)
+    columns["node_probabilities"] = pa.ListArray.from_arrays(pa.array(ends), pa.array(flat))
+    schema = tables.schema("predictions_faces")
+    table = pa.table([columns[name] for name in schema.names], schema=schema).sort_by("face_id")
+    tables.check("predictions_faces", table)
+    return table
+
+
+def _probabilities(
+    model: Detector, shards: Shards, batch_size: int, device: torch.device
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Of each batch in the order of the index: fake (B,) and altered nodes (B, N); N may be 0."""
+    faces = data.Faces([shards], model.image_px)
+    mean, std = model.mean, model.std
+    with torch.inference_mode():
+        for batch in faces.batches(data.in_order(len(faces), batch_size)):
+            pictures = data.normalised(batch.images.to(device), mean, std)
+            outputs = model(pictures)
+            fake = _rounded(model.fake_probability(outputs))  # (B,)
+            altered = np.empty((len(fake), 0))  # (B, 0)
+            if isinstance(model, JointEmbedding):
+                altered = _rounded(model.node_probabilities(outputs))  # (B, N)
+            yield fake, altered
+
+
+def _rounded(probabilities: Tensor) -> NDArray[np.float64]:
+    exact: NDArray[np.float64] = probabilities.double().cpu().numpy()
+    if not np.isfinite(exact).all():
+        raise UserError(
+            "The model's output is not a number: its training diverged. Lower the run's "
+            "optimiser.learning_rate and train it anew."
+        )
+    return np.round(exact, _DECIMALS)

@@ -1,0 +1,121 @@
+"""From parameters to a detector: sizes by name, weights by digest, numbers by seed."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from pipeline import weights
+from pipeline.errors import UserError
+from pipeline.models import joint_embedding, prompts, vit
+from pipeline.models.base import Detector, initialise
+from pipeline.models.joint_embedding import JointEmbedding
+from pipeline.models.vit import VisionTransformer
+from pipeline.run_config import ModelParams
+from pipeline.semantics import Graph
+
+TINY = "tiny"
+"""The size that needs no weights."""
+
+_IN_A_FOLDER = "*model.[bs]*"
+"""What transformers calls weights: pytorch_model.bin, model.safetensors."""
+
+
+def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Detector:
+    """The detector to start training from, on the CPU.
+
+    Every number is drawn by seed and name (the same for any thread count), then pretrained weights
+    replace those they have.
+
+    Args:
+        params: architecture, size and weights.
+        graph: label graph whose nodes a joint embedding scores; a ViT needs none.
+        seed: of the random numbers.
+
+    Raises:
+        UserError: weights or tokenizer are missing, wrong or of another network; a prompt is too
+            long.
+    """
+    file = weights_file(params)
+    model = _make(params, graph, file)
+    initialise(model, seed)
+    if isinstance(model, VisionTransformer):
+        model.initialise_head(seed)
+        if file is not None:
+            # FSFM's checkpoints carry their command line besides the model.
+            state = weights.load_state(file, section="model", classes=(argparse.Namespace,))
+            model.load_pretrained(state, file)
+    elif isinstance(model, JointEmbedding) and file is not None:
+        joint_embedding.refuse_torchscript(file)
+        if problems := model.load_pretrained(weights.load_state(file)):
+            raise UserError(
+                f"{file} does not fit {params.size}: {problems}. Give the weights of "
+                "openai/clip-vit-base-patch32 under transformers' names."
+            )
+    return model
+
+
+def skeleton(params: ModelParams, graph: Graph | None) -> Detector:
+    """The same detector with arbitrary numbers in it, for a checkpoint of ours to be loaded into.
+
+    Needs neither weights nor tokenizer files: a checkpoint has the numbers, the input normalisation
+    and the prompts.
+    """
+    return _make(params, graph, None)
+
+
+def settings(params: ModelParams) -> dict[str, object]:
+    """Everything that decides what :func:`build` makes, JSON-serialisable; files by digest.
+
+    Raises:
+        UserError: weights or tokenizer are missing or wrong.
+    """
+    file = weights_file(params)
+    return {
+        "architecture": params.architecture,
+        "size": params.size,
+        "weights": params.weights.sha256.lower() if file else "",
+        "beside": {path.name: weights.sha256(path) for path in _beside(params, file)},
+    }
+
+
+def weights_file(params: ModelParams) -> Path | None:
+    """The checked weights file; None for a tiny model, which starts from random numbers.
+
+    Raises:
+        UserError: the file is missing or another one than the parameters say.
+    """
+    if params.size == TINY and not params.weights.path:
+        return None
+    purpose = f"The model {params.size}"
+    return weights.find(params.weights, "model.weights", purpose, _IN_A_FOLDER)
+
+
+def _beside(params: ModelParams, file: Path | None) -> tuple[Path, ...]:
+    """Files beside the weights that are read besides them."""
+    if file is None:
+        return ()
+    if params.architecture == "vit":
+        told = file.parent / vit.NORMALISATION_FILE
+        return (told,) if told.is_file() else ()
+    return () if params.size == TINY else prompts.clip_files(file.parent)
+
+
+def _make(params: ModelParams, graph: Graph | None, file: Path | None) -> Detector:
+    # transformers fills its models from torch's global generator; nobody else's draws should move.
+    with torch.random.fork_rng(devices=[]):
+        if params.architecture == "vit":
+            return VisionTransformer(vit.SIZES[params.size])
+        if graph is None:
+            raise ValueError("a joint embedding scores the nodes of a label graph")
+        size = joint_embedding.SIZES[params.size]
+        if params.size == TINY:
+            tokenizer = prompts.made_tokenizer(graph.prompts)
+        elif file is not None:
+            tokenizer = prompts.clip_tokenizer(file.parent)
+        else:
+            unread = torch.zeros(len(graph.nodes), prompts.CONTEXT, dtype=torch.int64)
+            return JointEmbedding(size, graph, unread, prompts.CLIP_VOCABULARY, *prompts.CLIP_ENDS)
+        tokens = prompts.token_numbers(tokenizer, graph.prompts)
+        start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+        return JointEmbedding(size, graph, tokens, len(tokenizer), start, end)

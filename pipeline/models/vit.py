@@ -1,0 +1,210 @@
+"""A vision transformer: mean of the patch tokens, then a linear head (metric learning, section 3).
+
+Layout as in FSFM's fine-tuning code: patch tokens of the last block, mean, LayerNorm, head. The
+final ``norm`` of pretrained weights is not used.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import ViTConfig, ViTModel
+
+from pipeline.errors import UserError
+from pipeline.models.base import Detector, Normalisation, Outputs, standard_normal
+
+LAYER_NORM_EPS = 1e-6
+"""FSFM's; transformers' own default is 1e-12."""
+HEAD_STD = 2e-5
+"""Initial standard deviation of the head's weights (FSFM's fine-tuning code)."""
+
+FSFM_NORMALISATION = Normalisation(
+    (0.5482207536697388, 0.42340534925460815, 0.3654651641845703),
+    (0.2789176106452942, 0.2438540756702423, 0.23493893444538116),
+)
+"""Of VGGFace2, which FSFM was pretrained on (its ``pretrain_ds_mean_std.txt``)."""
+IMAGENET_NORMALISATION = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+NORMALISATION_FILE = "preprocessor_config.json"
+"""Beside weights of transformers' models: the mean and std they were trained with."""
+
+NOT_PRETRAINED = frozenset({"fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"})
+"""What no weights file fills: the norm after the mean, and the head."""
+
+_FSFM_MARK = "rep_decoder_embed.weight"
+"""Only FSFM's pretraining checkpoints have this key."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Dimensions of a vision transformer."""
+
+    width: int
+    layers: int
+    heads: int
+    image_px: int
+    patch_px: int = 16
+
+
+SIZES = {"tiny": Size(64, 2, 4, 64), "vit-b16": Size(768, 12, 12, 224)}
+
+
+class VisionTransformer(Detector):
+    """Logits of real and fake; the embedding is the normalised mean of the patch tokens.
+
+    The paper calls the mean itself the embedding and does not say whether a norm follows; here, as
+    in the public code it builds on, the norm does, and both head and triplet loss see its output.
+    """
+
+    def __init__(self, size: Size) -> None:
+        super().__init__(size.image_px, IMAGENET_NORMALISATION)
+        config = ViTConfig(
+            hidden_size=size.width,
+            num_hidden_layers=size.layers,
+            num_attention_heads=size.heads,
+            intermediate_size=4 * size.width,
+            image_size=size.image_px,
+            patch_size=size.patch_px,
+            layer_norm_eps=LAYER_NORM_EPS,
+        )
+        self.encoder = ViTModel(config, add_pooling_layer=False)
+        self.encoder.add_module("layernorm", nn.Identity())
+        self.fc_norm = nn.LayerNorm(size.width, LAYER_NORM_EPS)
+        self.head = nn.Linear(size.width, 2)
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Logits (B, 2) and embedding (B, width) of float32 (B, 3, image_px, image_px)."""
+        tokens: Tensor = self.encoder(pixel_values=images).last_hidden_state  # (B, 1 + patches, D)
+        embedding = self.fc_norm(tokens[:, 1:].mean(dim=1))  # (B, D)
+        return Outputs(self.head(embedding), embedding)
+
+    def fake_probability(self, outputs: Outputs) -> Tensor:
+        """Softmax of the logits for fake, (B,) in [0, 1]."""
+        return outputs.scores.float().softmax(dim=1)[:, 1]  # (B,)
+
+    def initialise_head(self, seed: int) -> None:
+        """Draws the head's weights, close to 0, and sets its bias to 0."""
+        with torch.no_grad():
+            weight = self.head.weight
+            weight.copy_(HEAD_STD * standard_normal("head.weight", weight.shape, seed))
+            self.head.bias.zero_()
+
+    def load_pretrained(self, state: Mapping[str, Tensor], source: Path) -> None:
+        """Loads pretrained weights; the head and the norm before it stay as they are.
+
+        The input normalisation becomes FSFM's for its pretraining checkpoints, what
+        :data:`NORMALISATION_FILE` beside the weights says, or else ImageNet's.
+
+        Args:
+            state: names and tensors in FSFM's and timm's, or transformers' (4 and 5) naming; what
+                does not belong to the encoder (decoders, projectors, heads) is not used.
+            source: where they come from.
+
+        Raises:
+            UserError: the state is not that of an encoder of this size.
+        """
+        encoder = encoder_state(state, self.encoder.state_dict(), source)
+        own = {f"encoder.{name}": tensor for name, tensor in encoder.items()}
+        left = set(self.load_state_dict(own, strict=False).missing_keys)
+        if left - {"pixel_mean", "pixel_std"} != NOT_PRETRAINED:
+            raise AssertionError(f"{source} left {sorted(left)} unfilled")
+        self.normalise_as(normalisation(state, source))
+
+
+def encoder_state(
+    state: Mapping[str, Tensor], like: Mapping[str, Tensor], source: Path
+) -> dict[str, Tensor]:
+    """The part of a state dict that fills an encoder, under the encoder's own names.
+
+    Args:
+        state: as for :meth:`VisionTransformer.load_pretrained`.
+        like: the encoder's own state, for names and shapes.
+        source: where ``state`` comes from, for messages.
+
+    Raises:
+        UserError: tensors are missing, of other shapes, or of more blocks than the encoder has.
+    """
+    given: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        common = common_name(name)
+        if ".attn.qkv." in common:
+            for letter, part in zip("qkv", tensor.chunk(3), strict=True):  # 3 x (D, D) or (D,)
+                given[common.replace("qkv", letter)] = part
+        else:
+            given[common] = tensor
+    own = {common_name(name): name for name in like}
+    missing = sorted(own.keys() - given.keys())
+    shapes = sorted(c for c in own.keys() & given.keys() if given[c].shape != like[own[c]].shape)
+    more = sorted(c for c in given.keys() - own.keys() if c.startswith("blocks."))
+    problems = [
+        f"{len(names)} {what} (first: {names[0]})"
+        for what, names in (
+            ("tensors missing", missing),
+            ("of other shapes", shapes),
+            ("of blocks it does not have", more),
+        )
+        if names
+    ]
+    if problems:
+        raise UserError(
+            f"{source} does not fit the model's vision transformer: {'; '.join(problems)}, in "
+            "timm's naming. Give the weights of a ViT-B/16 for 224 px in FSFM's, timm's or "
+            "transformers' naming."
+        )
+    return {name: given[common] for common, name in own.items()}
+
+
+_RENAMES = [
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"^vit\.", ""),
+        (r"^(encoder\.)?layers?\.(\d+)\.", r"blocks.\2."),
+        (r"^embeddings\.cls_token$", "cls_token"),
+        (r"^embeddings\.position_embeddings$", "pos_embed"),
+        (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+        (r"\.layernorm_before\.", ".norm1."),
+        (r"\.layernorm_after\.", ".norm2."),
+        (r"\.attention\.attention\.([qkv])[a-z]+\.", r".attn.\1."),
+        (r"\.attention\.([qkv])_proj\.", r".attn.\1."),
+        (r"\.attention\.(output\.dense|o_proj)\.", ".attn.proj."),
+        (r"\.intermediate\.dense\.", ".mlp.fc1."),
+        (r"\.output\.dense\.", ".mlp.fc2."),
+    )
+]
+
+
+def common_name(name: str) -> str:
+    """The name timm has for a tensor of a ViT, with q, k and v where transformers splits them.
+
+    transformers' names change between its versions, so the installed model's own names go through
+    here as well.
+    """
+    for pattern, new in _RENAMES:
+        name = pattern.sub(new, name)
+    return name
+
+
+def normalisation(state: Mapping[str, Tensor], source: Path) -> Normalisation:
+    """The input normalisation that goes with pretrained weights.
+
+    Raises:
+        UserError: the file beside the weights does not say what it should.
+    """
+    if _FSFM_MARK in state:
+        return FSFM_NORMALISATION
+    beside = source.parent / NORMALISATION_FILE
+    if not beside.is_file():
+        return IMAGENET_NORMALISATION
+    try:
+        told = json.loads(beside.read_text())
+        mean, std = ([float(v) for v in told[key]] for key in ("image_mean", "image_std"))
+        return Normalisation((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            f"{beside} does not give image_mean and image_std, three numbers each. Put the file "
+            "that belongs to the weights there, or remove it for ImageNet's values."
+        ) from error

@@ -1,0 +1,82 @@
+"""Which videos are related: they share a person, a clip, a scene or a part of a leak group."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_SHOWN = ("identity", "target_id", "pair_id")
+"""Columns of ``videos`` whose value two videos share where both show the same."""
+_LENT = "source_id"
+"""Whose face or motion was put in; where the face shows, ``identity`` says so too."""
+
+
+@dataclass(frozen=True)
+class Ties:
+    """One row per video and name that ties it to others; a row may occur more than once."""
+
+    video: Ints
+    """int64 (T,), row of the table ``videos``."""
+    name: Ints
+    """int64 (T,), place in ``names``."""
+    lent: Bools
+    """bool (T,), the name is only that of ``source_id``."""
+    names: pa.Array
+    """Names of people, clips, scenes and groups; each once."""
+
+
+def ties(videos: pa.Table) -> Ties:
+    """What ties videos together.
+
+    Args:
+        videos: columns ``identity``, ``target_id``, ``source_id``, ``pair_id`` and ``leak_group``,
+            whose parts, joined with ``+``, count one by one.
+    """
+    everyone = np.arange(videos.num_rows)
+    parts = pc.split_pattern(flat(videos["leak_group"]), "+")
+    columns = [
+        *((everyone, flat(videos[name])) for name in _SHOWN),
+        (pc.list_parent_indices(parts).to_numpy(), pc.list_flatten(parts)),
+        (everyone, flat(videos[_LENT])),
+    ]
+    encoded = pa.concat_arrays([values for _, values in columns]).dictionary_encode()
+    name = encoded.indices.to_numpy().astype(np.int64)
+    video = np.concatenate([rows for rows, _ in columns]).astype(np.int64)
+    lent = np.arange(len(name)) >= len(name) - len(everyone)
+    empty = pc.index(encoded.dictionary, "").as_py()
+    there = name != empty
+    return Ties(video[there], name[there], lent[there], encoded.dictionary)
+
+
+def related(known: Ties, one: Ints, other: Ints) -> Bools:
+    """Whether the videos of each pair share a name that is not just lent.
+
+    Args:
+        known: of the table that the rows are of.
+        one: int64 (P,), rows of ``videos``.
+        other: int64 (P,).
+
+    Returns:
+        bool (P,).
+    """
+    video, name = known.video[~known.lent], known.name[~known.lent]
+    keys = np.unique(video * len(known.names) + name)  # (T,), sorted by video, then name
+    video, name = keys // max(1, len(known.names)), keys % max(1, len(known.names))
+    first = np.searchsorted(video, one, side="left")
+    count = np.searchsorted(video, one, side="right") - first
+    pair = np.repeat(np.arange(len(one)), count)
+    place = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count) + first[pair]
+    wanted = other[pair] * len(known.names) + name[place]
+    found = np.searchsorted(keys, wanted)
+    shared = keys[np.minimum(found, len(keys) - 1)] == wanted if len(keys) else np.zeros(0, bool)
+    return np.bincount(pair[shared], minlength=len(one)) > 0
+
+
+def flat(values: pa.ChunkedArray) -> pa.Array:
+    """A column as one array."""
+    return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)

@@ -1,0 +1,129 @@
+"""The page itself: everything in one HTML file that asks nothing of any network."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline import keys, tables
+from pipeline.report import audit, charts
+from pipeline.report.audit import Audit
+from pipeline.report.cells import Table
+from pipeline.report.counts import Counts
+from pipeline.report.pictures import SIDE_PX, DataUri, Region, Sheet, contact_sheets, regions
+from pipeline.report.runs import RunFacts, run_facts, run_table
+from pipeline.report.stages import Rejects, rejects, shard_table, stage_table
+from pipeline.run_config import ReportParams, RunParams
+
+MAX_CHARS = 300
+"""Longest text of others that is shown; the rest is cut off."""
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything that the page shows, as plain data."""
+
+    counts: Counts
+    stages: Table
+    rejects: tuple[Rejects, ...]
+    audit: Audit
+    sheets: tuple[Sheet, ...]
+    regions: tuple[Region, ...]
+    shards: Table
+    runs: tuple[RunFacts, ...]
+
+    @property
+    def scores(self) -> Table:
+        """All runs with their leading scores."""
+        return run_table(self.runs)
+
+    @property
+    def rejected(self) -> int:
+        """Rejects of all stages."""
+        return sum(group.count for group in self.rejects)
+
+
+def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> Contents:
+    """Reads what the stages left under the project's folder ``root``.
+
+    Runs that are not among ``runs`` leave no trace, whatever files they left.
+
+    Raises UserError where a table, shard folder or metrics file is absent or damaged.
+    """
+    shards, metrics = root / "data/shards", root / "metrics"
+    return Contents(
+        counts=Counts(root / "manifests", shards),
+        stages=stage_table(metrics),
+        rejects=tuple(rejects(root / "manifests/rejected")),
+        audit=audit.gather(root / "manifests"),
+        sheets=tuple(contact_sheets(shards, params.faces_per_dataset)),
+        regions=tuple(regions(shards, params.swaps_per_region)),
+        shards=shard_table(shards),
+        runs=tuple(
+            run_facts(name, runs[name], root / "plots", root / "predictions")
+            for name in sorted(runs)
+        ),
+    )
+
+
+def render(contents: Contents) -> str:
+    """HTML of the page. The same contents give the same text.
+
+    Whatever comes from data is text to the page, never markup: it is escaped, cut at
+    :data:`MAX_CHARS` characters, and characters that cannot be seen are spelt out. A content
+    security policy forbids scripts and every request.
+    """
+    style = (_FOLDER / "style.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            it=contents,
+            frame=charts,
+            side_px=SIDE_PX,
+            style=Markup(style),  # noqa: S704 - the project's own file
+            style_digest=digest,
+        )
+    )
+
+
+def write(path: Path, html: str) -> None:
+    """Writes the page by rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
+    try:
+        temporary.write_text(html, encoding="utf-8")
+        tables.replace_durably(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def visible(value: object) -> object:
+    """Spells out characters that cannot be seen, such as direction marks, and cuts long text.
+
+    Only plain text is changed; pictures are as long as they are.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup | DataUri):
+        return value
+    cut = value if len(value) <= MAX_CHARS else value[:MAX_CHARS] + "…"
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        finalize=visible,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

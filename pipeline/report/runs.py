@@ -1,0 +1,199 @@
+"""What the page says about training runs: their parameters, curves and scores.
+
+Which runs there are is said by the parameters alone: files of a run that was removed are not read.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.report.cells import Cell, Table, limited
+from pipeline.report.charts import Chart, line_chart
+from pipeline.report.stages import read_json
+from pipeline.run_config import RunParams
+
+PARTS = ("train", "val")
+"""A column of a history such as ``val_loss`` is one line, ``val``, of the chart ``loss``."""
+
+SPLITS = ("val", "test")
+"""Splits that are evaluated."""
+
+ONE_CLASS = "one class"
+"""Stands where a score needs both reals and fakes and there are only some of one."""
+
+_SCORES = {
+    "video_auc": "video AUC",
+    "video_balanced_accuracy": "video bal. acc.",
+    "frame_auc": "face AUC",
+}
+_COUNTS = {
+    "videos_real": "real videos",
+    "videos_fake": "fake videos",
+    "videos_without_face": "without a face",
+}
+_LEADING = ("video_auc", "video_balanced_accuracy")
+"""Scores that stand for a run among others."""
+
+_MODELS = {"vit": "ViT", "joint_embedding": "CLIP joint embedding"}
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """One run."""
+
+    name: str
+    settings: tuple[tuple[str, str], ...]
+    """What was trained and how: term and value."""
+    meaningless: bool
+    """A tiny model that started from random numbers: its scores say nothing about the method."""
+    charts: tuple[Chart, ...]
+    """Training curves; empty where there is no history."""
+    overall: Mapping[str, Mapping[str, Any]]
+    """Metrics over a whole split, by split; empty where the run was not evaluated."""
+    scores: tuple[Table, ...]
+    """By dataset and method, one table per evaluated split."""
+    one_class: tuple[str, ...]
+    """Sets without reals or without fakes."""
+    without_face: int
+    """Videos without a face, over all evaluated splits."""
+
+
+def run_facts(name: str, params: RunParams, plots: Path, predictions: Path) -> RunFacts:
+    """What is known about a run.
+
+    Args:
+        name: of the run.
+        params: of the run.
+        plots: holds ``<run>.csv``, its history; it may be absent.
+        predictions: holds ``<run>/metrics.json``, its scores; it may be absent.
+
+    Raises:
+        UserError: one of the two is damaged.
+    """
+    path = predictions / name / "metrics.json"
+    found = read_json(path) if path.is_file() else {}
+    evaluated = [split for split in SPLITS if split in found]
+    try:
+        overall = {split: found[split]["overall"] for split in evaluated}
+        sets = {split: _sets(found[split]) for split in evaluated}
+        tables = tuple(_score_table(split, rows) for split, rows in sets.items())
+        without_face = sum(int(about["videos_without_face"]) for about in overall.values())
+        one_class = tuple(
+            " ".join(filter(None, (split, *names)))
+            for split, rows in sets.items()
+            for names, about in rows
+            if about["one_class"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path} is not of this version ({error!r}). Run `dvc repro evaluate@{name}`."
+        ) from error
+    return RunFacts(
+        name=name,
+        settings=_settings(params),
+        meaningless=bool(found.get("meaningless", params.model.size == "tiny")),
+        charts=charts(plots / f"{name}.csv"),
+        overall=overall,
+        scores=tables,
+        one_class=one_class,
+        without_face=without_face,
+    )
+
+
+def run_table(runs: Sequence[RunFacts]) -> Table:
+    """All runs with their leading scores."""
+    rows: list[tuple[Cell, ...]] = []
+    for run in runs:
+        cells = [
+            _score(run.overall[split], score) if split in run.overall else "none"
+            for split in SPLITS
+            for score in _LEADING
+        ]
+        rows.append((run.name, *cells, "tiny, random: means nothing" if run.meaningless else ""))
+    head = [f"{split} {_SCORES[score]}" for split in SPLITS for score in _LEADING]
+    return limited("Scores over all datasets, by run", ("run", *head, "note"), "lrrrrl", rows)
+
+
+def charts(history: Path) -> tuple[Chart, ...]:
+    """One chart per quantity of a training history; none where the file is absent or has no rows.
+
+    The column ``epoch`` is the axis; ``train_…`` and ``val_…`` of one quantity share a chart.
+
+    Raises:
+        UserError: the file has no column ``epoch``, or holds something that is no number.
+    """
+    if not history.is_file():
+        return ()
+    with history.open(encoding="utf-8", newline="") as file:
+        names, *rows = [*csv.reader(file)] or [[]]
+    try:
+        numbered = [dict(zip(names, map(float, row), strict=True)) for row in rows]
+        columns = {name: [row[name] for row in numbered] for name in names}
+        epochs = columns.pop("epoch")
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"{history} is not a training history ({error}). Delete it and run `dvc repro`."
+        ) from error
+    quantities: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for name, values in columns.items():
+        part, _, quantity = name.partition("_")
+        if part not in PARTS or not quantity:
+            part, quantity = name, name
+        points = list(zip(epochs, values, strict=True))
+        quantities.setdefault(quantity, {})[part.replace("_", " ")] = points
+    # What is known of train and val comes first.
+    ordered = sorted(quantities.items(), key=lambda item: -len(item[1]))
+    drawn = [line_chart(title.replace("_", " "), lines) for title, lines in ordered]
+    return tuple(chart for chart in drawn if chart)
+
+
+def _settings(params: RunParams) -> tuple[tuple[str, str], ...]:
+    model, objective, optimiser = params.model, params.objective, params.optimiser
+    start = Path(model.weights.path).name if model.weights.path else "random numbers"
+    loss = "SJEDD, fidelity on observed labels"
+    if objective.kind == "metric_learning":
+        loss = "cross-entropy"
+        if objective.triplet != "none":
+            loss += (
+                f" + {objective.triplet_weight:g} x triplet, margin {objective.triplet_margin:g}"
+            )
+    return (
+        ("model", f"{_MODELS[model.architecture]}, {model.size}"),
+        ("starts from", start),
+        ("loss", loss),
+        ("shards", "train and expanded" if params.also == "expanded" else "train"),
+        ("epochs", f"{optimiser.epochs}, {optimiser.warmup_epochs} of them warm-up"),
+        ("batch", f"{optimiser.batch_size} faces"),
+        ("learning rate", f"{optimiser.learning_rate:g}"),
+        ("weight decay", f"{optimiser.weight_decay:g}"),
+    )
+
+
+_Set = tuple[tuple[str, str], Mapping[str, Any]]
+"""Dataset and method ("" = all fakes) of a set of videos, and its metrics."""
+
+
+def _sets(split: Mapping[str, Any]) -> list[_Set]:
+    rows: list[_Set] = [(("all datasets", ""), split["overall"])]
+    for dataset, found in split["datasets"].items():
+        rows.append(((dataset, ""), found["overall"]))
+        rows += [((dataset, method), about) for method, about in found["methods"].items()]
+    return rows
+
+
+def _score_table(split: str, sets: Sequence[_Set]) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for (dataset, method), about in sets:
+        scores = [_score(about, name) for name in _SCORES]
+        counts = [int(about[name]) for name in _COUNTS]
+        rows.append((dataset, method or "all fakes", *scores, *counts))
+    head = ("dataset", "fakes", *_SCORES.values(), *_COUNTS.values())
+    caption = f"{split}: the fakes of each method against the reals of its dataset"
+    return limited(caption, head, "llrrrrrr", rows)
+
+
+def _score(about: Mapping[str, Any], name: str) -> str:
+    return ONE_CLASS if about["one_class"] else f"{float(about[name]):.3f}"

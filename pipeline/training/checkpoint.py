@@ -1,0 +1,142 @@
+"""Checkpoints: whole states of a run that say what they belong to, read without running code."""
+
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline import keys, models, tables
+from pipeline.errors import UserError
+from pipeline.run_config import ModelParams, RunParams
+from pipeline.semantics import Graph
+from pipeline.shards.read import Shards
+from pipeline.weights import UNREADABLE
+
+FORMAT = 1
+"""Counted up when a reader of the old one would misread the new one."""
+
+BEST = "best.pt"
+LAST = "last.pt"
+
+
+def run_digest(
+    name: str,
+    params: RunParams,
+    seed: int,
+    version: int,
+    graph: Graph | None,
+) -> str:
+    """Digest (32 hex characters) of everything but the shards that a run's result depends on.
+
+    Args:
+        name: the run's; it keys the order of batches.
+        params: the run's. Where its weights lie does not count, their digest does.
+        seed: of params.yaml.
+        version: the number of ``train`` in versions.yaml.
+        graph: the label graph the run is trained with; None where it reads no label vectors.
+    """
+    given = dataclasses.asdict(params)
+    del given["model"]["weights"]["path"]
+    facts = {
+        "name": name,
+        "params": given,
+        "seed": seed,
+        "version": version,
+        "graph": dataclasses.asdict(graph) if graph else None,
+    }
+    return _digest(facts)
+
+
+def start_digest(params: ModelParams) -> str:
+    """Digest (32 hex characters) of the files a model starts from.
+
+    Raises UserError where they are missing or not those that the parameters say.
+    """
+    return _digest(models.settings(params))
+
+
+def shards_digest(folders: Sequence[Shards]) -> str:
+    """Digest (32 hex characters) of shard folders: every tar's SHA-256, as shards.json has it."""
+    return _digest(
+        {s.name: {tar: about["sha256"] for tar, about in s.tars.items()} for s in folders}
+    )
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Writes a checkpoint by rename: a crash leaves the old or the new one.
+
+    Args:
+        path: in an existing folder.
+        state: tensors, numbers, text and plain containers of them.
+    """
+    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
+    # Into an open file: torch would write the file's temporary name into the archive.
+    with temporary.open("wb") as file:
+        torch.save(_unshared({"format": FORMAT, **state}), file)
+    tables.replace_durably(temporary, path)
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    """A checkpoint on the CPU; None where the file is absent, damaged or of another format.
+
+    Only tensors and plain containers are read (``weights_only=True``); nothing in the file is run.
+    """
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE:
+        return None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        return None
+    return state
+
+
+def load_best(folder: Path, run: str, wanted: str) -> dict[str, Any]:
+    """The best checkpoint of a finished or running training, for evaluation.
+
+    Args:
+        folder: ``models/<run>``.
+        run: name of the run, for messages.
+        wanted: the run's digest, from :func:`run_digest`.
+
+    Returns:
+        ``model`` (state dict), ``epoch`` (counted from 1), ``run_digest``, ``shards_digest``.
+
+    Raises:
+        UserError: there is none, it cannot be read, or it was trained with other parameters.
+    """
+    path = folder / BEST
+    state = load(path)
+    if state is None:
+        what = "cannot be read as a checkpoint" if path.is_file() else "does not exist"
+        raise UserError(f"{path} {what}. Train the run with `dvc repro train@{run}`.")
+    if state["run_digest"] != wanted:
+        raise UserError(
+            f"{path} was trained with other parameters than params.yaml has for {run} (or another "
+            f"seed, graph or version). Train it anew with `dvc repro train@{run}`."
+        )
+    return state
+
+
+def _unshared(value: Any) -> Any:
+    """The same with every container made anew and equal texts being one object.
+
+    Pickle writes an object that it meets again as a reference, so that the bytes of a resumed run
+    would otherwise differ from those of an undisturbed one.
+    """
+    if isinstance(value, Mapping):
+        return {_unshared(key): _unshared(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_unshared(one) for one in value])
+    return sys.intern(value) if isinstance(value, str) else value
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

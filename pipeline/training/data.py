@@ -1,0 +1,215 @@
+"""Faces of shard folders as batches: read in place by offset, in an order that is a pure function.
+
+Nothing here remembers anything: batch b of epoch e follows from the seed, the run's name, e, b and
+the shards. Memory does not grow with the pictures, only with some 50 bytes per face.
+"""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline import images, tar
+from pipeline.errors import UserError
+from pipeline.images import Image
+from pipeline.shards.read import Shards
+
+BATCHES_AHEAD = 2
+"""Batches that are decoded while one is worked on."""
+
+_WHITE = 255.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some faces with their labels."""
+
+    images: Tensor
+    """uint8 (B, side, side, 3) RGB."""
+    labels: Tensor
+    """int64 (B,): 0 real, 1 fake."""
+    vectors: Tensor
+    """int8 (B, nodes): 1 altered, 0 not, -1 unobserved; in the order of the shards' graph."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(self.images.to(device), self.labels.to(device), self.vectors.to(device))
+
+
+class Faces:
+    """The faces of one or more shard folders, one after the other, in the order of their indexes.
+
+    Args:
+        folders: opened shard folders whose vectors follow the same graph.
+        side_px: side of the square pictures that come out.
+
+    Raises:
+        UserError: the folders' label vectors differ in length.
+    """
+
+    def __init__(self, folders: Sequence[Shards], side_px: int) -> None:
+        self.side_px = side_px
+        indexes = [(shards, shards.index) for shards in folders]
+        self.labels = _joined(indexes, "label").astype(np.int8)
+        """(n,) 0 real, 1 fake."""
+        self.vectors = _vectors([index for _, index in indexes])
+        """int8 (n, nodes)."""
+        self._offsets = _joined(indexes, "jpg_offset")
+        self._sizes = _joined(indexes, "jpg_size")
+        self._tars = [shards.folder / name for shards, _ in indexes for name in sorted(shards.tars)]
+        place = {path: number for number, path in enumerate(self._tars)}
+        numbers = [
+            [place[shards.folder / name] for name in index.column("tar").to_pylist()]
+            for shards, index in indexes
+        ]
+        self._tar_numbers = np.array([n for some in numbers for n in some], np.int32)  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def picture(self, face: int, flipped: bool = False) -> Image:
+        """Decodes one face: uint8 (side, side, 3) RGB, mirrored left to right where asked.
+
+        Raises UserError where its tar does not hold what the index says.
+        """
+        path = self._tars[self._tar_numbers[face]]
+        try:
+            data = tar.read(path, int(self._offsets[face]), int(self._sizes[face]))
+            image = resized(images.decode_rgb(data), self.side_px)
+        except (ValueError, OSError) as error:
+            raise UserError(
+                f"A face cannot be read from {path}: {error}. Make the shards anew with "
+                "`dvc repro shard`."
+            ) from error
+        return image[:, ::-1] if flipped else image
+
+    def batches(
+        self, plan: Iterable[tuple[NDArray[np.int64], NDArray[np.bool_]]]
+    ) -> Iterator[Batch]:
+        """Batches of a plan (places of faces, which are mirrored), decoded ahead by threads.
+
+        Raises UserError as :meth:`picture`.
+        """
+        waiting: deque[tuple[NDArray[np.int64], list[Future[Image]]]] = deque()
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+            for faces, flips in plan:
+                jobs = [
+                    threads.submit(self.picture, int(face), bool(flip))
+                    for face, flip in zip(faces, flips, strict=True)
+                ]
+                waiting.append((faces, jobs))
+                if len(waiting) > BATCHES_AHEAD:
+                    yield self._batch(*waiting.popleft())
+            while waiting:
+                yield self._batch(*waiting.popleft())
+
+    def _batch(self, faces: NDArray[np.int64], jobs: Sequence[Future[Image]]) -> Batch:
+        pictures = np.stack([job.result() for job in jobs])  # (B, side, side, 3)
+        return Batch(
+            torch.from_numpy(pictures),
+            torch.from_numpy(self.labels[faces].astype(np.int64)),
+            torch.from_numpy(self.vectors[faces]),
+        )
+
+
+def resized(image: Image, side_px: int) -> Image:
+    """Square picture of ``side_px``: by area where it shrinks, else bicubic; or as it is."""
+    if image.shape[:2] == (side_px, side_px):
+        return image
+    shrinks = min(image.shape[:2]) > side_px
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=how), np.uint8)
+
+
+def normalised(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """What a model sees.
+
+    Args:
+        pictures: uint8 (B, H, W, 3) RGB.
+        mean: of the three channels, for values from 0 to 1.
+        std: likewise.
+
+    Returns:
+        float32 (B, 3, H, W) on the device of the pictures.
+    """
+    scaled = pictures.permute(0, 3, 1, 2).to(torch.float32) / _WHITE  # (B, 3, H, W)
+    shape = (1, 3, 1, 1)
+    middle = torch.tensor(mean, dtype=torch.float32, device=pictures.device).reshape(shape)
+    spread = torch.tensor(std, dtype=torch.float32, device=pictures.device).reshape(shape)
+    return ((scaled - middle) / spread).contiguous()
+
+
+def steps_per_epoch(n_faces: int, batch_size: int) -> int:
+    """Whole batches in an epoch; a set smaller than one batch is one batch."""
+    return max(1, n_faces // batch_size)
+
+
+def epoch_plan(
+    seed: int, run: str, epoch: int, n_faces: int, batch_size: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Which faces make up the batches of a training epoch, and which of them are mirrored.
+
+    A permutation keyed by (seed, run, epoch), cut into whole batches: what is left over at the end
+    of an epoch differs from epoch to epoch. Half of the faces, drawn from the same key, are
+    mirrored left to right, which is the only augmentation.
+
+    Args:
+        seed: of params.yaml.
+        run: name of the run.
+        epoch: counted from 0.
+        n_faces: at least 1.
+        batch_size: faces per batch; fewer where there are not that many.
+
+    Yields:
+        int64 (B,) places of faces, bool (B,) whether they are mirrored.
+    """
+    draws = keyed_generator(f"{seed}/{run}/{epoch}")
+    order = draws.permutation(n_faces)  # (n_faces,)
+    flips = draws.integers(0, 2, n_faces, np.uint8).astype(bool)  # (n_faces,)
+    for step in range(steps_per_epoch(n_faces, batch_size)):
+        here = slice(step * batch_size, (step + 1) * batch_size)
+        yield order[here], flips[here]
+
+
+def in_order(
+    n_faces: int, batch_size: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """All faces once, as they lie, none mirrored; the last batch may be smaller."""
+    for start in range(0, n_faces, batch_size):
+        faces = np.arange(start, min(start + batch_size, n_faces))
+        yield faces, np.zeros(len(faces), bool)
+
+
+def keyed_generator(key: str) -> np.random.Generator:
+    """Counter-based random numbers that are a function of a text alone."""
+    digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "big")))
+
+
+def _joined(indexes: Sequence[tuple[Shards, pa.Table]], column: str) -> NDArray[np.int64]:
+    parts = [index.column(column).to_numpy().astype(np.int64) for _, index in indexes]
+    return np.concatenate(parts)  # (n,)
+
+
+def _vectors(indexes: Sequence[pa.Table]) -> NDArray[np.int8]:
+    """(n, nodes) of the column ``vector``."""
+    flat = [index.column("vector").combine_chunks() for index in indexes if index.num_rows]
+    lengths = {int(n) for some in flat for n in some.value_lengths().unique().to_pylist()}
+    if len(lengths) > 1:
+        raise UserError(
+            f"The shards hold label vectors of {sorted(lengths)} values, so of different graphs. "
+            "Make them anew with `dvc repro shard`."
+        )
+    if not lengths:
+        return np.empty((0, 0), np.int8)
+    values = [some.flatten().to_numpy(zero_copy_only=False) for some in flat]
+    return np.concatenate(values).astype(np.int8).reshape(-1, lengths.pop())

@@ -1,0 +1,297 @@
+"""The one training loop: epochs of steps, validation, checkpoints, history."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline import keys, models, tables
+from pipeline.engine import process, store
+from pipeline.errors import UserError
+from pipeline.evaluation.metrics import auc
+from pipeline.models import Detector
+from pipeline.training import checkpoint, data, optim
+from pipeline.training.data import Batch
+from pipeline.training.inputs import Run, RunData, read
+from pipeline.training.objective import make_objective
+
+_CUBLAS = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+"""What cuBLAS wants in the environment for the same sums every time."""
+
+_MARKS = {
+    "run_digest": "parameters",
+    "start_digest": "weights to start from",
+    "shards_digest": "shards",
+}
+"""What a checkpoint carries to say what it belongs to, in words."""
+
+History = list[dict[str, float]]
+"""One row per finished epoch: ``epoch`` (from 1), ``learning_rate``, losses, ``val_auc``."""
+
+
+def train(run: Run, shards: Path, out: Path, history: Path) -> None:
+    """Trains a run, or the rest of it, and leaves its best epoch.
+
+    Written, each by rename: ``last.pt`` after every epoch, from which an interrupted run goes on to
+    the same bytes; ``best.pt``, the epoch of the lowest primary loss on val; ``run.json``, what was
+    trained on what; and the history. On one machine's CPU the same inputs give the same bytes.
+
+    Args:
+        run: what to train.
+        shards: folder that holds ``train``, ``val`` and, where the run reads them, ``expanded``.
+        out: folder of the run, ``models/<run>``.
+        history: CSV of the epochs, for DVC's plots.
+
+    Raises:
+        UserError: before any training, where shards or weights are absent or unfit; later, where a
+            loss is no longer finite, or another process trains the same run.
+    """
+    if "DVC_STAGE" in os.environ:
+        process.die_with(os.getppid())  # `dvc` killed: its next run must not meet this one
+    _make_deterministic()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = models.build(run.params.model, run.graph, run.seed)
+    faces = read(run, shards, model.image_px)
+    with store.locked(out):
+        _Training(run, faces, model.to(device), device, out, history).finish()
+
+
+class _Training:
+    """The state of a run while it is trained."""
+
+    def __init__(
+        self,
+        run: Run,
+        faces: RunData,
+        model: Detector,
+        device: torch.device,
+        out: Path,
+        history: Path,
+    ) -> None:
+        self.run = run
+        self.faces = faces
+        self.model = model
+        self.device = device
+        self.out = out
+        self.history_path = history
+        self.objective = make_objective(run.params.objective, model, run.graph)
+        self.optimiser = optim.make_optimiser(model, run.params.optimiser)
+        self.mean, self.std = model.mean, model.std
+        self.marks = {
+            "run_digest": run.digest,
+            "start_digest": checkpoint.start_digest(run.params.model),
+            "shards_digest": faces.digest,
+        }
+        self.history: History = []
+        torch.manual_seed(run.seed)
+
+    def finish(self) -> None:
+        """Trains the epochs that are missing."""
+        for path in self.out.glob(".tmp-*"):
+            path.unlink()
+        self._resume()
+        for epoch in range(len(self.history), self.run.params.optimiser.epochs):
+            row = self._epoch(epoch)
+            is_best = row[self._chosen_by] < min(
+                (before[self._chosen_by] for before in self.history), default=math.inf
+            )
+            self.history.append(row)
+            self._save(is_best)
+        self._write_about()
+        self._write_history()
+
+    @property
+    def _chosen_by(self) -> str:
+        return f"val_{self.objective.primary}"
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        params, faces = self.run.params.optimiser, self.faces.train
+        steps = data.steps_per_epoch(len(faces), params.batch_size)
+        plan = data.epoch_plan(self.run.seed, self.run.name, epoch, len(faces), params.batch_size)
+        sums = _Means()
+        self.model.train()
+        for step, batch in enumerate(self._shown(faces.batches(plan), epoch, steps)):
+            rate = optim.learning_rate(params, epoch + step / steps)
+            sums.add(self._step(batch.to(self.device), rate), len(batch.labels))
+        row = {"epoch": float(epoch + 1), "learning_rate": rate}
+        row |= {f"train_{name}": mean for name, mean in sums.means().items()}
+        row |= {f"val_{name}": value for name, value in self._validate().items()}
+        self._check_finite(row)
+        if not sys.stderr.isatty():
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in list(row.items())[1:])
+            _say(f"{self._title(epoch)}: {numbers}")
+        return row
+
+    def _step(self, batch: Batch, rate: float) -> dict[str, Tensor]:
+        """One update of the model; returns the unweighted losses before it.
+
+        An objective that learns its own weights has its outer step here, before the losses are
+        weighted: it may read the optimiser's state and must leave the model's parameters alone.
+        """
+        optim.set_learning_rate(self.optimiser, rate)
+        pictures = data.normalised(batch.images, self.mean, self.std)
+        parts = self.objective.losses(self.model(pictures), batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.objective.total(parts).backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        return {name: part.detach() for name, part in parts.items()}
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Mean losses over all faces of val, and ``auc`` by face, NaN where val has one class."""
+        faces = self.faces.val
+        sums, scores = _Means(), []
+        self.model.eval()
+        plan = data.in_order(len(faces), self.run.params.optimiser.batch_size)
+        for batch in faces.batches(plan):
+            here = batch.to(self.device)
+            outputs = self.model(data.normalised(here.images, self.mean, self.std))
+            sums.add(self.objective.losses(outputs, here), len(here.labels))
+            scores.append(self.model.fake_probability(outputs).cpu().numpy())
+        found = sums.means()
+        both = 0 < faces.labels.sum() < len(faces)
+        finite = all(math.isfinite(value) for value in found.values())
+        found["auc"] = auc(faces.labels, np.concatenate(scores)) if both and finite else math.nan
+        return found
+
+    def _shown(self, batches: Iterator[Batch], epoch: int, steps: int) -> Iterator[Batch]:
+        shown = sys.stderr.isatty()
+        yield from tqdm(batches, self._title(epoch), steps, unit="batch", disable=not shown)
+
+    def _title(self, epoch: int) -> str:
+        return f"train {self.run.name}, epoch {epoch + 1} of {self.run.params.optimiser.epochs}"
+
+    def _check_finite(self, row: Mapping[str, float]) -> None:
+        bad = [n for n, value in row.items() if not math.isfinite(value) and n != "val_auc"]
+        if bad:
+            raise UserError(
+                f"The run {self.run.name} diverged: {bad[0]} is {row[bad[0]]} in epoch "
+                f"{row['epoch']:.0f}. Lower runs.{self.run.name}.optimiser.learning_rate."
+            )
+
+    def _resume(self) -> None:
+        """Goes on where last.pt left off, if it is of this very run on these very shards."""
+        path = self.out / checkpoint.LAST
+        last, best = checkpoint.load(path), checkpoint.load(self.out / checkpoint.BEST)
+        if not path.exists():
+            return
+        if last is None or best is None:
+            _say(
+                f"train {self.run.name}: {path} has no readable {checkpoint.BEST} beside it or is "
+                "damaged; starting anew."
+            )
+            return
+        for mark, words in _MARKS.items():
+            if not last[mark] == best[mark] == self.marks[mark]:
+                _say(f"train {self.run.name}: {path} is of other {words}; starting anew.")
+                return
+        self.model.load_state_dict(last["model"])
+        self.optimiser.load_state_dict(last["optimiser"])
+        torch.set_rng_state(last["random"])
+        if self.device.type == "cuda" and last["random_cuda"]:
+            torch.cuda.set_rng_state_all(last["random_cuda"])
+        self.history = last["history"]
+        _say(f"train {self.run.name}: {len(self.history)} epochs are done already.")
+
+    def _save(self, is_best: bool) -> None:
+        """Best before last: whoever finds last.pt finds the best of its epochs as well."""
+        weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
+        epoch = len(self.history)
+        if is_best:
+            state = {**self.marks, "epoch": epoch, "model": weights}
+            checkpoint.save(self.out / checkpoint.BEST, state)
+        cuda = torch.cuda.get_rng_state_all() if self.device.type == "cuda" else []
+        state = {
+            **self.marks,
+            "epoch": epoch,
+            "model": weights,
+            "optimiser": self.optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_cuda": cuda,
+            "history": self.history,
+        }
+        checkpoint.save(self.out / checkpoint.LAST, state)
+        self._write_history()
+
+    def _write_history(self) -> None:
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(self.history[0])
+        for row in self.history:
+            table.writerow([_number(value) for value in row.values()])
+        _write(self.history_path, text.getvalue())
+
+    def _write_about(self) -> None:
+        best = min(self.history, key=lambda row: row[self._chosen_by])
+        about = {
+            "run": self.run.name,
+            "seed": self.run.seed,
+            "version": self.run.version,
+            "params": dataclasses.asdict(self.run.params),
+            "model": models.settings(self.run.params.model),
+            "meaningless": self.run.params.model.size == "tiny",
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "graph": self.run.graph.name if self.run.graph else "",
+            "shards": self.faces.counts,
+            "best_epoch": int(best["epoch"]),
+            "chosen_by": self._chosen_by,
+            "device": _device_name(self.device),
+            "torch": torch.__version__,
+            **self.marks,
+        }
+        _write(self.out / "run.json", json.dumps(about, indent=2, sort_keys=True) + "\n")
+
+
+class _Means:
+    """Means of named losses over faces; read back from the device once."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._faces = 0
+
+    def add(self, losses: Mapping[str, Tensor], faces: int) -> None:
+        """Counts a batch's mean losses as often as it has faces."""
+        self._faces += faces
+        for name, loss in losses.items():
+            self._sums[name] = self._sums.get(name, torch.zeros(())) + loss.double() * faces
+
+    def means(self) -> dict[str, float]:
+        """By name."""
+        return {name: float(total) / self._faces for name, total in self._sums.items()}
+
+
+def _device_name(device: torch.device) -> str:
+    return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
+def _make_deterministic() -> None:
+    """The same sums in the same order, on whichever device."""
+    os.environ.setdefault(*_CUBLAS)
+    process.pin_threads()
+    torch.use_deterministic_algorithms(True)
+
+
+def _number(value: float) -> str:
+    """Shortest text of a number to six digits; empty for NaN, which means there is none."""
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
+    temporary.write_text(text)
+    tables.replace_durably(temporary, path)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201 - the progress of a run is for people

@@ -1,0 +1,122 @@
+"""What single packets say about where decoding may start and what may be left out.
+
+A container's keyframe flag is no promise: streams with intra refresh, and open groups of pictures,
+carry it where pictures still depend on earlier ones. So H.264, HEVC and MPEG-2 are looked into; a
+packet's first units are read, never its picture.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+_HEAD_BYTES = 1 << 16
+"""Where the first slice has not begun by then, the packet is no place to start at."""
+_START_CODE = b"\0\0\1"
+_SEQUENCE_HEADER = b"\0\0\1\xb3"
+
+_H264_IDR, _H264_SLICES, _H264_PARAMETERS = 5, range(1, 6), {7, 8}
+_HEVC_RANDOM_ACCESS, _HEVC_SLICES, _HEVC_PARAMETERS = range(16, 22), range(32), {33, 34}
+
+_BY_FLAG = {"mpeg4", "vp8", "vp9", "av1", "mjpeg", "prores"}
+"""Codecs in which a keyframe needs nothing before it. That the decoder takes the picture for one
+too is checked when it comes."""
+_SKIPS_UNREFERENCED = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
+"""Codecs whose decoders leave out pictures that no other one needs, with no effect on the rest."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one packet is."""
+
+    safe: bool
+    """Decoding may start here, without anything before."""
+    parameters: frozenset[int] = frozenset()
+    """Kinds of parameter sets it carries (H.264, HEVC); later packets may need them."""
+    layer: int = 0
+    """Temporal layer (HEVC). A picture that its own layer does not need may be needed by another's,
+    so that in streams of several layers none is left out."""
+
+
+class Looker:
+    """Looks at the packets of one stream.
+
+    Attributes:
+        known: False for codecs of which nothing is known; every packet would be unsafe.
+        skips_unreferenced: whether the decoder leaves out unneeded pictures exactly.
+        needed: kinds of parameter sets that a packet carries where it brings all of them.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        context = stream.codec_context
+        codec = context.codec.canonical_name
+        extra = context.extradata or b""
+        self._codec = codec
+        self._length_bytes = _length_bytes(codec, extra)
+        self.known = codec in _BY_FLAG or codec in _SKIPS_UNREFERENCED
+        self.skips_unreferenced = codec in _SKIPS_UNREFERENCED
+        self.needed = frozenset(
+            {"h264": _H264_PARAMETERS, "hevc": _HEVC_PARAMETERS}.get(codec, set())
+        )
+
+    def look(self, packet: "Packet[VideoStream]") -> Look:
+        """Reads the head of a packet."""
+        if self._codec == "h264":
+            return self._h264(packet)
+        if self._codec == "hevc":
+            return self._hevc(packet)
+        if self._codec in ("mpeg1video", "mpeg2video"):
+            # Without its sequence header, a picture would take the tables of another part.
+            return Look(packet.is_keyframe and self._head(packet)[:4] == _SEQUENCE_HEADER)
+        return Look(packet.is_keyframe and self._codec in _BY_FLAG)
+
+    def _h264(self, packet: "Packet[VideoStream]") -> Look:
+        found: set[int] = set()
+        data = self._head(packet)
+        for at in _units(data, self._length_bytes):
+            kind = data[at] & 0x1F
+            if kind in _H264_SLICES:
+                return Look(kind == _H264_IDR, frozenset(found))
+            if kind in _H264_PARAMETERS:
+                found.add(kind)
+        return Look(False, frozenset(found))
+
+    def _hevc(self, packet: "Packet[VideoStream]") -> Look:
+        found: set[int] = set()
+        data = self._head(packet)
+        for at in _units(data, self._length_bytes):
+            kind = data[at] >> 1 & 0x3F
+            if kind in _HEVC_SLICES:
+                layer = max(0, (data[at + 1] & 7) - 1)
+                return Look(kind in _HEVC_RANDOM_ACCESS, frozenset(found), layer)
+            if kind in _HEVC_PARAMETERS:
+                found.add(kind)
+        return Look(False, frozenset(found))
+
+    def _head(self, packet: "Packet[VideoStream]") -> bytes:
+        return bytes(memoryview(packet)[:_HEAD_BYTES])
+
+
+def _length_bytes(codec: str, extra: bytes) -> int:
+    """Bytes of the length before each unit; 0 where start codes separate them."""
+    at = {"h264": 4, "hevc": 21}.get(codec)
+    if at is None or len(extra) <= at or extra[:3] in (b"\0\0\0", _START_CODE):
+        return 0
+    return (extra[at] & 3) + 1
+
+
+def _units(data: bytes, length_bytes: int) -> Iterator[int]:
+    """Offsets of the first byte (of at least two) of each unit in the head of a packet."""
+    at = 0
+    while at + length_bytes + 1 < len(data):
+        if length_bytes:
+            size = int.from_bytes(data[at : at + length_bytes], "big")
+            yield at + length_bytes
+            at += length_bytes + size
+        else:
+            found = data.find(_START_CODE, at)
+            if found < 0 or found + 4 >= len(data):
+                return
+            yield found + 3
+            at = found + 3

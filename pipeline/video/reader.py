@@ -1,0 +1,137 @@
+"""One way to read pictures, whatever they come from: videos, folders, single pictures, tars."""
+
+from collections.abc import Iterator, Sequence
+from math import floor
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import cv2
+import numpy as np
+
+from pipeline.errors import Reject
+from pipeline.video.decode import Picture, VideoReader
+from pipeline.video.plan import exact
+from pipeline.video.stills import checked_header, open_stills
+
+
+class Reader(Protocol):
+    """Gives the pictures that are on screen at given times; a context manager.
+
+    Attributes:
+        end_s: after iteration, when the last picture read leaves the screen.
+        damage: "" or the first thing found wrong.
+    """
+
+    end_s: float
+    damage: str
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def pictures_at(self, times_s: Sequence[float]) -> Iterator[Picture]:
+        """As :meth:`pipeline.video.decode.VideoReader.pictures_at`."""
+
+
+def open_reader(media: str, location: str, max_side_px: int) -> Reader:
+    """A reader, to be used in a ``with`` statement, which opens it.
+
+    Args:
+        media: as in the table ``videos``: ``video``, ``frames``, ``image`` or ``tar``.
+        location: absolute path of the file or folder; for ``tar`` ``<tar>!<folder inside>``.
+        max_side_px: larger pictures are not decoded.
+    """
+    if media == "video":
+        return VideoReader(Path(location), max_side_px)
+    return StillsReader(media, location, max_side_px)
+
+
+def enough(found: int, planned: int, min_frames: int, damage: str) -> None:
+    """Raises Reject ``truncated`` where fewer than ``min_frames`` planned times have a picture.
+
+    Args:
+        found: planned times at which a picture was on screen.
+        planned: planned times.
+        min_frames: how many there must be.
+        damage: what the reader says.
+    """
+    if found < min_frames:
+        detail = f"{found} of {planned} planned pictures are there, {min_frames} are needed"
+        raise Reject("truncated", f"{detail}; {damage}" if damage else detail)
+
+
+class StillsReader:
+    """Reads a sequence of still pictures, each one second long as its place is its time.
+
+    Attributes:
+        end_s: how many pictures there are.
+        damage: "" or the first thing found wrong.
+    """
+
+    def __init__(self, media: str, location: str, max_side_px: int) -> None:
+        self.end_s = 0.0
+        self.damage = ""
+        self._source = media, location
+        self._max_side_px = max_side_px
+
+    def __enter__(self) -> Self:
+        """Finds the pictures. Raises Reject as :func:`pipeline.video.stills.open_stills`."""
+        self._stills = open_stills(*self._source)
+        self.end_s = float(self._stills.count)
+        self.damage = self._stills.damage
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes what is open."""
+        self._stills.close()
+
+    def pictures_at(self, times_s: Sequence[float]) -> Iterator[Picture]:
+        """Pictures at the times, in order; one that is damaged or too large is left out.
+
+        Raises:
+            Reject: ``decode_error`` where none of the wanted pictures can be decoded.
+        """
+        wanted: dict[int, list[int]] = {}
+        for sample, time_s in enumerate(times_s):
+            place = floor(exact(time_s))
+            if place < self._stills.count:
+                wanted.setdefault(place, []).append(sample)
+        places = sorted(wanted)
+        decoded = False
+        for place, data in zip(places, self._stills.read(places), strict=True):
+            try:
+                image = decode(data, self._max_side_px)
+            except Reject as problem:
+                self.damage = self.damage or f"picture {place}: {problem}"
+                continue
+            decoded = True
+            yield Picture(tuple(wanted[place]), place, image)
+        if places and not decoded:
+            raise Reject("decode_error", self.damage)
+
+
+def decode(data: bytes, max_side_px: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """uint8 (H, W, 3) RGB of a still picture, turned as its EXIF says; alpha is dropped.
+
+    Raises:
+        Reject: ``empty``, ``not_media``, ``bad_dimensions``, ``truncated`` or ``decode_error``.
+    """
+    if not data:
+        raise Reject("empty")
+    if not checked_header(data, max_side_px).whole:
+        raise Reject("truncated", "the end of the picture is missing")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise Reject("decode_error", "the picture is damaged")
+    return np.ascontiguousarray(image, np.uint8)

@@ -1,0 +1,212 @@
+"""Sequences of still pictures: a folder of them, one alone, or a folder inside a tar.
+
+They are put in natural order of their names, in which 10 comes after 9. Nobody knows how long each
+is on screen, so a picture's place takes the part of its time: the first is at 0, the next at 1.
+"""
+
+import gzip
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import accumulate
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol, cast
+
+from pipeline.datasets import folders
+from pipeline.errors import Reject
+from pipeline.video.picture_header import Header, read_header
+from pipeline.video.probe import VideoFacts, check_file
+
+MAX_PICTURE_BYTES = 256 << 20
+"""Larger pictures are not read."""
+_BATCH_BYTES = 64 << 20
+"""So much of a tar is read at once, in the order of the tar."""
+_GZIP = b"\x1f\x8b"
+_UNKNOWN = -1
+
+
+class Stills(Protocol):
+    """Pictures in order, still encoded."""
+
+    count: int
+    damage: str
+    """"" or why there may be more than could be found."""
+
+    def read(self, places: Sequence[int]) -> Iterator[bytes]:
+        """The bytes of the pictures at these places; b"" for one that cannot be read."""
+
+    def close(self) -> None:
+        """Closes what is open."""
+
+
+def natural(name: str) -> list[tuple[str, int, str]]:
+    """Sort key of a file name: runs of digits count as numbers, and 007 comes before 7."""
+    return [(text, int(digits or -1), digits) for text, digits in re.findall(r"(\D*)(\d*)", name)]
+
+
+def open_stills(media: str, location: str) -> Stills:
+    """Opens a sequence of pictures.
+
+    Args:
+        media: ``frames`` (a folder), ``image`` (a file) or ``tar``.
+        location: absolute path; for ``tar`` ``<tar>!<folder inside>``.
+
+    Raises:
+        Reject: ``missing``, ``unreadable``, ``empty`` (no picture), ``not_media`` (not a tar).
+    """
+    if media == "image":
+        check_file(Path(location))
+        return _Files([Path(location)])
+    if media == "frames":
+        return _folder(Path(location))
+    return _Tar(*_split(location))
+
+
+def probe_stills(media: str, location: str, max_side_px: int) -> VideoFacts:
+    """Facts of a sequence, from the header of its first picture; the rate is unknown.
+
+    Raises:
+        Reject: as :func:`open_stills`; ``not_media`` where the first picture is none,
+            ``bad_dimensions`` where it is too large.
+    """
+    stills = open_stills(media, location)
+    try:
+        header = checked_header(next(stills.read([0])), max_side_px)
+    finally:
+        stills.close()
+    return VideoFacts(
+        container=media,
+        codec=header.codec,
+        width_px=header.width_px,
+        height_px=header.height_px,
+        rotation_deg=0,
+        duration_s=float(stills.count),
+        average_fps=float(_UNKNOWN),
+        frame_count=stills.count,
+    )
+
+
+def checked_header(data: bytes, max_side_px: int) -> Header:
+    """Header of a picture. Raises Reject ``not_media`` or ``bad_dimensions``."""
+    try:
+        header = read_header(data)
+    except ValueError as error:
+        raise Reject("not_media", str(error)) from error
+    width, height = header.width_px, header.height_px
+    if not (0 < width <= max_side_px and 0 < height <= max_side_px):
+        raise Reject("bad_dimensions", f"{width} x {height} px; at most {max_side_px} a side")
+    return header
+
+
+class _Files:
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self.count = len(paths)
+        self.damage = ""
+
+    def read(self, places: Sequence[int]) -> Iterator[bytes]:
+        for place in places:
+            try:
+                with self._paths[place].open("rb") as file:
+                    data = file.read(MAX_PICTURE_BYTES + 1)
+            except OSError:
+                data = b""
+            yield data if len(data) <= MAX_PICTURE_BYTES else b""
+
+    def close(self) -> None:
+        pass
+
+
+def _folder(folder: Path) -> _Files:
+    try:
+        if not folder.exists():
+            raise Reject("missing")
+        if not folder.is_dir():
+            raise Reject("unreadable", "not a folder")
+        paths = [
+            Path(entry.path)
+            for entry in sorted(folders.entries(folder), key=lambda entry: natural(entry.name))
+            if folders.is_image(entry.name) and entry.is_file()
+        ]
+    except OSError as error:
+        raise Reject("unreadable", error.strerror or str(error)) from error
+    if not paths:
+        raise Reject("empty", "no picture in this folder")
+    return _Files(paths)
+
+
+def _split(location: str) -> tuple[Path, str]:
+    """Tar and folder inside; of several ``!``, the first behind a file's name counts."""
+    for found in re.finditer("!", location):
+        tar = Path(location[: found.start()])
+        if tar.is_file():
+            return tar, location[found.end() :]
+    raise Reject("missing")
+
+
+class _Tar:
+    """Regular files of one folder of a tar, plain or gzipped; nothing is unpacked to disk."""
+
+    def __init__(self, tar: Path, folder: str) -> None:
+        check_file(tar)
+        self.damage = ""
+        with ExitStack() as stack:
+            file = stack.enter_context(tar.open("rb"))
+            gzipped = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            self._file = file if not gzipped else stack.enter_context(_unzipped(file))
+            self._places = self._find(PurePosixPath(folder))
+            self.count = len(self._places)
+            self._open = stack.pop_all()
+
+    def _find(self, folder: PurePosixPath) -> list[tuple[int, int]]:
+        """Offset and size of each picture, in natural order."""
+        found: dict[str, tuple[int, int]] = {}
+        members = 0
+        try:
+            with tarfile.open(fileobj=self._file, mode="r:") as archive:
+                for member in archive:
+                    members += 1
+                    path = PurePosixPath(member.name)
+                    plain = member.isreg() and not member.issparse()
+                    if plain and path.parent == folder and folders.is_image(path.name):
+                        found[path.name] = member.offset_data, member.size
+        except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
+            self.damage = str(error) or type(error).__name__
+        if not members:
+            raise Reject("not_media", f"not a tar: {self.damage or 'it has no member'}")
+        if not found:
+            damage = f"; it is damaged: {self.damage}" if self.damage else ""
+            raise Reject("missing", f"the tar has no picture in {folder}{damage}")
+        return [found[name] for name in sorted(found, key=natural)]
+
+    def read(self, places: Sequence[int]) -> Iterator[bytes]:
+        sizes = accumulate(min(self._places[place][1], MAX_PICTURE_BYTES) for place in places)
+        batches: dict[int, list[int]] = {}
+        for place, total in zip(places, sizes, strict=True):
+            batches.setdefault(total // _BATCH_BYTES, []).append(place)
+        for batch in batches.values():
+            # A gzipped tar is read forwards; going back would begin at its start again.
+            stored = sorted(batch, key=self._places.__getitem__)
+            data = {place: self._read(*self._places[place]) for place in stored}
+            yield from (data[place] for place in batch)
+
+    def _read(self, offset: int, size: int) -> bytes:
+        if size > MAX_PICTURE_BYTES:
+            return b""
+        try:
+            self._file.seek(offset)
+            data = self._file.read(size)
+        except (EOFError, OSError, zlib.error) as error:
+            self.damage = self.damage or str(error)
+            return b""
+        return data if len(data) == size else b""
+
+    def close(self) -> None:
+        self._open.close()
+
+
+def _unzipped(file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file))

@@ -1,0 +1,46 @@
+"""Scores and metrics of one trained run."""
+
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline import config, run_config, semantics, tables
+from pipeline.engine.stage import version, write_json, write_metrics
+from pipeline.entry import run_main
+from pipeline.evaluation import metrics
+from pipeline.evaluation.aggregate import SPLITS, per_video
+from pipeline.evaluation.score import load_run, score_faces
+from pipeline.models import device
+from pipeline.shards.read import Shards
+
+
+def main() -> None:
+    """Writes ``predictions/<run>``, and the headline numbers for `dvc metrics`."""
+    params = config.load()
+    name = run_config.chosen(params.runs, sys.argv[1:])
+    run, asked = params.runs[name], params.evaluate
+    graph = semantics.load().graph(run.objective.graph) if run.objective.graph else None
+    videos = tables.read(Path("manifests/videos.parquet"), "videos")
+    shards = [Shards(Path("data/shards") / split) for split in SPLITS]
+    where = device.prepare()
+    model = load_run(Path("models") / name, name, run, params.seed, version("train"), graph)
+    scored = [
+        score_faces(model, part, run.objective.graph, asked.batch_size, where) for part in shards
+    ]
+    faces = pa.concat_tables(scored)
+    by_video = per_video(faces, videos)
+    meaningless = run.model.size == "tiny"
+    found = metrics.evaluate(faces, by_video, asked.threshold, meaningless)
+    tables.write(Path("predictions") / name / "faces.parquet", "predictions_faces", scored)
+    tables.write(Path("predictions") / name / "videos.parquet", "predictions_videos", by_video)
+    write_json(Path("predictions") / name / "metrics.json", found)
+    write_metrics(f"evaluate/{name}", metrics.headline(found))
+    if meaningless:
+        sys.stderr.write(
+            f"evaluate {name}: a model of size tiny was scored; its scores mean nothing.\n"
+        )
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_main(main))

@@ -1,0 +1,24 @@
+"""One named training run."""
+
+import sys
+from pathlib import Path
+
+from pipeline import config, run_config, semantics
+from pipeline.engine.stage import version
+from pipeline.entry import run_main
+from pipeline.training.inputs import Run
+from pipeline.training.loop import train
+
+
+def main() -> None:
+    """Writes ``models/<run>`` and ``plots/<run>.csv``."""
+    params = config.load()
+    name = run_config.chosen(params.runs, sys.argv[1:])
+    wanted = params.runs[name]
+    graph = semantics.load().graph(wanted.objective.graph) if wanted.objective.graph else None
+    run = Run(name, wanted, params.seed, version("train"), graph)
+    train(run, Path("data/shards"), Path("models") / name, Path(f"plots/{name}.csv"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_main(main))

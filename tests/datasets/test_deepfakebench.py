@@ -1,0 +1,183 @@
+import json
+
+import pytest
+
+from pipeline.datasets.deepfakebench import method_of
+from pipeline.errors import UserError
+from tests.datasets.sketches import sketch
+from tests.datasets.trees import entry, put, rejects, rows, run
+
+FF = "FaceForensics++"
+YOUTUBE = f"{FF}/original_sequences/youtube/c23/frames"
+DEEPFAKES = f"{FF}/manipulated_sequences/Deepfakes/c23/frames"
+
+
+def record(label, folder, *numbers, **more):
+    frames = [f"{folder}/{number:03d}.png" for number in numbers or (0, 12)]
+    return {"label": label, "frames": frames} | more
+
+
+@pytest.fixture
+def root(tmp_path):
+    return sketch(
+        tmp_path / "bench data",
+        f"""
+        {YOUTUBE}/{{000,001}}/{{000,012}}.png
+        {DEEPFAKES}/000_003/{{000,012}}.png
+        {DEEPFAKES.replace("/frames", "/landmarks")}/000_003/000.npy
+        Celeb-DF-v2/Celeb-real/frames/id0_0000/000.png
+        Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000/000.png
+        DFDC/test/frames/abc/000.png
+        """,
+    )
+
+
+@pytest.fixture
+def look(root, tmp_path):
+    def looked(content, **options):
+        for name, labels in content.items():
+            put(root / f"dataset_json/{name}.json", json.dumps({name: labels}).encode())
+        return run(entry("deepfakebench", root, name="dfb", **options), tmp_path / "cache")
+
+    return looked
+
+
+def ff_list(prefix="./datasets/rgb/"):
+    return {
+        "FF-DF": {
+            "FF-real": {
+                "test": {"c23": {"000": record("FF-real", f"{prefix}{YOUTUBE}/000")}},
+                "train": {"c23": {"001": record("FF-real", f"{prefix}{YOUTUBE}/001")}},
+                "val": {"c23": {}},
+            },
+            "FF-DF": {
+                "test": {
+                    "c23": {"000_003": record("FF-DF", f"{prefix}{DEEPFAKES}/000_003", masks=[])}
+                }
+            },
+        }
+    }
+
+
+@pytest.mark.parametrize("prefix", ["./datasets/rgb/", "../x/", "", "/abs/olute/", "a/b/c/d/e/f/"])
+def test_a_list_of_faceforensics(look, prefix):
+    found = look(ff_list(prefix))
+    assert not rejects(found)
+    table = rows(found)
+    fake = table[f"dfb/Deepfakes/{DEEPFAKES}/000_003"]
+    assert {k: fake[k] for k in ("split", "label", "category", "media", "compression")} == {
+        "split": "test",
+        "label": 1,
+        "category": "FS",
+        "media": "frames",
+        "compression": "c23",
+    }
+    assert (fake["target_id"], fake["source_id"]) == ("ffpp-id:000", "ffpp-id:003")
+    assert fake["identity"] == "ffpp-id:003"
+    real = table[f"dfb/real/{YOUTUBE}/000"]
+    assert (real["identity"], real["pair_id"]) == ("ffpp-id:000", fake["pair_id"])
+    assert table[f"dfb/real/{YOUTUBE}/001"]["split"] == "train"
+
+
+def test_windows_paths(look, root):
+    text = json.dumps(ff_list("")["FF-DF"]).replace("/", "\\\\")
+    put(root / "dataset_json/FF-DF.json", f'{{"FF-DF": {text}}}'.encode())
+    assert look({}).metrics["outputs"] == 3
+
+
+def test_a_video_in_several_splits_counts_once_and_never_in_train(look):
+    """Published lists of Celeb-DF have the test videos in train and in val as well."""
+    real = {"id0_0000": record("CelebDFv2_real", "Celeb-DF-v2/Celeb-real/frames/id0_0000", 0)}
+    fake = {
+        "id0_id1_0000": record(
+            "CelebDFv2_fake", "Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000", 0
+        )
+    }
+    found = look(
+        {
+            "Celeb-DF-v2": {
+                "CelebDFv2_real": {"train": real, "val": real, "test": real},
+                "CelebDFv2_fake": {"train": fake, "test": {}},
+            }
+        }
+    )
+    assert {r["method"]: r["split"] for r in rows(found).values()} == {
+        "real": "test",
+        "Celeb-synthesis": "train",
+    }
+    assert list(rejects(found).values()) == ["duplicate", "duplicate"]
+    row = rows(found)["dfb/Celeb-synthesis/Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000"]
+    assert row["leak_group"] == "celebdf-id:id0+celebdf-id:id1"
+    assert row["identity"] == "celebdf-id:id1"
+
+
+def test_the_same_video_in_two_lists(look):
+    """Each list of one method has the reals again."""
+    again = {"FaceForensics++": ff_list()["FF-DF"]}
+    found = look(ff_list() | again)
+    assert (found.metrics["outputs"], found.metrics["rejects"]) == (3, 0)
+
+
+def test_what_is_wrong_in_published_lists(look):
+    found = look(
+        {
+            "DFDC": {
+                "DFDC_Fake": {
+                    # A record where a mapping of videos belongs.
+                    "val": record("DFDC_Fake", "DFDC/test/frames/abc", 0),
+                    "test": {
+                        "empty": {"label": "DFDC_Fake", "frames": []},
+                        "gone": record("DFDC_Fake", "DFDC/test/frames/gone"),
+                    },
+                },
+                "DFDC_Real": {
+                    "train": {"other": record("DFDC_Real", f"{YOUTUBE}/001", 5, 6)},
+                    "test": {"abc": record("DFDC_Real", "DFDC/test/frames/abc", 0)},
+                },
+                "mystery": {"test": {"x": record("mystery", f"{YOUTUBE}/000", 0)}},
+            }
+        }
+    )
+    assert [row["path"] for row in found.videos.to_pylist()] == ["DFDC/test/frames/abc"]
+    assert rejects(found) == {
+        "dfb/DFDC.json: DFDC/DFDC_Fake/val/abc": "inconsistent",
+        "dfb/DFDC.json: DFDC/DFDC_Fake/test/empty": "missing",
+        "dfb/DFDC.json: DFDC/DFDC_Fake/test/gone": "missing",
+        f"dfb/{YOUTUBE}/001": "missing",
+        f"dfb/{YOUTUBE}/000": "unknown_label",
+    }
+
+
+def test_some_frames_that_are_not_there(look, root):
+    (root / YOUTUBE / "000/012.png").unlink()
+    assert look(ff_list()).metrics["outputs"] == 3
+
+
+def test_labels():
+    assert method_of("FF-FH") == "FaceShifter"
+    assert method_of("DFD_real") == method_of("roop_Real") == "real"
+    assert method_of("DFDCP_FakeA") == "method_A"
+    assert method_of("simswap_Fake") == "simswap"
+    assert method_of("surreal") == method_of("real") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"a": []}', '{"a": {"b": {"test": {"v": {"frames": "x"}}}}}', "[" * 99_999],
+)
+def test_a_damaged_list(look, root, text):
+    put(root / "dataset_json/x.json", text.encode())
+    with pytest.raises(UserError, match=r"x\.json is no list of DeepfakeBench"):
+        look({})
+
+
+def test_no_list(look, root):
+    put(root / "train.json", b"[]")  # a split file of FaceForensics++
+    with pytest.raises(UserError, match="Name the lists with option lists"):
+        look({})
+
+
+def test_a_named_list(look, root):
+    put(root / "mine/one.json", json.dumps(ff_list()).encode())
+    assert look({}, lists="mine").metrics["outputs"] == 3
+    assert look({}, lists="mine/one.json").metrics["outputs"] == 3

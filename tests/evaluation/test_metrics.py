@@ -1,0 +1,170 @@
+"""Metrics against their definitions, counted pair by pair."""
+
+import json
+from fractions import Fraction
+from itertools import product
+from statistics import fmean
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.evaluation import metrics
+from pipeline.evaluation.aggregate import per_video
+from tests.evaluation import made
+
+SCORED = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 20)), min_size=2, max_size=40).filter(
+    lambda rows: len({label for label, _ in rows}) == 2
+)
+"""Few different scores, so that ties are common."""
+
+
+def _pairwise_auc(labels, scores):
+    """Mann-Whitney: share of (fake, real) pairs in which the fake scores higher; ties half."""
+    reals = [score for label, score in zip(labels, scores, strict=True) if label == 0]
+    fakes = [score for label, score in zip(labels, scores, strict=True) if label == 1]
+    pairs = [Fraction((fake > real) - (fake < real) + 1, 2) for fake, real in product(fakes, reals)]
+    return float(sum(pairs) / len(pairs))
+
+
+@settings(max_examples=100, deadline=None)
+@given(SCORED)
+def test_auc_is_the_share_of_pairs_in_the_right_order(rows):
+    labels, scores = zip(*[(label, score / 20) for label, score in rows], strict=True)
+    assert metrics.auc(labels, scores) == pytest.approx(_pairwise_auc(labels, scores), abs=6e-7)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SCORED, st.sampled_from((0.25, 0.5, 1.0)))
+def test_balanced_accuracy_is_the_mean_of_two_shares(rows, threshold):
+    labels, scores = zip(*[(label, score / 20) for label, score in rows], strict=True)
+    right = {0: [], 1: []}
+    for label, score in zip(labels, scores, strict=True):
+        right[label].append((score >= threshold) == bool(label))
+    shares = [Fraction(sum(found), len(found)) for found in right.values()]
+    expected = float(sum(shares) / 2)
+    found = metrics.balanced_accuracy(labels, scores, threshold)
+    assert found == pytest.approx(expected, abs=6e-7)
+
+
+@pytest.mark.parametrize("labels", [[0, 0], [1, 1], []])
+def test_one_class_has_no_measure(labels):
+    scores = [0.5] * len(labels)
+    with pytest.raises(ValueError, match="both occur"):
+        metrics.auc(labels, scores)
+    with pytest.raises(ValueError, match="both occur"):
+        metrics.balanced_accuracy(labels, scores, 0.5)
+
+
+def _evaluate(rows, extra_videos=()):
+    """Metrics of (video_id, split, label, score) rows and of videos without a face."""
+    videos = sorted({row[:3] for row in rows} | set(extra_videos))
+    faces = made.faces(rows)
+    return metrics.evaluate(faces, per_video(faces, made.videos(videos)), 0.5, False)
+
+
+ROWS = [
+    ("a/real/000", "test", 0, 0.2),
+    ("a/real/000", "test", 0, 0.4),
+    ("a/real/001", "test", 0, 0.6),
+    ("a/DF/000", "test", 1, 0.5),
+    ("a/DF/000", "test", 1, 0.3),
+    ("a/FS/000", "test", 1, 0.9),
+    ("b/unknown/x", "test", 1, 0.55),
+    ("a/real/009", "val", 0, 0.1),
+]
+
+
+def test_each_method_is_measured_against_the_reals_of_its_dataset():
+    found = _evaluate(ROWS)
+    test = found["test"]
+    assert set(test["datasets"]) == {"a", "b"}
+    # Videos: reals 0.3 and 0.6, DF 0.4, FS 0.9.
+    deepfakes, faceswap = test["datasets"]["a"]["methods"].values()
+    assert deepfakes == {
+        "videos_real": 2,
+        "videos_fake": 1,
+        "videos_without_face": 0,
+        "faces_real": 3,
+        "faces_fake": 2,
+        "one_class": 0,
+        "video_auc": 0.5,
+        "video_balanced_accuracy": 0.25,
+        "frame_auc": 0.5,
+    }
+    assert (faceswap["video_auc"], faceswap["video_balanced_accuracy"]) == (1.0, 0.75)
+    assert test["datasets"]["a"]["overall"]["video_auc"] == 0.75
+    assert test["overall"]["videos_fake"] == 3
+    # By hand, of six pairs: 0.4, 0.9 and 0.55 against 0.3 and 0.6: four in order.
+    assert test["overall"]["video_auc"] == pytest.approx(4 / 6, abs=1e-6)
+
+
+def test_one_class_is_reported_as_such():
+    found = _evaluate(ROWS)
+    only_fakes = found["test"]["datasets"]["b"]
+    expected = {
+        "videos_real": 0,
+        "videos_fake": 1,
+        "videos_without_face": 0,
+        "faces_real": 0,
+        "faces_fake": 1,
+        "one_class": 1,
+    }
+    assert only_fakes == {"overall": expected, "methods": {"unknown": expected}}
+    only_reals = found["val"]["datasets"]["a"]
+    assert only_reals["methods"] == {}
+    assert only_reals["overall"]["one_class"] == 1
+    assert "video_auc" not in only_reals["overall"]
+
+
+def test_videos_without_a_face_are_counted_and_change_nothing_else():
+    more = [("a/DF/005", "test", 1), ("a/real/005", "test", 0), ("c/EFS/1", "test", 1)]
+    plain, found = _evaluate(ROWS)["test"], _evaluate(ROWS, more)["test"]
+    assert found["overall"] == plain["overall"] | {"videos_without_face": 3}
+    methods = found["datasets"]["a"]["methods"]
+    assert methods["DF"]["videos_without_face"] == 2
+    assert methods["FS"]["videos_without_face"] == 1
+    for method, numbers in plain["datasets"]["a"]["methods"].items():
+        assert methods[method] | {"videos_without_face": 0} == numbers
+    faceless = found["datasets"]["c"]["overall"]
+    assert (faceless["videos_fake"], faceless["one_class"]) == (0, 1)
+
+
+def test_no_video_no_entry():
+    assert _evaluate([]) == {"meaningless": 0}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("a", "b")),
+            st.sampled_from(("real", "DF", "FS")),
+            st.sampled_from(("000", "001")),
+            st.integers(0, 8),
+        ),
+        max_size=24,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_any_set_gives_finite_numbers_in_any_order(drawn, random):
+    rows = [(f"{d}/{m}/{n}", "val", int(m != "real"), score / 8) for d, m, n, score in drawn]
+    found = _evaluate(rows)
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert _evaluate(shuffled) == found
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    if "val" in found:
+        overall = found["val"]["overall"]
+        means = {v: fmean([r[3] for r in rows if r[0] == v]) for v in {r[0] for r in rows}}
+        labels = [int("/real/" not in video) for video in means]
+        assert overall["one_class"] == int(len(set(labels)) < 2)
+        if not overall["one_class"]:
+            expected = _pairwise_auc(labels, [round(m, 6) for m in means.values()])
+            assert overall["video_auc"] == pytest.approx(expected, abs=6e-7)
+
+
+def test_it_says_when_scores_mean_nothing():
+    faces = made.faces(ROWS)
+    videos = per_video(faces, made.videos(sorted({row[:3] for row in ROWS})))
+    assert metrics.evaluate(faces, videos, 0.5, True)["meaningless"] == 1

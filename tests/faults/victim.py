@@ -1,0 +1,65 @@
+"""A run of the engine on cheap rows that kills itself at the Nth step towards the disk.
+
+``python -m tests.faults.victim FOLDER STATE KILL_AT WORKERS``: brings the store and the table in
+FOLDER up to the state (JSON, ``{video id: text}``); with KILL_AT > 0 the process ends by SIGKILL
+just before that step. Steps are renames, flushes, deletions and appends to tars.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline import tables, tar
+from pipeline.config import EngineParams
+from pipeline.engine import run, stage
+from pipeline.engine.survey import Store
+from tests.engine import toy
+
+TARGET_ROWS = 3
+
+
+class Fuse:
+    """Counts steps and kills this process before the one it was set to."""
+
+    def __init__(self, kill_at: int) -> None:
+        self.steps = 0
+        self._kill_at = kill_at
+
+    def before(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def stepped(*words: Any, **named: Any) -> Any:
+            self.steps += 1
+            if self.steps == self._kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*words, **named)
+
+        return stepped
+
+
+def bring_up_to(folder: Path, state: dict[str, str], workers: int) -> None:
+    """One whole run: store and table."""
+    os.chdir(folder)
+    where = Store(folder / "store", "faces", TARGET_ROWS)
+    engine = EngineParams(workers=workers)
+    whole = run.run("toy", toy.ToyTask(), toy.plan(state), where, engine, version=1)
+    stage.write_table(whole, folder / "faces.parquet", "faces")
+
+
+def main() -> None:
+    folder, state, kill_at, workers = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+    fuse = Fuse(int(kill_at))
+    os.fsync = fuse.before(os.fsync)
+    Path.replace = fuse.before(Path.replace)
+    Path.unlink = fuse.before(Path.unlink)
+    tar.append = fuse.before(tar.append)
+    tar.finish = fuse.before(tar.finish)
+    tables.pq.write_table = fuse.before(tables.pq.write_table)
+    bring_up_to(folder, json.loads(state), int(workers))
+    sys.stdout.write(f"{fuse.steps}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+import json
+
+import pytest
+import torch
+
+from pipeline import models
+from pipeline.errors import UserError
+from pipeline.models import JointEmbedding, joint_embedding, prompts
+from pipeline.semantics import Graph
+from tests.models import made
+from tests.models.made import FFPP, SEMANTICS
+
+TINY = made.params("joint_embedding", "tiny")
+NARROW = joint_embedding.Size(64, 32, 64, 64, 2, 4, 4, 32)
+
+
+def _tiny(seed: int = 0, graph: Graph = FFPP) -> JointEmbedding:
+    model = models.build(TINY, graph, seed)
+    assert isinstance(model, JointEmbedding)
+    return model.eval()
+
+
+def _pictures(n: int) -> torch.Tensor:
+    return torch.randn(n, 3, 64, 64, generator=torch.Generator().manual_seed(7))
+
+
+def test_scores_are_inner_products_over_ten_of_embeddings_that_keep_their_lengths():
+    model = _tiny()
+    images = _pictures(3)
+    tokenizer = prompts.made_tokenizer(FFPP.prompts)
+    padded = tokenizer(list(FFPP.prompts), padding=True, return_tensors="pt")
+    with torch.no_grad():
+        # transformers' own way: attention masks, and its whole model, which normalises last.
+        outputs = model.clip(pixel_values=images, **padded)
+        pictures = model.clip.get_image_features(images).pooler_output
+        texts = model.clip.get_text_features(**padded).pooler_output
+        found = model(images)
+    assert found.scores.shape == (3, 10)
+    torch.testing.assert_close(found.scores, pictures @ texts.T / 10, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found.embedding, pictures, rtol=1e-5, atol=1e-5)
+    cosines = outputs.logits_per_image / model.clip.logit_scale.exp()
+    lengths = pictures.norm(dim=1)[:, None] * texts.norm(dim=1)
+    torch.testing.assert_close(found.scores, cosines * lengths / 10, rtol=1e-4, atol=1e-5)
+
+
+def test_the_roots_marginal_is_the_probability_of_a_fake():
+    model = _tiny()
+    with torch.inference_mode():
+        outputs = model(_pictures(4))
+        nodes = model.node_probabilities(outputs)
+        fake = model.fake_probability(outputs)
+    assert nodes.shape == (4, 10)
+    assert torch.equal(fake, nodes[:, 0])
+    # No state has an altered node without the root.
+    assert (nodes <= nodes[:, :1] + 1e-12).all()
+
+
+def test_prompts_are_embedded_once_in_evaluation(monkeypatch):
+    model = _tiny()
+    calls = []
+    embed = JointEmbedding._embed_prompts
+    monkeypatch.setattr(
+        JointEmbedding, "_embed_prompts", lambda self: calls.append(1) or embed(self)
+    )
+    with torch.inference_mode():
+        first = model(_pictures(2)).scores
+        assert torch.equal(model(_pictures(2)).scores, first)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("way", ["step", "load", "no_grad"])
+def test_changed_weights_are_never_scored_with_old_prompts(way):
+    model = _tiny(seed=1)
+    with torch.inference_mode():
+        before = model(_pictures(2)).scores
+    weight = model.clip.text_projection.weight
+    if way == "step":  # a trainer that stays in evaluation mode
+        model(_pictures(2)).scores.sum().backward()
+        torch.optim.SGD([weight], lr=0.1).step()
+    elif way == "load":
+        model.load_state_dict(_tiny(seed=2).state_dict())
+    else:
+        with torch.no_grad():
+            model(_pictures(2))
+            weight.data.mul_(2)
+            assert not torch.allclose(model(_pictures(2)).scores, before)
+    fresh = models.skeleton(TINY, FFPP).eval()
+    fresh.load_state_dict(model.state_dict())
+    with torch.inference_mode():
+        after = model(_pictures(2)).scores
+        assert torch.equal(after, fresh(_pictures(2)).scores)
+    assert not torch.allclose(after, before)
+
+
+def test_every_parameter_that_can_learn_does():
+    model = _tiny().train()
+    model.fake_probability(model(_pictures(4))).sum().backward()
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    assert frozen == ["clip.logit_scale"]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+
+
+def test_a_joint_embeddings_numbers_depend_on_seed_and_name_alone():
+    torch.manual_seed(1)
+    one = _tiny(3).state_dict()
+    torch.manual_seed(2)
+    same, other = _tiny(3).state_dict(), _tiny(4).state_dict()
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    weight = "clip.visual_projection.weight"
+    assert not torch.equal(one[weight], other[weight])
+
+
+@pytest.mark.parametrize("graph", ["ffpp", "ffsc"])
+def test_the_made_tokenizer_has_one_token_per_word_and_tells_prompts_apart(graph):
+    sentences = SEMANTICS.graph(graph).prompts
+    tokenizer = prompts.made_tokenizer(sentences)
+    rows = prompts.token_numbers(tokenizer, sentences)
+    assert rows.shape == (len(sentences), 77)
+    for row, sentence in zip(rows.tolist(), sentences, strict=True):
+        length = row.index(1) + 1
+        assert length == len(sentence.split()) + 2
+        assert row[0] == 0
+        assert tokenizer.decode(row[1 : length - 1]) == sentence.lower()
+    assert len({tuple(row) for row in rows.tolist()}) == len(sentences)
+    assert tokenizer.get_vocab() == prompts.made_tokenizer(sentences[::-1]).get_vocab()
+    assert tokenizer.eos_token_id != 2  # transformers treats an end token of 2 in an old way
+
+
+def test_any_letters_can_be_in_a_prompt():
+    sentences = ["Ein gefälschtes Gesicht, 3-mal", "it's a «face»", "顔"]
+    tokenizer = prompts.made_tokenizer(sentences)
+    rows = prompts.token_numbers(tokenizer, sentences).tolist()
+    assert all(0 <= number < len(tokenizer) for row in rows for number in row)
+    assert len({tuple(row) for row in rows}) == 3
+
+
+def test_a_prompt_that_is_too_long_is_an_error_and_not_cut():
+    graph = Graph("g", ("face", "hat"), ((0, 1),), ("a fake face", "word " * 76))
+    with pytest.raises(UserError, match=r"has 78 tokens, CLIP reads 77. Shorten it in semantics"):
+        models.build(TINY, graph)
+
+
+def test_the_large_size_is_clip_vit_b32():
+    model = models.skeleton(made.params("joint_embedding", "clip-vit-b32"), FFPP)
+    assert isinstance(model, JointEmbedding)
+    # The published count of CLIP ViT-B/32.
+    assert sum(p.numel() for p in model.clip.parameters()) == 151_277_313
+    assert model.image_px == 224
+    assert model.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
+    assert model.std == pytest.approx((0.26862954, 0.26130258, 0.27577711))
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """CLIP ViT-B/32 with its vocabulary, but narrow and shallow."""
+    monkeypatch.setitem(joint_embedding.SIZES, "clip-vit-b32", NARROW)
+    state = {}
+    blank = models.skeleton(made.params("joint_embedding", "clip-vit-b32"), FFPP)
+    assert isinstance(blank, JointEmbedding)
+    random = torch.Generator().manual_seed(3)
+    for name, tensor in blank.clip.state_dict().items():
+        state[name] = 0.1 * torch.randn(tensor.shape, generator=random)
+    state["text_model.embeddings.position_ids"] = torch.arange(77)[None]
+    return state
+
+
+def test_pretrained_clip_loads_from_a_folder_and_a_checkpoint_needs_none_of_it(tmp_path, narrow):
+    torch.save(narrow, tmp_path / "pytorch_model.bin")
+    made.clip_tokenizer_files(tmp_path, list(FFPP.prompts))
+    with_file = made.params("joint_embedding", "clip-vit-b32", tmp_path / "pytorch_model.bin")
+    params = made.ModelParams(
+        "joint_embedding",
+        "clip-vit-b32",
+        made.Weights(str(tmp_path), with_file.weights.sha256),
+    )
+    model = models.build(params, FFPP).eval()
+    assert isinstance(model, JointEmbedding)
+    for name, tensor in model.clip.state_dict().items():
+        assert torch.equal(tensor, narrow[name]), name
+    assert model.tokens[0, :5].tolist() == [49406, 320, 1125, 539, 320]
+    beside = models.settings(params)["beside"]
+    assert isinstance(beside, dict)
+    assert sorted(beside) == ["merges.txt", "vocab.json"]
+    blank = models.skeleton(made.params("joint_embedding", "clip-vit-b32"), FFPP).eval()
+    blank.load_state_dict(model.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(blank(_pictures(1)).scores, model(_pictures(1)).scores)
+
+
+def test_a_clip_file_that_does_not_fit(tmp_path, narrow):
+    del narrow["visual_projection.weight"]
+    narrow["visual.proj"] = torch.zeros(1)
+    torch.save(narrow, tmp_path / "a.pth")
+    made.clip_tokenizer_files(tmp_path, list(FFPP.prompts))
+    params = made.params("joint_embedding", "clip-vit-b32", tmp_path / "a.pth")
+    problems = (
+        r"1 tensors missing \(first: visual_projection.weight\); "
+        r"1 tensors unknown \(first: visual.proj\)"
+    )
+    with pytest.raises(UserError, match=problems):
+        models.build(params, FFPP)
+
+
+def test_openais_archive_is_refused_in_words(tmp_path, narrow):
+    torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "ViT-B-32.pt")
+    made.clip_tokenizer_files(tmp_path, list(FFPP.prompts))
+    params = made.params("joint_embedding", "clip-vit-b32", tmp_path / "ViT-B-32.pt")
+    with pytest.raises(UserError, match=r"is a TorchScript archive.*Give the same weights"):
+        models.build(params, FFPP)
+
+
+def test_a_missing_or_wrong_tokenizer_is_one_sentence(tmp_path, narrow):
+    torch.save(narrow, tmp_path / "a.pth")
+    params = made.params("joint_embedding", "clip-vit-b32", tmp_path / "a.pth")
+    for make in (lambda: models.build(params, FFPP), lambda: models.settings(params)):
+        with pytest.raises(UserError, match=r"put tokenizer.json, or vocab.json and merges.txt"):
+            make()
+    made.clip_tokenizer_files(tmp_path, list(FFPP.prompts))
+    vocabulary = json.loads((tmp_path / "vocab.json").read_text())
+    vocabulary["of</w>"], vocabulary["photo</w>"] = 1125, 539
+    (tmp_path / "vocab.json").write_text(json.dumps(vocabulary))
+    with pytest.raises(UserError, match="are not CLIP's vocabulary"):
+        models.build(params, FFPP)
+    (tmp_path / "vocab.json").write_text("[")
+    with pytest.raises(UserError, match="cannot be read as CLIP's tokenizer"):
+        models.build(params, FFPP)
+
+
+def test_a_graph_is_needed():
+    with pytest.raises(ValueError, match="label graph"):
+        models.build(TINY, None)

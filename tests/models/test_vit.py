@@ -1,0 +1,231 @@
+import hashlib
+import json
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from pipeline import models, weights
+from pipeline.errors import UserError
+from pipeline.models import vit
+from tests.models import made
+
+WIDTH, LAYERS, HEADS, IMAGE_PX = 64, 2, 4, 64
+
+
+def _pictures(n: int, px: int = IMAGE_PX) -> torch.Tensor:
+    return torch.randn(n, 3, px, px, generator=torch.Generator().manual_seed(7))
+
+
+def _plain_embedding(
+    state: dict[str, torch.Tensor], images: torch.Tensor, heads: int
+) -> torch.Tensor:
+    """Forward pass of timm's ViT written from its equations; then FSFM's mean and a fresh norm."""
+
+    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+        centred = x - x.mean(-1, keepdim=True)
+        scaled = centred / (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+        return scaled * state[f"{name}.weight"] + state[f"{name}.bias"]
+
+    def linear(x: torch.Tensor, name: str) -> torch.Tensor:
+        return x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+
+    b = len(images)
+    side = images.shape[-1] // 16
+    patches = images.reshape(b, 3, side, 16, side, 16).permute(0, 2, 4, 1, 3, 5)
+    kernel = state["patch_embed.proj.weight"]
+    tokens = patches.reshape(b, side * side, -1) @ kernel.flatten(1).T
+    tokens = tokens + state["patch_embed.proj.bias"]
+    width = tokens.shape[-1]
+    x = torch.cat([state["cls_token"].expand(b, 1, width), tokens], 1) + state["pos_embed"]
+    n = 0
+    while f"blocks.{n}.norm1.weight" in state:
+        qkv = linear(norm(x, f"blocks.{n}.norm1"), f"blocks.{n}.attn.qkv")
+        q, k, v = qkv.reshape(b, -1, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
+        seen = (q @ k.transpose(-1, -2) / math.sqrt(width // heads)).softmax(-1) @ v
+        x = x + linear(seen.transpose(1, 2).reshape(x.shape), f"blocks.{n}.attn.proj")
+        hidden = linear(norm(x, f"blocks.{n}.norm2"), f"blocks.{n}.mlp.fc1")
+        hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
+        x = x + linear(hidden, f"blocks.{n}.mlp.fc2")
+        n += 1
+    return functional.layer_norm(x[:, 1:].mean(1), (width,), eps=1e-6)
+
+
+@pytest.fixture
+def state():
+    return made.timm_vit(WIDTH, LAYERS, IMAGE_PX)
+
+
+def test_fsfms_checkpoint_gives_what_its_own_equations_give(tmp_path, state):
+    file = tmp_path / "checkpoint-400.pth"
+    made.fsfm_checkpoint(file, state | made.fsfm_extras(WIDTH))
+    model = models.build(made.params("vit", "tiny", file), None).eval()
+    images = _pictures(3)
+    with torch.inference_mode():
+        outputs = model(images)
+    expected = _plain_embedding(state, images, HEADS)
+    torch.testing.assert_close(outputs.embedding, expected, rtol=0, atol=2e-5)
+    logits = expected @ model.head.weight.T + model.head.bias
+    torch.testing.assert_close(outputs.scores, logits, rtol=0, atol=1e-6)
+
+
+def test_transformers_4_and_timm_name_the_same_weights(tmp_path, state):
+    torch.save(state, tmp_path / "timm.pth")
+    torch.save(made.transformers_4_vit(state), tmp_path / "pytorch_model.bin")
+    one = models.build(made.params("vit", "tiny", tmp_path / "timm.pth"), None)
+    other = models.build(made.params("vit", "tiny", tmp_path / "pytorch_model.bin"), None)
+    assert one.state_dict().keys() == other.state_dict().keys()
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name]), name
+
+
+def test_the_installed_transformers_own_names_are_understood(tmp_path, state):
+    from safetensors.torch import save_file
+
+    torch.save(state, tmp_path / "timm.pth")
+    one = models.build(made.params("vit", "tiny", tmp_path / "timm.pth"), None)
+    assert isinstance(one, vit.VisionTransformer)
+    save_file(one.encoder.state_dict(), tmp_path / "model.safetensors")
+    other = models.build(made.params("vit", "tiny", tmp_path / "model.safetensors"), None)
+    assert torch.equal(one(_pictures(1)).embedding, other(_pictures(1)).embedding)
+
+
+def test_weights_of_the_real_dimensions_fit(tmp_path):
+    torch.save(made.timm_vit(768, 12, 224), tmp_path / "b16.pth")
+    params = made.params("vit", "vit-b16", tmp_path / "b16.pth")
+    model = models.build(params, None).eval()
+    assert model.image_px == 224
+    with torch.inference_mode():
+        outputs = model(_pictures(1, 224))
+        probability = model.fake_probability(outputs)
+    assert outputs.scores.shape == (1, 2)
+    assert outputs.embedding.shape == (1, 768)
+    # Its head is so close to 0 that nothing is known before training.
+    assert probability.item() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_fsfms_weights_bring_fsfms_normalisation(tmp_path, state):
+    made.fsfm_checkpoint(tmp_path / "a.pth", state | made.fsfm_extras(WIDTH))
+    model = models.build(made.params("vit", "tiny", tmp_path / "a.pth"), None)
+    assert model.mean == pytest.approx((0.5482207, 0.4234053, 0.3654652), abs=1e-6)
+    assert model.std == pytest.approx((0.2789176, 0.2438541, 0.2349389), abs=1e-6)
+    # The state brings it along, so a checkpoint of ours needs no weights file.
+    other = models.skeleton(made.params("vit", "tiny"), None)
+    assert other.mean != model.mean
+    other.load_state_dict(model.state_dict())
+    assert (other.mean, other.std) == (model.mean, model.std)
+
+
+def test_other_weights_bring_what_lies_beside_them_or_imagenets(tmp_path, state):
+    torch.save(state, tmp_path / "a.pth")
+    params = made.params("vit", "tiny", tmp_path / "a.pth")
+    model = models.build(params, None)
+    assert model.mean == pytest.approx((0.485, 0.456, 0.406))
+    assert models.settings(params)["beside"] == {}
+    beside = tmp_path / "preprocessor_config.json"
+    beside.write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25, 0.5, 0.75]}))
+    model = models.build(params, None)
+    assert (model.mean, model.std) == ((0.5, 0.5, 0.5), (0.25, 0.5, 0.75))
+    digest = hashlib.sha256(beside.read_bytes()).hexdigest()
+    assert models.settings(params)["beside"] == {"preprocessor_config.json": digest}
+    for broken in ("{", "[]", '{"image_mean": [1, 2], "image_std": [1, 2]}', '{"image_mean": 1}'):
+        beside.write_text(broken)
+        with pytest.raises(UserError, match="does not give image_mean and image_std"):
+            models.build(params, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda s: s.pop("blocks.1.attn.qkv.bias"),
+            r"3 tensors missing \(first: blocks.1.attn.k.bias\)",
+        ),
+        (
+            lambda s: s.update({"pos_embed": torch.zeros(1, 197, WIDTH)}),
+            r"1 of other shapes \(first: pos_embed\)",
+        ),
+        (
+            lambda s: s.update({"blocks.2.norm1.weight": torch.zeros(WIDTH)}),
+            r"1 of blocks it does not have \(first: blocks.2.norm1.weight\)",
+        ),
+    ],
+)
+def test_weights_of_another_network_are_refused(tmp_path, state, change, message):
+    change(state)
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=rf"a.pth does not fit .*{message}"):
+        models.build(made.params("vit", "tiny", tmp_path / "a.pth"), None)
+
+
+def test_the_head_is_never_taken_from_the_weights(tmp_path, state):
+    more = {"head.weight": torch.ones(2, WIDTH), "fc_norm.weight": torch.zeros(WIDTH)}
+    torch.save(state | more, tmp_path / "a.pth")
+    model = models.build(made.params("vit", "tiny", tmp_path / "a.pth"), None)
+    assert isinstance(model, vit.VisionTransformer)
+    assert model.head.weight.abs().max() < 1e-3
+    assert torch.equal(model.fc_norm.weight, torch.ones(WIDTH))
+
+
+def test_a_checkpoint_with_other_objects_than_its_command_line_is_refused(tmp_path, state):
+    torch.save({"model": state, "args": hashlib.sha256}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match="holds more than tensors"):
+        models.build(made.params("vit", "tiny", tmp_path / "a.pth"), None)
+
+
+def test_the_large_size_needs_weights():
+    with pytest.raises(UserError, match=r"The model vit-b16 needs weights: set model.weights.path"):
+        models.build(made.params("vit", "vit-b16"), None)
+
+
+def test_settings_name_the_weights_by_digest_and_not_by_place(tmp_path, state):
+    torch.save(state, tmp_path / "a.pth")
+    params = made.params("vit", "tiny", tmp_path / "a.pth")
+    told = models.settings(params)
+    assert told["weights"] == weights.sha256(tmp_path / "a.pth")
+    assert str(tmp_path) not in json.dumps(told)
+    assert models.settings(made.params("vit", "tiny"))["weights"] == ""
+
+
+def test_a_vits_numbers_depend_on_seed_and_name_alone():
+    params = made.params("vit", "tiny")
+    torch.manual_seed(1)
+    one = models.build(params, None, seed=3).state_dict()
+    torch.manual_seed(2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    same = models.build(params, None, seed=3).state_dict()
+    torch.set_num_threads(threads)
+    other = models.build(params, None, seed=4).state_dict()
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    weight = "encoder.embeddings.patch_embeddings.projection.weight"
+    assert not torch.equal(one[weight], other[weight])
+    # Stored numbers: a run must not start elsewhere unnoticed.
+    first = one[weight].flatten()[:3].tolist()
+    assert first == pytest.approx([-0.0120672146, 0.0053393431, -0.053266529], abs=1e-8)
+
+
+def test_building_moves_nobody_elses_random_numbers():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    models.build(made.params("vit", "tiny"), None)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_large_size_is_a_vit_b16():
+    model = models.skeleton(made.params("vit", "vit-b16"), None)
+    assert isinstance(model, vit.VisionTransformer)
+    # ViT-B/16 without its head has 85,798,656 parameters; its final norm is our fc_norm.
+    headless = sum(p.numel() for name, p in model.named_parameters() if "head" not in name)
+    assert headless == 85_798_656
+
+
+def test_every_parameter_learns():
+    model = models.build(made.params("vit", "tiny"), None)
+    outputs = model(_pictures(4))
+    functional.cross_entropy(outputs.scores, torch.tensor([0, 1, 0, 1])).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name

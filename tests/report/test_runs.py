@@ -1,0 +1,89 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.report import runs
+from pipeline.run_config import ModelParams, ObjectiveParams, RunParams
+from pipeline.values import Weights
+from tests.report import project
+
+
+def facts(root: Path, name: str = "first", params: RunParams = project.RUN) -> runs.RunFacts:
+    return runs.run_facts(name, params, root / "plots", root / "predictions")
+
+
+def test_scores_are_those_of_the_file(root: Path) -> None:
+    (table,) = facts(root).scores
+    rows = {row[:2]: row[2:] for row in table.rows}
+    assert rows["ffpp", "Deepfakes"] == ("0.844", "0.625", "0.594", 4, 6, 3)
+    assert rows["ffpp", "all fakes"] == ("0.719", "0.625", "0.594", 4, 6, 3)
+    assert rows["wild", "unheard-of"] == (*["one class"] * 3, 0, 6, 3)
+    assert next(iter(rows)) == ("all datasets", "all fakes")
+    assert facts(root).one_class == ("val wild", "val wild unheard-of")
+    assert facts(root).without_face == 3
+
+
+def test_a_run_without_files_has_none(root: Path) -> None:
+    found = facts(root, "second")
+    assert (found.charts, found.scores, found.one_class) == ((), (), ())
+    assert found.meaningless
+    table = runs.run_table([facts(root), found])
+    assert [row[1:5] for row in table.rows] == [
+        ("0.719", "0.625", "none", "none"),
+        ("none",) * 4,
+    ]
+
+
+def test_only_tiny_models_mean_nothing(tmp_path: Path) -> None:
+    model = ModelParams("vit", "vit-b16", Weights("/secret/place/start.pt", "0" * 64))
+    big = replace(project.RUN, model=model)
+    assert not facts(tmp_path, params=big).meaningless
+    assert dict(facts(tmp_path, params=big).settings)["starts from"] == "start.pt"
+    assert runs.run_table([facts(tmp_path, params=big)]).rows[0][-1] == ""
+    path = tmp_path / "predictions/first/metrics.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(project.scores(meaningless=1)))
+    assert facts(tmp_path, params=big).meaningless
+
+
+def test_settings_in_words() -> None:
+    triplet = ObjectiveParams("metric_learning", triplet="batch_all", triplet_weight=0.5)
+    words = dict(facts(Path("nowhere"), params=replace(project.RUN, objective=triplet)).settings)
+    assert words["loss"] == "cross-entropy + 0.5 x triplet, margin 1"
+    assert (words["model"], words["starts from"]) == ("ViT, tiny", "random numbers")
+
+
+def test_train_and_val_share_a_chart(root: Path) -> None:
+    charts = {chart.title: chart for chart in runs.charts(root / "plots/first.csv")}
+    assert list(charts) == ["loss", "learning rate"]  # no finite val_auc
+    assert charts["loss"].words == "train 0.7 to 0.14; val 0.8 to 0.16"
+    assert [tick.text for tick in charts["loss"].x_ticks] == ["1", "2", "3", "4", "5"]
+
+
+def test_an_epoch_is_a_point_and_none_is_no_chart(tmp_path: Path) -> None:
+    project.history(tmp_path / "one.csv", epochs=1)
+    assert runs.charts(tmp_path / "one.csv")[0].words == "train 0.7; val 0.8"
+    project.history(tmp_path / "none.csv", epochs=0)
+    assert runs.charts(tmp_path / "none.csv") == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "loss\n1\n", "epoch,loss\n1,low\n", "epoch,loss\n1,2,3\n", "epoch,loss\n1\n"]
+)
+def test_damaged_histories_are_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"bad\.csv is not a training history"):
+        runs.charts(path)
+
+
+@pytest.mark.parametrize("overall", ["1", "{}", "[]", '{"videos_without_face": "many"}'])
+def test_damaged_scores_are_told(tmp_path: Path, overall: str) -> None:
+    path = tmp_path / "predictions/first/metrics.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'{{"val": {{"overall": {overall}, "datasets": {{}}}}}}')
+    with pytest.raises(UserError, match=r"metrics\.json is not of this version"):
+        facts(tmp_path)

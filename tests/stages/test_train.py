@@ -1,0 +1,155 @@
+"""The stage as DVC calls it: killed for real, called wrongly, with input that does not fit."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.entry import EXIT_USER_ERROR, run_main
+from stages import train
+from tests.training import made
+
+EPOCHS = 12
+PARAMS = f"""
+runs:
+  joint:
+    model: {{architecture: joint_embedding, size: tiny}}
+    objective: {{kind: sjedd, graph: ffpp}}
+    also: expanded
+    optimiser: {{epochs: {EPOCHS}, batch_size: 16, warmup_epochs: 1, learning_rate: 1e-3}}
+  plain:
+    model: {{architecture: vit, size: tiny}}
+    objective: {{kind: metric_learning, triplet: batch_all}}
+    also: train
+    optimiser: {{epochs: 2, batch_size: 16, warmup_epochs: 1}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with parameters and shards; it is the working directory."""
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "manifests").mkdir()
+    shutil.copy(made.ROOT / "manifests/semantics.yaml", tmp_path / "manifests")
+    shards = tmp_path / "data/shards"
+    made.shards(shards, "train", made.planted(0, 100))
+    made.shards(shards, "expanded", [s for s in made.planted(2000, 20) if s.label])
+    made.shards(shards, "val", made.planted(1000, 30))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _call(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["train", *arguments])
+    return run_main(train.main)
+
+
+def _outputs(project, run):
+    files = [*(project / "models" / run).iterdir(), project / f"plots/{run}.csv"]
+    return {path.name: path.read_bytes() for path in files}
+
+
+def _epochs(path):
+    return len(path.read_text().splitlines()) - 1 if path.exists() else 0
+
+
+def _kill_after(project, run, epochs):
+    """Starts the stage and kills it with SIGKILL once that many epochs are in its history."""
+    environment = os.environ | {"PYTHONPATH": str(made.ROOT)}
+    command = [sys.executable, "-m", "stages.train", run]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        give_up = time.monotonic() + 120
+        while _epochs(project / f"plots/{run}.csv") < epochs:
+            assert process.poll() is None, "ended before it could be killed"
+            assert time.monotonic() < give_up
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_killed_and_resumed_gives_the_same_bytes(project, monkeypatch, capsys):
+    assert _call(monkeypatch, "joint") == 0
+    whole = _outputs(project, "joint")
+    for folder in ("models", "plots"):
+        shutil.rmtree(folder)
+    _kill_after(project, "joint", 3)
+    done = _epochs(Path("plots/joint.csv"))
+    assert 3 <= done < EPOCHS
+    capsys.readouterr()
+    assert _call(monkeypatch, "joint") == 0
+    said = capsys.readouterr().err
+    assert "epochs are done already" in said
+    assert f"epoch {done} of" not in said.split("done already")[1]
+    assert _outputs(project, "joint") == whole
+    assert set(whole) == {"best.pt", "last.pt", "run.json", "joint.csv"}
+
+
+def test_it_writes_what_dvc_expects_and_plots(project, monkeypatch):
+    assert _call(monkeypatch, "plain") == 0
+    assert {path.name for path in Path("models/plain").iterdir()} == {
+        "best.pt",
+        "last.pt",
+        "run.json",
+    }
+    with Path("plots/plain.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+
+
+def _edit(old, new):
+    text = Path("params.yaml").read_text()
+    assert old in text
+    Path("params.yaml").write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "arguments", "message"),
+    [
+        (lambda: None, [], "Name one run of params.yaml. There are: joint, plain."),
+        (lambda: None, ["plane"], "no run 'plane' under runs. Nearest: plain."),
+        (lambda: None, ["plain", "joint"], "Name one run of params.yaml."),
+        (
+            lambda: _edit("graph: ffpp", "graph: ffsc"),
+            ["joint"],
+            "runs.joint.objective.graph is 'ffsc', but shard.graph is 'ffpp'",
+        ),
+        (
+            lambda: (
+                _edit("runs:", "shard: {graph: mine}\nruns:") or _edit("graph: ffpp", "graph: mine")
+            ),
+            ["joint"],
+            "There is no label graph 'mine' in semantics.yaml",
+        ),
+        (
+            lambda: shutil.rmtree("data/shards/expanded"),
+            ["joint"],
+            "data/shards/expanded is not a shard folder",
+        ),
+        (
+            lambda: _edit("vit, size: tiny", "vit, size: vit-b16, weights: {path: no.pth}"),
+            ["plain"],
+            "no.pth",
+        ),
+        (
+            lambda: _edit("kind: sjedd", "kind: metric_learning"),
+            ["joint"],
+            "joint_embedding is trained with sjedd",
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    project, monkeypatch, capsys, spoil, arguments, message
+):
+    spoil()
+    assert _call(monkeypatch, *arguments) == EXIT_USER_ERROR
+    said = capsys.readouterr().err
+    assert said.startswith("faceshards: ")
+    assert message in said
+    assert said.count("\n") == 1
+    assert not Path("plots").exists()

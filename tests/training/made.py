@@ -1,0 +1,122 @@
+"""Shard folders made from pictures, labels and vectors in a few lines, and small runs on them."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline import images, keys, semantics, tables, tar
+from pipeline.run_config import ModelParams, ObjectiveParams, OptimiserParams, RunParams
+from pipeline.shards import fields
+from pipeline.shards.pack import tar_facts, write_folder_index
+from pipeline.training.inputs import Run
+
+ROOT = Path(__file__).parents[2]
+GRAPH = semantics.load(ROOT / "manifests" / "semantics.yaml").graph("ffpp")
+SIDE_PX = 64
+VECTORS = {0: [0] * 10, 1: [1, -1, 1, 1, 1, 1, 1, 1, 1, 1]}
+"""A real's, and a Deepfake's (SJEDD, Table I)."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One face to be packed."""
+
+    image: np.ndarray
+    label: int
+    vector: list[int]
+
+
+def face(number: int) -> np.ndarray:
+    """A smooth RGB picture of 64 px, another one for each number."""
+    small = np.random.default_rng(number).integers(40, 216, (5, 5, 3), np.uint8)
+    return cv2.resize(small, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
+
+
+def planted(first: int, count: int, amplitude: float = 4.0) -> list[Sample]:
+    """Real and fake faces by turns; fakes carry faint stripes, the same seen in a mirror."""
+    stripes = amplitude * np.sin(np.arange(SIDE_PX) * np.pi / 2 + 0.5)[:, None, None]
+    samples = []
+    for number in range(first, first + count):
+        label = number % 2
+        image = face(number)
+        if label:
+            image = np.clip(image + stripes, 0, 255).round().astype(np.uint8)
+        samples.append(Sample(image, label, VECTORS[label]))
+    return samples
+
+
+def relabelled(samples: list[Sample]) -> list[Sample]:
+    """The same pictures with labels that say nothing: half of each class are exchanged."""
+    labels = [s.label ^ (n // 2 % 2) for n, s in enumerate(samples)]
+    return [Sample(s.image, y, VECTORS[y]) for s, y in zip(samples, labels, strict=True)]
+
+
+def shards(root: Path, name: str, samples: list[Sample], per_tar: int = 100) -> Path:
+    """A shard folder of these samples, in this order."""
+    folder = root / name
+    folder.mkdir(parents=True)
+    rows, facts, made = [], {}, 0
+    for start in range(0, len(samples), per_tar):
+        path = folder / f"toy-{start // per_tar:05d}.tar"
+        here = []
+        with path.open("wb") as file:
+            for sample in samples[start : start + per_tar]:
+                here.append(_append(file, name, path.name, sample, made))
+                made += 1
+            tar.finish(file)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        table = tables.from_rows("index_expanded", here)
+        facts[path.name] = tar_facts(table, path.stat().st_size, digest)
+        rows += here
+    index = tables.from_rows("index_expanded", rows)
+    write_folder_index(folder, name, index, facts, [GRAPH])
+    return folder
+
+
+def _append(file, name, tar_name, sample, number):
+    video = keys.video_id("toy", "fake" if sample.label else "real", f"{name}{number}")
+    sample_id = keys.face_id(video, 0, 0)
+    method = "fake" if sample.label else "real"
+    split = "train" if name == fields.EXPANDED else name
+    row = fields.absent() | {"sample_id": sample_id, "key": keys.encode_id(sample_id)}
+    row |= {"tar": tar_name, "face_id": sample_id, "video_id": video, "split": split}
+    row |= {"label": sample.label, "vector": sample.vector, "graph": GRAPH.name}
+    row |= {"dataset": "toy", "method": method, "category": "FS" if sample.label else "real"}
+    row |= {"sample": 0, "time_s": 0.0, "rank": 0, "track": 0}
+    row |= {"face_px": 50.0, "padded": 0.0, "sharpness": 1.0, "brightness": 100.0}
+    start = file.tell()
+    jpeg = images.encode_jpeg(sample.image, 95, "4:4:4")
+    row["jpg_offset"], row["jpg_size"] = tar.append(file, f"{row['key']}.jpg", jpeg)
+    about = json.dumps({"label": sample.label, "vector": sample.vector}).encode()
+    row["json_offset"], row["json_size"] = tar.append(file, f"{row['key']}.json", about)
+    return row | {"offset": start, "size": file.tell() - start}
+
+
+def metric_learning(epochs: int = 3, triplet: str = "batch_all", rate: float = 1e-3) -> RunParams:
+    """A tiny ViT."""
+    return RunParams(
+        ModelParams("vit", "tiny"),
+        ObjectiveParams("metric_learning", triplet),
+        "train",
+        OptimiserParams(rate, 0.05, epochs, batch_size=16, warmup_epochs=1),
+    )
+
+
+def sjedd(epochs: int = 3, also: str = "train", rate: float = 1e-3) -> RunParams:
+    """A tiny joint embedding."""
+    return RunParams(
+        ModelParams("joint_embedding", "tiny"),
+        ObjectiveParams("sjedd", graph=GRAPH.name),
+        also,
+        OptimiserParams(rate, 0.001, epochs, batch_size=16, warmup_epochs=1),
+    )
+
+
+def run(params: RunParams, name: str = "toy", seed: int = 0) -> Run:
+    """A run with these parameters."""
+    graph = GRAPH if params.objective.graph else None
+    return Run(name, params, seed, 1, graph)

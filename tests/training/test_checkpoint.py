@@ -1,0 +1,124 @@
+"""Checkpoints: what they belong to, and that nothing in them is run."""
+
+import dataclasses
+import pickle
+
+import pytest
+import torch
+
+from pipeline.errors import UserError
+from pipeline.run_config import LevelWeights
+from pipeline.shards.read import Shards
+from pipeline.training import checkpoint
+from pipeline.values import Weights
+from tests.training import made
+
+
+def _digest(run, **change):
+    return dataclasses.replace(run, **change).digest
+
+
+def _with(params, part, **change):
+    return dataclasses.replace(
+        params, **{part: dataclasses.replace(getattr(params, part), **change)}
+    )
+
+
+def test_the_digest_follows_everything_a_result_depends_on():
+    run = made.run(made.sjedd())
+    graph = dataclasses.replace(made.GRAPH, prompts=(*made.GRAPH.prompts[:-1], "another"))
+    edges = dataclasses.replace(made.GRAPH, edges=made.GRAPH.edges[:-1])
+    changes = [
+        {"name": "other"},
+        {"seed": 1},
+        {"version": 2},
+        {"graph": graph},
+        {"graph": edges},
+        {"graph": None},
+        {"params": made.sjedd(also="expanded")},
+        {"params": _with(made.sjedd(), "optimiser", learning_rate=2e-3)},
+        {"params": _with(made.sjedd(), "optimiser", epochs=4)},
+        {"params": _with(made.sjedd(), "objective", loss_weights=LevelWeights(1, 1, 0.5))},
+        {"params": _with(made.sjedd(), "model", weights=Weights("", "ab" * 32))},
+    ]
+    digests = [run.digest, *(_digest(run, **change) for change in changes)]
+    assert len(set(digests)) == len(digests)
+
+
+def test_the_digest_does_not_follow_where_the_weights_lie():
+    here, there = (
+        _digest(
+            made.run(made.metric_learning()),
+            params=_with(made.metric_learning(), "model", weights=Weights(path, "ab" * 32)),
+        )
+        for path in ("a.pth", "/b/a.pth")
+    )
+    assert here == there
+
+
+def test_the_shards_digest_follows_the_bytes_of_every_tar(tmp_path):
+    made.shards(tmp_path / "a", "train", made.planted(0, 6), per_tar=3)
+    made.shards(tmp_path / "b", "train", made.planted(0, 6), per_tar=3)
+    made.shards(tmp_path / "c", "train", made.planted(0, 7)[1:], per_tar=3)
+    made.shards(tmp_path / "a", "val", made.planted(0, 6), per_tar=3)
+    a, b, c = ([Shards(tmp_path / name / "train")] for name in "abc")
+    assert checkpoint.shards_digest(a) == checkpoint.shards_digest(b)
+    both = [*a, Shards(tmp_path / "a" / "val")]
+    assert len({checkpoint.shards_digest(some) for some in (a, c, both)}) == 3
+
+
+def test_what_was_saved_is_loaded_and_the_bytes_do_not_depend_on_the_moment(tmp_path):
+    state = {"model": {"w": torch.arange(6.0).reshape(2, 3)}, "epoch": 3, "history": [{"a": 0.5}]}
+    for name in ("one.pt", "two.pt"):
+        checkpoint.save(tmp_path / name, state)
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
+    found = checkpoint.load(tmp_path / "one.pt")
+    assert torch.equal(found.pop("model")["w"], state["model"]["w"])
+    assert found == {"format": checkpoint.FORMAT, "epoch": 3, "history": [{"a": 0.5}]}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one.pt", "two.pt"]
+
+
+class _Shout:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+@pytest.mark.parametrize("how", ["torch", "pickle", "truncated", "empty", "format", "list"])
+def test_what_is_no_checkpoint_of_ours_is_none_and_runs_nothing(tmp_path, how):
+    path, trap = tmp_path / "last.pt", tmp_path / "trap"
+    evil = {"format": checkpoint.FORMAT, "model": _Shout(str(trap))}
+    if how == "torch":
+        torch.save(evil, path)
+    elif how == "pickle":
+        path.write_bytes(pickle.dumps(evil, protocol=2))
+    elif how == "truncated":
+        checkpoint.save(path, {"model": {"w": torch.zeros(1000)}})
+        path.write_bytes(path.read_bytes()[:2000])
+    elif how == "empty":
+        path.touch()
+    else:
+        torch.save({"format": 99} if how == "format" else [1], path)
+    assert checkpoint.load(path) is None
+    assert not trap.exists()
+
+
+def test_an_absent_checkpoint_is_none(tmp_path):
+    assert checkpoint.load(tmp_path / "last.pt") is None
+
+
+def test_evaluation_takes_the_best_of_this_very_run_only(tmp_path):
+    run = made.run(made.metric_learning())
+    with pytest.raises(UserError, match=r"best\.pt does not exist.*dvc repro train@toy"):
+        checkpoint.load_best(tmp_path, "toy", run.digest)
+    (tmp_path / "best.pt").write_bytes(b"no")
+    with pytest.raises(UserError, match=r"best\.pt cannot be read.*dvc repro train@toy"):
+        checkpoint.load_best(tmp_path, "toy", run.digest)
+    state = {"run_digest": run.digest, "epoch": 2, "model": {}}
+    checkpoint.save(tmp_path / "best.pt", state)
+    assert checkpoint.load_best(tmp_path, "toy", run.digest)["epoch"] == 2
+    other = dataclasses.replace(run, seed=1)
+    with pytest.raises(UserError, match=r"other parameters.*dvc repro train@toy"):
+        checkpoint.load_best(tmp_path, "toy", other.digest)

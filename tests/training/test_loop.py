@@ -1,0 +1,303 @@
+"""The whole trainer: it learns what is there, learns nothing where nothing is, and resumes."""
+
+import csv
+import json
+import math
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pipeline import models
+from pipeline.engine import store
+from pipeline.errors import UserError
+from pipeline.run_config import LevelWeights, ModelParams
+from pipeline.training import checkpoint, loop
+from pipeline.training.loop import train
+from pipeline.values import Weights
+from tests.training import made
+
+LEARNING_EPOCHS = 6
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Shards of 40 train, 8 expanded and 20 val faces."""
+    root = tmp_path_factory.mktemp("small")
+    made.shards(root, "train", made.planted(0, 40))
+    made.shards(root, "expanded", [s for s in made.planted(2000, 16) if s.label])
+    made.shards(root, "val", made.planted(1000, 20))
+    return root
+
+
+def _train(params, shards, folder, **change):
+    train(replace(made.run(params), **change), shards, folder / "models/toy", folder / "toy.csv")
+
+
+def _history(folder):
+    with (folder / "toy.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def _bytes(folder):
+    files = [*(folder / "models/toy").iterdir(), folder / "toy.csv"]
+    return {path.name: path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize(
+    ("params", "shuffled", "low", "high"),
+    [
+        (made.metric_learning(LEARNING_EPOCHS, rate=2e-3), False, 0.95, 1.0),
+        (made.sjedd(LEARNING_EPOCHS, rate=2e-3), False, 0.95, 1.0),
+        (made.metric_learning(LEARNING_EPOCHS, rate=2e-3), True, 0.35, 0.65),
+    ],
+    ids=["vit", "joint_embedding", "vit, shuffled"],
+)
+def test_a_planted_signal_is_learnt_and_shuffled_labels_are_not(
+    tmp_path, params, shuffled, low, high
+):
+    samples = made.planted(0, 320)
+    made.shards(tmp_path, "train", made.relabelled(samples) if shuffled else samples)
+    made.shards(tmp_path, "val", made.planted(10_000, 160))
+    _train(params, tmp_path, tmp_path)
+    about = json.loads((tmp_path / "models/toy/run.json").read_text())
+    best = _history(tmp_path)[about["best_epoch"] - 1]
+    assert low <= float(best["val_auc"]) <= high
+
+
+@pytest.mark.parametrize(
+    ("params", "losses"),
+    [
+        (made.metric_learning(), ["cross_entropy", "triplet"]),
+        (made.metric_learning(triplet="none"), ["cross_entropy"]),
+        (made.sjedd(), ["root", "global_attributes", "local_regions"]),
+    ],
+)
+def test_history_and_about_say_what_happened(small, tmp_path, params, losses):
+    _train(params, small, tmp_path)
+    rows = _history(tmp_path)
+    columns = [f"{part}_{name}" for part in ("train", "val") for name in losses]
+    assert list(rows[0]) == ["epoch", "learning_rate", *columns, "val_auc"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert all(math.isfinite(float(value)) for row in rows for value in row.values())
+    about = json.loads((tmp_path / "models/toy/run.json").read_text())
+    primary = [float(row[f"val_{losses[0]}"]) for row in rows]
+    assert about["best_epoch"] == primary.index(min(primary)) + 1
+    assert about["chosen_by"] == f"val_{losses[0]}"
+    assert about["shards"] == {"train": 40, "val": 20}
+    assert about["meaningless"] is True
+    assert about["device"].startswith("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_the_best_checkpoint_is_the_model_of_the_best_epoch(small, tmp_path):
+    run = made.run(made.metric_learning())
+    _train(run.params, small, tmp_path)
+    best = checkpoint.load_best(tmp_path / "models/toy", "toy", run.digest)
+    about = json.loads((tmp_path / "models/toy/run.json").read_text())
+    assert best["epoch"] == about["best_epoch"]
+    model = models.skeleton(run.params.model, None)
+    model.load_state_dict(best["model"])
+    data = loop.read(run, small, model.image_px)
+    (batch,) = data.val.batches(loop.data.in_order(20, 20))
+    with torch.no_grad():
+        scores = model(loop.data.normalised(batch.images, model.mean, model.std)).scores
+    loss = torch.nn.functional.cross_entropy(scores, batch.labels).item()
+    row = _history(tmp_path)[best["epoch"] - 1]
+    assert float(row["val_cross_entropy"]) == pytest.approx(loss, rel=1e-4)
+
+
+def test_the_first_of_the_lowest_primary_losses_is_the_best(small, tmp_path, monkeypatch):
+    losses = iter([0.5, 0.25, 0.4, 0.25])
+    monkeypatch.setattr(
+        loop._Training, "_validate", lambda _: {"cross_entropy": next(losses), "auc": 0.5}
+    )
+    _train(made.metric_learning(4), small, tmp_path)
+    assert checkpoint.load(tmp_path / "models/toy/best.pt")["epoch"] == 2
+    assert json.loads((tmp_path / "models/toy/run.json").read_text())["best_epoch"] == 2
+    assert checkpoint.load(tmp_path / "models/toy/last.pt")["epoch"] == 4
+
+
+@pytest.mark.parametrize("params", [made.metric_learning(), made.sjedd()])
+def test_interrupted_anywhere_and_resumed_gives_the_same_bytes(
+    small, tmp_path, monkeypatch, params
+):
+    real, steps, stop_at = loop._Training._step, 0, 0
+    steps_per_epoch = 40 // 16
+
+    def interrupted(self, batch, rate):
+        nonlocal steps
+        steps += 1
+        if steps == stop_at:
+            raise KeyboardInterrupt
+        # As a model with dropout does, the step draws from torch's generator.
+        return real(self, batch, rate * (1 + torch.rand(()).item()))
+
+    monkeypatch.setattr(loop._Training, "_step", interrupted)
+    _train(params, small, tmp_path / "whole")
+    for stop_at in (1, steps_per_epoch + 1, 2 * steps_per_epoch):
+        folder = tmp_path / f"stop{stop_at}"
+        steps = 0
+        with pytest.raises(KeyboardInterrupt):
+            _train(params, small, folder)
+        torch.manual_seed(12345)
+        _train(params, small, folder)
+        assert steps == stop_at + 3 * steps_per_epoch - (stop_at - 1) // steps_per_epoch * (
+            steps_per_epoch
+        )
+        assert _bytes(folder) == _bytes(tmp_path / "whole")
+
+
+def test_a_finished_run_is_not_trained_again_and_lost_reports_come_back(
+    small, tmp_path, monkeypatch
+):
+    _train(made.metric_learning(), small, tmp_path)
+    before = _bytes(tmp_path)
+    (tmp_path / "toy.csv").unlink()
+    (tmp_path / "models/toy/run.json").unlink()
+    monkeypatch.delattr(loop._Training, "_step")
+    _train(made.metric_learning(), small, tmp_path)
+    assert _bytes(tmp_path) == before
+
+
+def _other_shards(small, tmp_path):
+    shutil.copytree(small, tmp_path / "shards")
+    shutil.rmtree(tmp_path / "shards/val")
+    made.shards(tmp_path / "shards", "val", made.planted(5000, 20))
+    return tmp_path / "shards"
+
+
+@pytest.mark.parametrize("stale", ["parameters", "seed", "shards", "damaged", "without best"])
+def test_a_checkpoint_of_something_else_is_not_gone_on_from(small, tmp_path, capsys, stale):
+    params, shards, change = made.metric_learning(2), small, {}
+    _train(params, small, tmp_path)
+    if stale == "parameters":
+        params = made.metric_learning(3)
+    elif stale == "seed":
+        change = {"seed": 1}
+    elif stale == "shards":
+        shards = _other_shards(small, tmp_path)
+    elif stale == "damaged":
+        (tmp_path / "models/toy/last.pt").write_bytes(b"no checkpoint")
+    else:
+        (tmp_path / "models/toy/best.pt").unlink()
+    capsys.readouterr()
+    _train(params, shards, tmp_path, **change)
+    said = capsys.readouterr().err
+    words = {"parameters": "other parameters", "seed": "other parameters", "shards": "other shards"}
+    assert words.get(stale, "damaged") in said
+    assert "starting anew" in said
+    _train(params, shards, tmp_path / "fresh", **change)
+    assert _bytes(tmp_path) == _bytes(tmp_path / "fresh")
+
+
+def test_what_an_attempt_left_behind_goes(small, tmp_path):
+    left = tmp_path / "models/toy/.tmp-last.pt-0123456789ab"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    _train(made.metric_learning(2), small, tmp_path)
+    assert not left.exists()
+
+
+def test_expanded_faces_are_read_where_the_run_says_so(small, tmp_path):
+    _train(made.sjedd(2, also="expanded"), small, tmp_path)
+    about = json.loads((tmp_path / "models/toy/run.json").read_text())
+    assert about["shards"] == {"train": 40, "expanded": 8, "val": 20}
+    faces = loop.read(made.run(made.sjedd(2, also="expanded")), small, 64).train
+    assert len(faces) == 48
+    assert faces.labels[40:].all()
+
+
+def test_the_weights_of_the_losses_reach_the_training(small, tmp_path):
+    params = made.sjedd(2)
+    root_only = replace(params.objective, loss_weights=LevelWeights(1, 0, 0))
+    _train(params, small, tmp_path / "all")
+    _train(replace(params, objective=root_only), small, tmp_path / "root")
+    assert _history(tmp_path / "all")[0] != _history(tmp_path / "root")[0]
+
+
+def test_a_val_of_one_class_has_no_auc(tmp_path):
+    made.shards(tmp_path, "train", made.planted(0, 20))
+    made.shards(tmp_path, "val", [s for s in made.planted(100, 20) if s.label])
+    _train(made.metric_learning(2), tmp_path, tmp_path)
+    assert [row["val_auc"] for row in _history(tmp_path)] == ["", ""]
+
+
+def test_a_run_that_diverges_says_so_and_what_to_lower(small, tmp_path):
+    with pytest.raises(
+        UserError, match=r"run toy diverged.*Lower runs\.toy\.optimiser\.learning_rate"
+    ):
+        _train(made.metric_learning(4, rate=1e30), small, tmp_path)
+    assert not (tmp_path / "models/toy/run.json").exists()
+
+
+def test_two_processes_do_not_train_the_same_run(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "LOCK_WAIT_S", 0.0)
+    with (
+        store.locked(tmp_path / "models/toy"),
+        pytest.raises(UserError, match=r"another run .* works on .*models/toy"),
+    ):
+        _train(made.metric_learning(), small, tmp_path)
+
+
+def _empty(root, name):
+    shutil.rmtree(root / name)
+    made.shards(root, name, [])
+
+
+def _one_class(root, label):
+    shutil.rmtree(root / "train")
+    made.shards(root, "train", [s for s in made.planted(0, 20) if s.label == label])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "params", "message"),
+    [
+        (lambda r: shutil.rmtree(r / "train"), made.metric_learning(), "train is not a shard"),
+        (lambda r: shutil.rmtree(r / "val"), made.sjedd(), "val is not a shard folder"),
+        (
+            lambda r: shutil.rmtree(r / "expanded"),
+            made.sjedd(also="expanded"),
+            "expanded is not a shard folder",
+        ),
+        (lambda r: _empty(r, "train"), made.metric_learning(), "train has no samples"),
+        (lambda r: _empty(r, "val"), made.metric_learning(), "val has no samples"),
+        (
+            lambda r: _empty(r, "expanded"),
+            made.sjedd(also="expanded"),
+            r"expanded has no samples.*runs\.toy\.also to train",
+        ),
+        (lambda r: _one_class(r, 0), made.metric_learning(), "train has real faces only"),
+        (lambda r: _one_class(r, 1), made.metric_learning(), "train has fake faces only"),
+        (
+            lambda r: (shutil.rmtree(r / "val"), shutil.copytree(r / "train", r / "val")),
+            made.metric_learning(),
+            "val holds the shards of train",
+        ),
+        (
+            lambda _: None,
+            replace(
+                made.metric_learning(),
+                model=ModelParams("vit", "vit-b16", Weights("absent.pth", "ab" * 32)),
+            ),
+            r"absent\.pth.*does not exist",
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence_before_any_training(
+    small, tmp_path, monkeypatch, spoil, params, message
+):
+    shutil.copytree(small, tmp_path / "shards")
+    spoil(tmp_path / "shards")
+    monkeypatch.delattr(loop._Training, "_step")
+    with pytest.raises(UserError, match=message):
+        _train(params, tmp_path / "shards", tmp_path)
+    assert not (tmp_path / "toy.csv").exists()
+
+
+def test_labels_of_another_graph_are_refused(small, tmp_path):
+    renamed = replace(made.GRAPH, name="mine")
+    reordered = replace(made.GRAPH, nodes=made.GRAPH.nodes[::-1])
+    for graph in (renamed, reordered):
+        with pytest.raises(UserError, match=r"labels in .*train do not follow the graph"):
+            _train(made.sjedd(), small, tmp_path, graph=graph)

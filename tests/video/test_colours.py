@@ -1,0 +1,122 @@
+"""Pictures as RGB, against the ffmpeg program's own conversion.
+
+The tolerance is one level per value, with the same resampling filter. The program is told what it
+does not take from the file: where the codec puts its chroma samples, and that fields are apart.
+"""
+
+import subprocess
+from pathlib import Path
+
+import av
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from pipeline.errors import Reject
+from pipeline.video.decode import VideoReader
+from pipeline.video.probe import probe
+
+SIDE_PX = 4096
+TOLERANCE = 1
+FILTER = "bilinear+accurate_rnd+full_chroma_int+bitexact"
+CHROMA_ON_THE_LEFT = {"h264", "hevc", "mpeg2video"}
+COLOURFUL = "mandelbrot=size=192x108:rate=5,hue=s=2"
+
+BT709 = ["-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709"]
+X264 = ["-c:v", "libx264", "-pix_fmt"]
+SEE_THROUGH = "format=rgba,colorchannelmixer=aa=0.5"
+FIELDS = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-flags", "+ildct+ilme"]
+CASES = {
+    "bt601.mp4": [*X264, "yuv420p"],
+    "bt709.mp4": [*BT709, *X264, "yuv420p"],
+    "full.mp4": ["-vf", "scale=out_range=full", "-color_range", "pc", *X264, "yuvj420p"],
+    "full709.mkv": [
+        *("-vf", "scale=out_range=full:out_color_matrix=bt709"),
+        *("-color_range", "pc", "-colorspace", "bt709", *X264, "yuv420p"),
+    ],
+    "yuv422.mp4": [*X264, "yuv422p"],
+    "yuv444.mp4": [*X264, "yuv444p"],
+    "grey.mp4": [*X264, "gray"],
+    "deep.mp4": [*X264, "yuv420p10le"],
+    "deep709.mp4": [
+        *(*BT709, "-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le"),
+    ],
+    "rgb.mp4": ["-c:v", "libx264rgb", "-pix_fmt", "rgb24"],
+    "alpha.mov": ["-vf", SEE_THROUGH, "-c:v", "prores_ks", "-pix_fmt", "yuva444p10le"],
+    "alpha.webm": ["-vf", SEE_THROUGH, "-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p"],
+    "alpha_rgb.mov": ["-vf", SEE_THROUGH, "-c:v", "qtrle", "-pix_fmt", "argb"],
+    "fields.ts": [*FIELDS, "-c:v", "mpeg2video"],
+    "fields.mp4": [*FIELDS, *X264, "yuv420p", "-x264opts", "tff=1"],
+    "wide.mp4": ["-vf", "setsar=16/11", *X264, "yuv420p"],
+    "high.mp4": ["-vf", "setsar=8/9", *X264, "yuv420p"],
+    "palette.gif": [],
+    "palette.mov": ["-c:v", "png", "-pix_fmt", "pal8"],
+    "motion.avi": ["-c:v", "mjpeg", "-q:v", "2"],
+}
+
+
+def ffmpeg(*arguments: str) -> bytes:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *arguments]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def made(path: Path, options: list[str]) -> Path:
+    ffmpeg("-f", "lavfi", "-t", "1", "-i", COLOURFUL, *options, str(path))
+    return path
+
+
+def first(path: Path) -> np.ndarray:
+    with VideoReader(path, SIDE_PX) as reader:
+        return next(iter(reader.pictures_at([0.0]))).image
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_as_the_ffmpeg_program_converts(tmp_path, name):
+    path = made(tmp_path / name, CASES[name])
+    image = first(path)
+    height, width = image.shape[:2]
+    scale = f"scale={width}:{height}:interl=-1:flags={FILTER}"
+    if probe(path, SIDE_PX).codec in CHROMA_ON_THE_LEFT:
+        scale += ":in_chroma_loc=left"
+    output = ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    data = ffmpeg("-i", str(path), "-vf", scale, *output)
+    wanted = np.frombuffer(data, np.uint8).reshape(image.shape).astype(int)
+    assert np.abs(image - wanted).max() <= TOLERANCE
+    assert np.ptp(wanted) > 100, "there is something to compare"
+
+
+def test_deep_colours_are_rounded_not_cut(tmp_path):
+    """A grey ramp of 10 bits: the mean error would be half a level if it were cut."""
+    path = tmp_path / "a.mkv"
+    levels = np.linspace(64, 940, 256).round().astype(np.uint16)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 256, 64, "yuv420p10le"
+        frame = av.VideoFrame(256, 64, "yuv420p10le")
+        frame.planes[0].update(np.tile(levels, 64).tobytes())
+        for plane in frame.planes[1:]:
+            plane.update(np.full(plane.buffer_size // 2, 512, np.uint16).tobytes())
+        frame.pts = 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    error = first(path) - ((levels / 4 - 16) / 219 * 255)[None, :, None]
+    assert abs(error.mean()) < 0.05
+    assert np.abs(error).max() <= 0.75
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [("16/11", (279, 108)), ("8/9", (192, 122)), ("1001/1000", (192, 108))]
+)
+def test_pixels_become_square_and_none_is_lost(tmp_path, shape, size):
+    path = made(tmp_path / "a.mp4", ["-vf", f"setsar={shape}", *X264, "yuv420p"])
+    height, width = first(path).shape[:2]
+    assert (width, height) == size
+    assert (probe(path, SIDE_PX).width_px, probe(path, SIDE_PX).height_px) == (192, 108)
+
+
+def test_absurd_pixels_are_refused(tmp_path):
+    path = made(tmp_path / "a.mp4", ["-vf", "setsar=100/1", *X264, "yuv420p"])
+    assert probe(path, 19_200).width_px == 192
+    with pytest.raises(Reject) as caught:
+        probe(path, 19_199)
+    assert caught.value.reason == "bad_dimensions"
