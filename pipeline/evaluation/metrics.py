@@ -114,7 +114,7 @@ def headline(whole: Metrics) -> Metrics:
     ``meaningless``, and per split the :data:`HEADLINE` numbers overall and per dataset, where they
     exist.
     """
-    few: Metrics = {"meaningless": whole["meaningless"]}
+    few: dict[str, Any] = {"meaningless": whole["meaningless"]}
     for split, found in whole.items():
         if split == "meaningless":
             continue
