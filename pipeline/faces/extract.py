@@ -280,6 +280,7 @@ def missing(
     if not lost:
         return []
     cut_short = bool(damage) or max(times_s) - end_s > MAX_SHORTFALL_S
-    detail = f"pictures end at {end_s:.3f} s" + (f"; decoder: {damage}" if damage else "")
+    detail = f"{len(lost)} of {len(times_s)} planned pictures are missing; "
+    detail += f"pictures end at {end_s:.3f} s" + (f"; decoder: {damage}" if damage else "")
     reason = "truncated" if cut_short else "past_end"
     return [UnitReject(keys.sample_unit(sample), reason, detail) for sample in lost]

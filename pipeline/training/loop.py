@@ -20,13 +20,11 @@ from pipeline.engine import process, store
 from pipeline.errors import UserError
 from pipeline.evaluation.metrics import auc
 from pipeline.models import Detector
+from pipeline.models.device import prepare
 from pipeline.training import checkpoint, data, optim
 from pipeline.training.data import Batch
 from pipeline.training.inputs import Run, RunData, read
 from pipeline.training.objective import make_objective
-
-_CUBLAS = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-"""What cuBLAS wants in the environment for the same sums every time."""
 
 _MARKS = {
     "run_digest": "parameters",
@@ -58,8 +56,7 @@ def train(run: Run, shards: Path, out: Path, history: Path) -> None:
     """
     if "DVC_STAGE" in os.environ:
         process.die_with(os.getppid())  # `dvc` killed: its next run must not meet this one
-    _make_deterministic()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = prepare()
     model = models.build(run.params.model, run.graph, run.seed)
     faces = read(run, shards, model.image_px)
     with store.locked(out):
@@ -272,13 +269,6 @@ class _Means:
 
 def _device_name(device: torch.device) -> str:
     return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
-
-
-def _make_deterministic() -> None:
-    """The same sums in the same order, on whichever device."""
-    os.environ.setdefault(*_CUBLAS)
-    process.pin_threads()
-    torch.use_deterministic_algorithms(True)
 
 
 def _number(value: float) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.engine.machine import platform_string
+from tests.e2e import golden
 from tests.e2e.project import ROOT, command, copy_project, stages_run
 
 STAGES = ["scan", "frames", "faces", "balance", "landmarks", "expand", "shard"]
@@ -183,6 +186,26 @@ def test_workers_do_not_change_a_byte(project, tmp_path_factory):
     for stage in STAGES:
         command(folder, sys.executable, "-m", f"stages.{stage}")
     assert outputs(folder) == outputs(project)
+
+
+def test_golden_bytes_change_only_with_the_version(project):
+    platform = platform_string()
+    found = golden.measure(project)
+    if os.environ.get("WRITE_GOLDEN"):
+        golden.write(platform, found)
+    stored = golden.read(platform)
+    if not stored:
+        pytest.skip(f"no digests are stored for this platform ({platform})")
+    assert golden.first_change(stored, found) == ""
+
+
+def test_golden_tells_a_change_from_a_new_version():
+    old = {"inputs": {"version": 0, "digest": "a"}, "scan": {"version": 1, "digest": "b"}}
+    assert golden.first_change(old, old) == ""
+    changed = old | {"scan": {"version": 1, "digest": "c"}}
+    assert "raise its number" in golden.first_change(old, changed)
+    raised = old | {"scan": {"version": 2, "digest": "c"}}
+    assert "new version" in golden.first_change(old, raised)
 
 
 def test_changing_the_workers_reruns_nothing(project):

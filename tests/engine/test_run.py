@@ -19,9 +19,9 @@ from tests.engine import toy
 HERE = EngineParams(workers=0)
 
 
-def make(folder: Path, texts, engine=HERE, copies=2, version=1, target_rows=4):
+def make(folder: Path, texts, engine=HERE, copies=2, version=1, target_rows=4, labels=None):
     where = Store(folder / "store", "faces", target_rows)
-    whole = run.run("toy", toy.ToyTask(copies), toy.plan(texts), where, engine, version)
+    whole = run.run("toy", toy.ToyTask(copies), toy.plan(texts, labels), where, engine, version)
     counts = stage.write_table(whole, folder / "faces.parquet", "faces")
     return whole, counts
 
@@ -98,6 +98,16 @@ def test_a_renamed_row_keeps_its_bytes(tmp_path, monkeypatch):
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
 
 
+def test_a_label_fix_works_nothing(tmp_path, monkeypatch):
+    make(tmp_path, toy.texts(8))
+    seen = worked(monkeypatch)
+    make(tmp_path, toy.texts(8), labels={"toy/real/v0003": "f" * 16})
+    assert seen == []
+    faces = tables.read(tmp_path / "faces.parquet", "faces").to_pylist()
+    marks = {face["video_id"] for face in faces if face["phash"] == "f" * 16}
+    assert marks == {"toy/real/v0003"}
+
+
 def test_settings_and_version_are_in_the_fingerprint(tmp_path, monkeypatch):
     make(tmp_path, toy.texts(6))
     seen = worked(monkeypatch)
@@ -107,29 +117,39 @@ def test_settings_and_version_are_in_the_fingerprint(tmp_path, monkeypatch):
     assert len(seen) == 12
 
 
-names = st.sampled_from([f"toy/real/v{i:04d}" for i in range(14)])
-states = st.dictionaries(names, st.sampled_from(["a", "b", "reject c", "d"]), max_size=14)
+NAMES = [f"toy/real/v{i:04d}" for i in range(14)]
+contents = st.sampled_from(["a", "b", "reject c", "d", "e"])
+rows = st.dictionaries(st.sampled_from(NAMES), contents, min_size=1, max_size=14)
+labels = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["1" * 16, "2" * 16]), max_size=4)
+states = st.tuples(rows, labels, st.sampled_from([1, 2])).filter(
+    lambda state: any(not text.startswith("reject") for text in state[0].values())
+)
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(
-    st.lists(
-        states.filter(lambda s: any(not t.startswith("reject") for t in s.values())),
-        min_size=2,
-        max_size=4,
-    )
-)
+@given(st.lists(states, min_size=2, max_size=4))
 def test_any_sequence_of_states_ends_as_from_scratch(tmp_path_factory, history):
+    """Rows come, go, change, are renamed (same text, other id), relabelled, re-parametrised.
+
+    After each step the bytes are those of a run from scratch, and exactly the rows have been worked
+    whose content and parameters were in no row of the step before.
+    """
     folder = tmp_path_factory.mktemp("history")
-    for state in history:
-        make(folder / "a", state, target_rows=3)
-    make(folder / "b", history[-1], target_rows=3)
-    assert digest(folder / "a") == digest(folder / "b")
+    before: set[tuple[str, int]] = set()
+    for number, (texts, marks, copies) in enumerate(history):
+        with pytest.MonkeyPatch.context() as patch:
+            seen = worked(patch)
+            make(folder / "a", texts, target_rows=3, labels=marks, copies=copies)
+        assert sorted(seen) == sorted(t for t in texts.values() if (t, copies) not in before)
+        before = {(text, copies) for text in texts.values()}
+        scratch = folder / f"scratch{number}"
+        make(scratch, texts, target_rows=3, labels=marks, copies=copies)
+        assert digest(folder / "a") == digest(scratch)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_bytes_do_not_depend_on_the_workers(tmp_path, workers):
     make(tmp_path / "here", toy.texts(12))
     make(tmp_path / "there", toy.texts(12), EngineParams(workers=workers))

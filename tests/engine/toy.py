@@ -85,10 +85,11 @@ class ToyTask:
         }
 
 
-def plan(texts: Mapping[str, str]) -> Plan:
-    """Plan of ``{video id: text}``."""
-    table = pa.table({"video_id": list(texts), "text": list(texts.values())})
-    return Plan(table, id="video_id", bucket_by="video_id", content=("text",))
+def plan(texts: Mapping[str, str], labels: Mapping[str, str] | None = None) -> Plan:
+    """Plan of ``{video id: text}``; a label is attached to a row's outputs as ``phash``."""
+    marks = [(labels or {}).get(name, "0" * 16) for name in texts]
+    table = pa.table({"video_id": list(texts), "text": list(texts.values()), "phash": marks})
+    return Plan(table, "video_id", "video_id", content=("text",), attach=("phash",))
 
 
 def texts(n: int) -> dict[str, str]:
