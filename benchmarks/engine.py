@@ -30,7 +30,7 @@ from pipeline.engine.survey import Store
 ROWS = 250_000
 FEW_ROWS = 10_000
 MAX_SIDE_PX = 8192
-COPIES = 8
+COPIES = 32
 """Of every clip, so that start-up does not count."""
 
 

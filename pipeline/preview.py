@@ -53,21 +53,22 @@ def preview(params: Params) -> list[Preview]:
         UserError: as the stages themselves: bad parameters, missing roots or weights.
     """
     found: list[Preview] = []
-    growth = 1.0
+    growth = changed = 0.0
     for name, needs in NEEDS.items():
         if not all(Path(f"manifests/{table}.parquet").is_file() for table in needs):
             break
         stage = _prepare(name, params)
         now = survey(stage.task, stage.plan, stage.store, version(name))
         old_ids = _ids(stage.store, now.old)
+        ids = set(stage.plan.table.column(stage.plan.id).to_pylist())
         estimated = any(one.to_do or one.drop for one in found)
-        to_do = now.rows_to_do
+        to_do, drop = now.rows_to_do, len(old_ids - ids)
         if estimated:
             # Rows that are in no table yet: as many for each earlier one as there were so far.
-            to_do = max(to_do, round((growth - 1) * now.total_rows))
+            to_do = max(to_do, round(changed * growth * now.total_rows))
         elif now.total_rows:
-            growth = now.total_rows / max(1, now.total_rows - to_do)
-        drop = len(old_ids - set(stage.plan.table.column(stage.plan.id).to_pylist()))
+            growth = len(ids) / max(1, len(ids & old_ids))
+            changed = to_do / now.total_rows
         rate, size = last_seconds_per_row(name), _bytes_per_row(now.old.values(), len(old_ids))
         found.append(
             Preview(

@@ -37,7 +37,8 @@ def on_local(jobs: Sequence[Job], row_limits: Limits | None, workers: int) -> It
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=0,
-            dashboard_address=None,
+            # Any free port of this machine alone: without an address Dask takes a fixed one.
+            dashboard_address="127.0.0.1:0",
             security=True,
             silence_logs=logging.CRITICAL,
         ) as local,

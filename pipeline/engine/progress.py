@@ -18,6 +18,7 @@ LINE_EVERY_S = 30.0
 HOPELESS_ROWS = 100
 """A run whose first rows are all rejected has a common cause; it stops and says so."""
 LOGS = Path("logs")
+LAST_RUNS = 5
 
 
 class Progress:
@@ -93,8 +94,13 @@ def log(name: str, figures: Mapping[str, Any]) -> None:
 
 
 def last_seconds_per_row(name: str) -> float | None:
-    """What a row took in the stage's last run that worked any; None before the first one."""
+    """What a row took in the largest of the stage's last runs; None before the first one.
+
+    The largest, because in a run over few rows the start counts for more than the rows.
+    """
     path = LOGS / f"{name}.jsonl"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    figures = json.loads(lines[-1]) if lines else None
-    return figures["seconds"] / figures["worked"] if figures else None
+    lines = path.read_text().splitlines()[-LAST_RUNS:] if path.is_file() else []
+    if not lines:
+        return None
+    largest = max(map(json.loads, lines), key=lambda figures: float(figures["worked"]))
+    return float(largest["seconds"]) / float(largest["worked"])

@@ -27,8 +27,8 @@ def retry(stage: str, reason: str = "") -> int:
         raise UserError(f"{reason!r} is no reason of rejection. There are: {reasons}.")
     if not folder.is_dir() or not table.is_file():
         raise UserError(
-            f"stage {stage!r} has no store in {STORES} or no rejects in {table.parent}: it has "
-            "not run yet, or is one that always decides anew (scan, balance)."
+            f"stage {stage!r} has nothing to take back: there is no store {folder} or no {table}. "
+            "Stages with a store are frames, faces, landmarks and expand, once they have run."
         )
     with store.locked(folder):
         for path in sorted(folder.rglob("*.parquet")):

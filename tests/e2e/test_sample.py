@@ -356,3 +356,17 @@ def test_a_clone_without_raw_data_trains_from_pulled_shards(project, tmp_path):
     assert ran[0] == "train@sjedd"
     assert not (clone / "data/raw").exists()
     assert (clone / "models/sjedd/best.pt").is_file()
+
+
+def test_plan_foresees_what_a_parameter_costs(project, tmp_path):
+    folder = copied(project, tmp_path / "project")
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("margin: 0.3 ", "margin: 0.4 "))
+    lines = command(folder, "faceshards", "plan").stdout.splitlines()
+    said = {words[0]: words[1:4] for words in map(str.split, lines) if len(words) > 4}
+    videos = table(project, "videos").num_rows
+    assert said["frames"] == ["0", str(videos), "0"]
+    assert said["faces"] == [str(videos), "0", "0"]
+    train = table(project, "landmarks").num_rows
+    assert said["landmarks"] == [f"~{train}", str(train), "0"]
+    assert said["shard"][0] == f"~{metrics(project, 'shard')['outputs']}"
