@@ -29,7 +29,7 @@ from pipeline.datasets.base import (
     Video,
     wrong_root,
 )
-from pipeline.datasets.shared_ids import celeb_df, leak_group
+from pipeline.datasets.shared_ids import celeb_df, ids_in, leak_group
 from pipeline.errors import UserError
 
 LIST = "List_of_testing_videos.txt"
@@ -160,7 +160,7 @@ def _video(
         target_id="" if real else target,
         source_id=donor,
         pair_id=source.unique(clip),
-        leak_group=leak_group(*people) or source.unique(clip),
+        leak_group=leak_group(*people, *ids_in(name)) or source.unique(clip),
         media=media,
     )
 

@@ -196,6 +196,9 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
 def _video_ids(dataset: str, videos: list[Video]) -> list[str]:
     """Ids without the suffix, except where two would be the same: those keep it."""
     full = [keys.video_id(dataset, v.method, v.path) for v in videos]
+    if len(set(full)) < len(full):
+        twice = Counter(full).most_common(1)[0][0]
+        raise ValueError(f"the adapter of {dataset} gave {twice} twice; a repeat is a reject")
     ids = [
         f if v.media in ("frames", "tar") else folders.without_suffix(f)
         for f, v in zip(full, videos, strict=True)

@@ -324,3 +324,9 @@ def test_every_public_dataset_says_how_to_get_it():
         for total in adapter.expected:
             assert set(total.options) <= set(adapter.options), name
             assert set(total.kind) <= set(tables.schema("videos").names), name
+
+
+def test_an_adapter_that_gives_a_path_twice_is_a_bug_that_is_named():
+    video = base.Video(file="/data/a.mp4", path="a.mp4", split="test", label=0)
+    with pytest.raises(ValueError, match=r"mine gave mine/real/a\.mp4 twice"):
+        _video_ids("mine", [video, video])
