@@ -36,7 +36,7 @@ _DEPTH = 4
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
-    listed = _listed(source)
+    listed = path_lists.labels(source, _key)
     for index, root in enumerate(source.roots):
         tops = [name for name in (_FAKES, _REALS) if (root / name).is_dir()]
         if tops:
@@ -122,15 +122,6 @@ def _as_listed(
 
 def _key(path: str) -> str:
     return path_lists.tail(path, SPLITS.__contains__)
-
-
-def _listed(source: Source) -> dict[str, tuple[str, str]]:
-    """Path and label of each picture in the list, by :func:`_key`."""
-    name = source.options["list"]
-    if not name:
-        return {}
-    lines = path_lists.read(source, source.roots[0] / name, "[01]")
-    return {_key(path): (path, label) for path, label in lines}
 
 
 ADAPTER = Adapter(

@@ -54,7 +54,7 @@ _DEPTH = 4
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
-    listed = _listed(source)
+    listed = path_lists.labels(source, _key)
     only_listed = bool(source.options["list"])
     for index, root in enumerate(source.roots):
         names = folders.subfolders(root)
@@ -107,15 +107,6 @@ def _image(source: Source, index: int, path: str, method: str) -> Video:
 
 def _key(path: str) -> str:
     return path_lists.tail(path, _METHODS.__contains__)
-
-
-def _listed(source: Source) -> dict[str, tuple[str, str]]:
-    """Path and label of each picture in the list, by :func:`_key`."""
-    name = source.options["list"]
-    if not name:
-        return {}
-    lines = path_lists.read(source, source.roots[0] / name, "[01]")
-    return {_key(path): (path, label) for path, label in lines}
 
 
 ADAPTER = Adapter(

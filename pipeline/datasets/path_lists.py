@@ -51,3 +51,15 @@ def read(source: Source, file: Path, word: str) -> Iterator[tuple[str, str]]:
                 f"{word}. {remedy}"
             )
         yield path.strip(), found
+
+
+def labels(source: Source, key: Callable[[str], str]) -> dict[str, tuple[str, str]]:
+    """Path and label ("0" or "1") of each line of the list that option ``list`` names, by key.
+
+    Empty where the option names none. Raises UserError as :func:`read`.
+    """
+    name = source.options["list"]
+    if not name:
+        return {}
+    lines = read(source, source.roots[0] / name, "[01]")
+    return {key(path): (path, label) for path, label in lines}

@@ -150,21 +150,26 @@ class _RowLostError(Exception):
 
 
 def _serve(receive: Connection, send: Connection) -> None:
+    """Works what the owner sends until it closes the pipe, or until something is raised.
+
+    Only the end of the pipe is a quiet end: an EOFError of the work itself is a bug like any other.
+    """
     try:
         task, table = receive.recv()
         task.open()
         process.pin_threads()
         send.send(("ready", None))
         while True:
-            row, tar_path = receive.recv()
+            try:
+                row, tar_path = receive.recv()
+            except EOFError:
+                return
             if tar_path is None:
                 record = perform_row(task, table, row, None)
             else:
                 with tar_path.open("r+b") as file:
                     record = perform_row(task, table, row, file)
             send.send(("done", record))
-    except EOFError:
-        return  # the owner has closed the pipe: nothing more to do
     except Exception as error:
         send.send(("raised", (_sendable(error), traceback.format_exc())))
 

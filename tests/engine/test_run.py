@@ -185,6 +185,13 @@ def test_a_bug_stops_the_run(tmp_path, workers):
         make(tmp_path, toy.texts(3) | {"toy/real/x": "bug"}, EngineParams(workers=workers))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_end_of_file_in_the_work_is_a_bug_and_no_lost_process(tmp_path, workers):
+    texts = toy.texts(3) | {"toy/real/x": "end of a file"}
+    with pytest.raises(Exception, match=r"EOFError|end of a file"):
+        make(tmp_path, texts, EngineParams(workers=workers))
+
+
 def test_wholesale_failure_stops_with_the_reason(tmp_path):
     texts = {f"toy/real/{i}": f"reject {i}" for i in range(5)}
     with pytest.raises(UserError, match="not_media"):

@@ -66,6 +66,8 @@ class ToyTask:
             raise AssertionError(f"{len(hoard)} pieces of 50 MB, and nobody minded")
         if text.startswith("slow"):
             time.sleep(0.3)
+        if text.startswith("end"):
+            raise EOFError(text)
         if text.startswith("bug"):
             raise ZeroDivisionError(text)
         outputs = [
