@@ -3,11 +3,13 @@
 import importlib
 import re
 import subprocess
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from pipeline.video.decode import VideoReader
@@ -25,6 +27,21 @@ def ours(path: Path, times_s: Sequence[float]) -> Pictures:
     """This project's reader."""
     with VideoReader(path, MAX_SIDE_PX) as reader:
         return [picture.image for picture in reader.pictures_at(times_s) for _ in picture.samples]
+
+
+class _Decoding(VideoReader):
+    """The same reader without the conversion to RGB."""
+
+    _nothing = np.zeros((1, 1, 3), np.uint8)
+
+    def _rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        return self._nothing
+
+
+def decoding_alone(path: Path, times_s: Sequence[float]) -> None:
+    """What no exact reader can go below: decoding what the wanted pictures need."""
+    with _Decoding(path, MAX_SIDE_PX) as reader:
+        deque(reader.pictures_at(times_s), maxlen=0)
 
 
 def _opencv_read(path: Path, times_s: Sequence[float], options: list[int]) -> Pictures:

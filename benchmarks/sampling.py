@@ -5,20 +5,28 @@ The files are made for the run; clips of FACESHARDS_ASSETS come besides, where t
 """
 
 import argparse
+import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from benchmarks import _clips, _figures
 from benchmarks._clips import Recipe
-from benchmarks._contenders import MAX_SIDE_PX, Contender, Pictures, available, ours
+from benchmarks._contenders import (
+    MAX_SIDE_PX,
+    Contender,
+    Pictures,
+    available,
+    decoding_alone,
+    ours,
+)
 from benchmarks._figures import Figure
 from pipeline.errors import Reject
 from pipeline.video.decode import VideoReader
@@ -26,6 +34,11 @@ from pipeline.video.probe import probe
 
 REAL_TARGETS = {"opencv_read": 2.2, "torchcodec": 1.3, "decord": 1.4}
 """Least ratio of wall time over all real clips together."""
+
+SIDE_BY_SIDE_TARGETS = {"opencv_read": 2.5, "decord": 1.0, "torchcodec": 1.0}
+"""Least ratio of wall time over all made clips, where two processes share them."""
+MIN_DECODING_SHARE = 0.9
+"""Least share of our CPU time that decoding alone would take."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +69,12 @@ def main(arguments: Sequence[str]) -> None:
     chosen = [recipe for recipe in _clips.RECIPES if options.only in recipe.name]
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
-        for recipe in chosen:
-            file = _made(recipe, Path(folder), options.seconds)
+        files = [_made(recipe, Path(folder), options.seconds) for recipe in chosen]
+        for file in files:
             spent, wrong = _measure(file, contenders, options.rounds)
-            file.path.unlink()
             _table(file, spent, wrong)
             figures += _clip_figures(file, spent, wrong)
+        figures += _side_by_side(files, contenders, options.rounds)
     figures += _real_figures(contenders, options.rounds, options.only)
     _figures.show(figures)
 
@@ -87,12 +100,18 @@ def _measure(
 ) -> tuple[dict[str, list[Spent]], dict[str, int]]:
     """Times per contender, and how many of its pictures were wrong or missing in a first call."""
     wrong = {name: _wrong(file, contender) for name, contender in contenders.items()}
-    spent: dict[str, list[Spent]] = {name: [] for name in contenders}
-    order = list(contenders)
-    for place in range(rounds):
-        for name in order[place % len(order) :] + order[: place % len(order)]:
-            spent[name].append(_spent(contenders[name], file))
+    timed = {**contenders, decoding_alone.__name__: decoding_alone}
+    spent: dict[str, list[Spent]] = {name: [] for name in timed}
+    for name in _turns(list(timed), rounds):
+        spent[name].append(_spent(timed[name], file))
     return spent, wrong
+
+
+def _turns(names: list[str], rounds: int) -> Iterator[str]:
+    """Every name once per round; who begins changes from round to round."""
+    for place in range(rounds):
+        start = place % len(names)
+        yield from names[start:] + names[:start]
 
 
 def _wrong(file: File, contender: Contender) -> int:
@@ -104,7 +123,7 @@ def _wrong(file: File, contender: Contender) -> int:
     return sum(a != b for a, b in zip(file.numbers, found, strict=False))
 
 
-def _spent(contender: Contender, file: File) -> Spent:
+def _spent(contender: Callable[[Path, Sequence[float]], object], file: File) -> Spent:
     wall, cpu = time.perf_counter(), _cpu_s()
     contender(file.path, file.times_s)
     return Spent(_cpu_s() - cpu, time.perf_counter() - wall)
@@ -120,13 +139,45 @@ def _clip_figures(file: File, spent: dict[str, list[Spent]], wrong: dict[str, in
     recipe = file.recipe
     assert recipe is not None  # noqa: S101
     cpu = {name: median(s.cpu_s for s in calls) for name, calls in spent.items()}
-    mine = cpu.pop(ours.__name__)
+    mine, alone = cpu.pop(ours.__name__), cpu.pop(decoding_alone.__name__)
     prefix = f"sampling.{file.name}"
-    figures = [_figures.at_most(f"{prefix}.wrong_pictures", wrong[ours.__name__], "pictures", 0)]
+    figures = [
+        _figures.at_most(f"{prefix}.wrong_pictures", wrong[ours.__name__], "pictures", 0),
+        _figures.at_least(f"{prefix}.share_of_decoding", alone / mine, "", MIN_DECODING_SHARE),
+    ]
     for name, theirs in cpu.items():
         target = recipe.targets.get(name, recipe.slack)
         figures.append(_figures.at_least(f"{prefix}.cpu_of_{name}", theirs / mine, "x", target))
     return figures
+
+
+def _side_by_side(
+    files: Sequence[File], contenders: dict[str, Contender], rounds: int
+) -> list[Figure]:
+    """All made clips, shared by two processes: the wall time of others over ours."""
+    names = [ours.__name__, *(SIDE_BY_SIDE_TARGETS.keys() & contenders.keys())]
+    wall: dict[str, list[float]] = {name: [] for name in names}
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        for name in names:  # imports are not measured
+            pool.starmap(_call, [(name, files[0])] * 4, chunksize=1)
+        for name in _turns(names, rounds):
+            start = time.perf_counter()
+            pool.starmap(_call, [(name, file) for file in files], chunksize=1)
+            wall[name].append(time.perf_counter() - start)
+    mine = median(wall.pop(ours.__name__))
+    return [
+        _figures.at_least(
+            f"sampling.two_processes.wall_of_{name}",
+            median(times) / mine,
+            "x",
+            SIDE_BY_SIDE_TARGETS[name],
+        )
+        for name, times in wall.items()
+    ]
+
+
+def _call(name: str, file: File) -> None:
+    available()[0][name](file.path, file.times_s)
 
 
 def _real_figures(contenders: dict[str, Contender], rounds: int, only: str) -> list[Figure]:
@@ -181,7 +232,8 @@ def _table(file: File, spent: dict[str, list[Spent]], wrong: dict[str, int]) -> 
     for name, calls in spent.items():
         cpu, wall = median(s.cpu_s for s in calls), median(s.wall_s for s in calls)
         times = f"{cpu:7.3f} s CPU {wall:7.3f} s wall  x {cpu / mine:5.2f}"
-        _say(f"  {name:22}{times}  {wrong[name]} wrong or missing")
+        errors = f"  {wrong[name]} wrong or missing" if name in wrong else ""
+        _say(f"  {name:22}{times}{errors}")
 
 
 def _say(text: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pipeline.engine import disk, machine, process
 from pipeline.engine.rows import Task
-from pipeline.engine.work import PlanRow, Record, perform_row, rejected_row
+from pipeline.engine.work import PlanRow, Record, WorkError, opened, perform_row, rejected_row
 from pipeline.errors import UserError
 
 START_DEADLINE_S = 600.0
@@ -33,10 +33,6 @@ class Limits:
 
     deadline_s: float
     memory_bytes: float
-
-
-class WorkError(Exception):
-    """A bug in the work of a row, with the child's traceback."""
 
 
 class Child:
@@ -156,8 +152,7 @@ def _serve(receive: Connection, send: Connection) -> None:
     """
     try:
         task, table = receive.recv()
-        task.open()
-        process.pin_threads()
+        opened(task)
         send.send(("ready", None))
         while True:
             try:

@@ -48,6 +48,8 @@ class RowResult:
     done: int
     left_out: int = 0
     rejects: Sequence[UnitReject] = field(default_factory=tuple)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Further figures by name, which the stage's metrics sum over all rows."""
 
 
 class Task(Protocol):

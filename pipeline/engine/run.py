@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from pipeline import keys
 from pipeline.config import EngineParams
-from pipeline.engine import disk, partition, process, store
+from pipeline.engine import disk, process, store
+from pipeline.engine.division import PLAN_COLUMNS, PartitionPlan, canonical
 from pipeline.engine.machine import platform_string
-from pipeline.engine.partition import Committed, PartitionPlan
+from pipeline.engine.partition import Committed
 from pipeline.engine.progress import Progress
 from pipeline.engine.rows import Plan, Task
 from pipeline.engine.survey import Store, Survey, survey
@@ -72,7 +73,7 @@ def run(
 
 def _jobs(task: Task, where: Store, found: Survey, platform: str) -> list[Job]:
     plan_file = _write_plan(where.folder, found.todo)
-    settings = keys.digest128(partition.canonical(found.settings).encode())
+    settings = keys.digest128(canonical(found.settings).encode())
     return [
         Job(
             task=task,
@@ -108,10 +109,10 @@ def _write_plan(folder: Path, todo: Sequence[PartitionPlan]) -> Path:
     """The rows to be worked, one record batch per partition, where every worker can map them."""
     path = folder / f".tmp-plan-{keys.attempt()}.arrow"
     if todo:
-        first = partition.rows_to_work(todo[0])
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, first.schema) as writer:
+        columns = pa.schema([(name, pa.string()) for name in PLAN_COLUMNS])
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, columns) as writer:
             for part in todo:
-                writer.write_batch(partition.rows_to_work(part))
+                writer.write_batch(part.to_work())
     return path
 
 

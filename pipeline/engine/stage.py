@@ -52,14 +52,16 @@ def run_stage(stage: Stage, engine: EngineParams) -> dict[str, int]:
 
 
 def write_table(whole: Sequence[Whole], path: Path, table: str) -> dict[str, int]:
-    """Merges partitions into a table, streaming, and counts their units."""
+    """Merges partitions into a table, streaming; their units and further counts, summed."""
     tables.write(path, table, (partition.outputs(part.path, table) for part in whole))
     counts = Counter(inputs=0, outputs=0, rejects=0, left_out=0)
     for part in whole:
-        rows = partition.read_rows(part.path, ["done", "left_out", "rejects"])
+        rows = partition.read_rows(part.path, ["done", "left_out", "rejects", "counts"])
         counts["outputs"] += sum(rows.column("done").to_pylist())
         counts["left_out"] += sum(rows.column("left_out").to_pylist())
         counts["rejects"] += sum(len(found) for found in rows.column("rejects").to_pylist())
+        for further in rows.column("counts").to_pylist():
+            counts.update({one["name"]: one["count"] for one in further})
     counts["inputs"] = counts["outputs"] + counts["left_out"] + counts["rejects"]
     return dict(counts)
 

@@ -1,12 +1,13 @@
 """What a run would have to do: the plan held against what the store has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import tables
 from pipeline.engine import partition, store
-from pipeline.engine.partition import Committed, PartitionPlan
+from pipeline.engine.division import PartitionPlan, divide
+from pipeline.engine.partition import Committed
 from pipeline.engine.rows import Plan, Task
 
 
@@ -58,28 +59,35 @@ class Survey:
     @property
     def total_rows(self) -> int:
         """Rows of the plan."""
-        return sum(part.rows.num_rows for part in self.wanted)
+        return sum(part.size for part in self.wanted)
 
     @property
     def rows_to_do(self) -> int:
         """Rows that need work: neither in a partition that stays nor known from another."""
-        return sum(part.rows.num_rows - len(self.matches(part)) for part in self.todo)
+        return sum(part.size - len(self.matches(part)) for part in self.todo)
 
     def matches(self, part: PartitionPlan) -> dict[int, tuple[str, int]]:
         """Positions in a partition's plan that need no work, and where their records lie."""
-        marks = part.rows.column("_fingerprint").to_pylist()
+        if not self.known:
+            return {}
+        marks = part.fingerprints()
         return {at: self.known[mark] for at, mark in enumerate(marks) if mark in self.known}
 
 
 def survey(task: Task, plan: Plan, where: Store, version: int) -> Survey:
     """Compares a plan with a store. Reads only what has changed."""
-    settings = {"version": version, "table": where.table, **task.settings()}
+    settings = {
+        "layout": partition.LAYOUT,
+        "version": version,
+        "table": where.table,
+        **task.settings(),
+    }
     contiguous = not where.content_named
-    wanted = partition.divide(plan, settings, where.target_rows, contiguous)
+    wanted = divide(plan, settings, where.target_rows, contiguous)
     old = where.committed()
     todo = [part for part in wanted if not _is_up_to_date(part, old)]
     # Shards are made of finished pictures: packing one anew is as cheap as copying it.
-    known = _known_rows(where.folder, old) if where.content_named and todo else {}
+    known = _known_rows(where.folder, old, todo) if where.content_named and todo else {}
     return Survey(settings, wanted, old, todo, known)
 
 
@@ -88,14 +96,21 @@ def _is_up_to_date(part: PartitionPlan, old: Mapping[str, Committed]) -> bool:
     return facts is not None and facts.plan == part.digest and not facts.transient
 
 
-def _known_rows(folder: Path, old: Mapping[str, Committed]) -> dict[str, tuple[str, int]]:
-    """Where each fingerprint's record lies. Rows with a transient reject count as unknown."""
+def _known_rows(
+    folder: Path, old: Mapping[str, Committed], todo: Sequence[PartitionPlan]
+) -> dict[str, tuple[str, int]]:
+    """Where the record of each fingerprint to do lies, if anywhere.
+
+    Rows with a transient reject count as unknown.
+    """
+    asked = {mark for part in todo for mark in part.fingerprints()}
     known: dict[str, tuple[str, int]] = {}
     for name in old:
         rows = partition.read_rows(folder / name, ["fingerprint", "rejects"]).to_pydict()
         for at, (mark, rejects) in enumerate(
             zip(rows["fingerprint"], rows["rejects"], strict=True)
         ):
-            if not any(reject["reason"] in tables.TRANSIENT_REASONS for reject in rejects):
+            transient = any(reject["reason"] in tables.TRANSIENT_REASONS for reject in rejects)
+            if mark in asked and not transient:
                 known.setdefault(mark, (name, at))
     return known

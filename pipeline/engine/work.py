@@ -3,15 +3,17 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
 from pipeline import keys, tables, tar
-from pipeline.engine import partition, process
+from pipeline.engine import disk, partition, process
+from pipeline.engine.division import PLAN_COLUMNS
 from pipeline.engine.rows import Inputs, Output, RowResult, Task, UnitReject
 from pipeline.errors import Reject
 
@@ -27,6 +29,10 @@ class PlanRow:
     fingerprint: str
     inputs: Inputs
     attach: Mapping[str, Any]
+
+
+class WorkError(Exception):
+    """A bug in the work of a row. Where it happened in a child, the text is the traceback."""
 
 
 class Performer(Protocol):
@@ -115,27 +121,51 @@ def perform_row(task: Task, table: str, row: PlanRow, tar_file: BinaryIO | None)
     """
     units = task.units(row.inputs)
     try:
-        result = task.work(row.inputs)
+        with _own_errors():
+            result = task.work(row.inputs)
     except Reject as reject:
         return rejected_row(row, units, reject.reason, reject.detail)
     _check_units(row, units, result)
     outputs = [_output(task, table, row, output, tar_file) for output in result.outputs]
-    return _record(row, result.done, result.left_out, outputs, result.rejects)
+    return _record(row, result, outputs)
+
+
+def opened(task: Task) -> None:
+    """Loads what the task needs, in this process, which works in one thread from then on."""
+    with _own_errors():
+        task.open()
+    process.pin_threads()
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """An OSError of the task's own is a bug; further up it would be taken for the store's.
+
+    A full disk is no bug, wherever it shows.
+    """
+    try:
+        yield
+    except OSError as error:
+        if disk.is_trouble(error):
+            raise
+        raise WorkError(f"{type(error).__name__}: {error}") from error
 
 
 def rejected_row(row: PlanRow, units: Any, reason: str, detail: str) -> Record:
     """The record of a row all of whose units are rejected."""
-    return _record(row, 0, 0, [], [UnitReject(unit, reason, detail) for unit in units])
+    rejects = [UnitReject(unit, reason, detail) for unit in units]
+    return _record(row, RowResult([], 0, rejects=rejects), [])
 
 
-def _record(row: PlanRow, done: int, left_out: int, outputs: list[Record], rejects: Any) -> Record:
+def _record(row: PlanRow, result: RowResult, outputs: list[Record]) -> Record:
     return {
         "id": row.id,
         "fingerprint": row.fingerprint,
-        "done": done,
-        "left_out": left_out,
+        "done": result.done,
+        "left_out": result.left_out,
         "outputs": outputs,
-        "rejects": [{"unit": r.unit, "reason": r.reason, "detail": r.detail} for r in rejects],
+        "rejects": [asdict(reject) for reject in result.rejects],
+        "counts": [{"name": name, "count": n} for name, n in sorted(result.counts.items())],
     }
 
 
@@ -175,7 +205,7 @@ def _output(
 def _plan_rows(job: Job) -> list[PlanRow]:
     with pa.memory_map(str(job.plan_file)) as source:
         batch = pa.ipc.open_file(source).get_batch(job.batch).to_pydict()
-    columns = [batch[name] for name in partition.PLAN_COLUMNS]
+    columns = [batch[name] for name in PLAN_COLUMNS]
     return [
         PlanRow(
             row_id, fingerprint, {**json.loads(content), **json.loads(where)}, json.loads(attach)
@@ -256,8 +286,7 @@ class Here:
     def perform(self, row: PlanRow, tar_path: Path | None) -> Record:
         """Works a row; what it raises goes straight up."""
         if not self._opened:
-            self._task.open()
-            process.pin_threads()
+            opened(self._task)
             self._opened = True
         if tar_path is None:
             return perform_row(self._task, self._table, row, None)

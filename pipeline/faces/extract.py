@@ -24,6 +24,9 @@ MAX_SHORTFALL_S = 0.5
 """A whole file's pictures may end this long before its last planned time: headers round, and count
 sound that goes on after the last picture. A greater lack means that data are missing."""
 
+DECODED_WHOLE = "decoded_whole"
+"""Counts videos of which every picture was decoded, since leaving some out was not safe."""
+
 NO_DETECTOR = "none"
 """Column ``detector`` of pictures that are cropped faces already."""
 
@@ -104,7 +107,8 @@ class FacesTask:
             for face, number in zip(picture, numbers, strict=True)
         ]
         done = sum(1 for picture in faces if picture)
-        return RowResult(outputs, done, len(shown) - len(faces), rejects)
+        counts = {DECODED_WHOLE: int(reader.fell_back)}
+        return RowResult(outputs, done, len(shown) - len(faces), rejects, counts)
 
     def _finder(self, inputs: Inputs) -> "_Finder":
         params = self._rules[inputs["rules"]]

@@ -40,6 +40,12 @@ _CONVERSION = (
     | Interpolation.FULL_CHR_H_INT
 )
 
+_TURNS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
 _T = TypeVar("_T")
 
 
@@ -126,31 +132,33 @@ class VideoReader:
         wanted = [Wanted(tick, i) for tick, i in sorted(zip(ticks, range(len(ticks)), strict=True))]
         left = set(range(len(ticks)))
         held: Shown | None = None
-        try:
-            # One is held back: where the next cannot be decoded, it may be on screen at its times.
-            for shown in self._skipping(wanted):
+        skipper = self._skipper(wanted)
+        if skipper.able:
+            try:
+                # One is held back: where the next cannot be decoded, it may be on screen at its
+                # times.
+                for shown in skipper.pictures(packets(self._container, self._stream)):
+                    if held:
+                        left.difference_update(held.places)
+                        yield self._picture(held)
+                    held = shown
                 if held:
-                    left.difference_update(held.places)
-                    yield self._picture(held)
-                held = shown
-            if held:
-                self.end_s = float(held.end * tick_s)
-                if held.places:
-                    yield self._picture(held)
-            return
-        except (Odd, av.error.FFmpegError):
-            self.fell_back = True
-        self._container.close()
-        self._open()
+                    self.end_s = float(held.end * tick_s)
+                    if held.places:
+                        yield self._picture(held)
+                return
+            except (Odd, av.error.FFmpegError):
+                self._container.close()
+                self._open()
+        self.fell_back = True
         yield from self._everything(deque(w for w in wanted if w.place in left), tick_s)
 
     def _picture(self, shown: Shown) -> Picture:
         return Picture(shown.places, shown.pts, self._rgb(shown.frame))
 
-    def _skipping(self, wanted: Sequence[Wanted]) -> Iterator[Shown]:
+    def _skipper(self, wanted: Sequence[Wanted]) -> Skipper:
         by_packet, usual = self._by_packet(), self._usual_duration()
-        skipper = Skipper(self._stream, wanted, by_packet=by_packet, usual_duration=usual)
-        yield from skipper.pictures(packets(self._container, self._stream))
+        return Skipper(self._stream, wanted, by_packet=by_packet, usual_duration=usual)
 
     def _everything(self, wanted: deque[Wanted], tick_s: Fraction) -> Iterator[Picture]:
         """Pictures at the wanted ticks, by decoding all."""
@@ -233,8 +241,10 @@ class VideoReader:
         image = _merged(rgb) if planar else np.asarray(rgb.to_ndarray(), np.uint8)  # (H, W, 3)
         turn_deg, mirrored = display_turn(frame)
         if mirrored:
-            image = image[:, ::-1]
-        return np.ascontiguousarray(np.rot90(image, -turn_deg // 90))
+            image = np.asarray(cv2.flip(image, 1), np.uint8)
+        if turn_deg:
+            image = np.asarray(cv2.rotate(image, _TURNS[turn_deg]), np.uint8)
+        return np.ascontiguousarray(image)
 
 
 def _merged(planar: VideoFrame) -> NDArray[np.uint8]:

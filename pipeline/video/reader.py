@@ -21,10 +21,12 @@ class Reader(Protocol):
     Attributes:
         end_s: after iteration, when the last picture read leaves the screen.
         damage: "" or the first thing found wrong.
+        fell_back: after iteration, whether every picture up to the last wanted one was decoded.
     """
 
     end_s: float
     damage: str
+    fell_back: bool
 
     def __enter__(self) -> Self: ...
 
@@ -72,11 +74,13 @@ class StillsReader:
     Attributes:
         end_s: how many pictures there are.
         damage: "" or the first thing found wrong.
+        fell_back: False: only wanted pictures are decoded.
     """
 
     def __init__(self, media: str, location: str, max_side_px: int) -> None:
         self.end_s = 0.0
         self.damage = ""
+        self.fell_back = False
         self._source = media, location
         self._max_side_px = max_side_px
 

@@ -109,6 +109,15 @@ class Skipper:
         self._in_step = False  # the decoder has been given everything up to here
         self._lost_parameters = False
 
+    @property
+    def able(self) -> bool:
+        """Whether the stream is of a kind that can be decoded in part.
+
+        Not where nothing is known of the codec, nor where pictures are out of order (B) in a
+        container that stores no times to order them by.
+        """
+        return self._looker.known and not (self._by_packet and self._stream.has_b_frames)
+
     def pictures(self, packets: "Iterable[Packet[VideoStream]]") -> Iterator[Shown]:
         """Wanted pictures in order of presentation; stops reading after the last.
 
@@ -116,10 +125,6 @@ class Skipper:
             Odd: what was given out is right; the rest has to be decoded in another way.
             av.error.FFmpegError: the same.
         """
-        if not self._looker.known:
-            raise Odd("a codec of which nothing is known")
-        if self._by_packet and self._stream.has_b_frames:
-            raise Odd("pictures out of order, and no times to order them by")
         assigned = 0
         beginning = True
         for current, following in pairwise(chain(self._segments(packets), [None])):

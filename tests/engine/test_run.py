@@ -13,6 +13,7 @@ from pipeline import tables, tar
 from pipeline.config import EngineParams
 from pipeline.engine import partition, run, stage, store
 from pipeline.engine.survey import Store
+from pipeline.engine.work import WorkError
 from pipeline.errors import UserError
 from tests.engine import toy
 
@@ -190,6 +191,22 @@ def test_an_end_of_file_in_the_work_is_a_bug_and_no_lost_process(tmp_path, worke
     texts = toy.texts(3) | {"toy/real/x": "end of a file"}
     with pytest.raises(Exception, match=r"EOFError|end of a file"):
         make(tmp_path, texts, EngineParams(workers=workers))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_only_the_work_misses_is_a_bug_and_no_trouble_of_the_store(tmp_path, workers):
+    texts = toy.texts(3) | {"toy/real/x": "gone"}
+    with pytest.raises(WorkError, match=r"No such file.*gone"):
+        make(tmp_path, texts, EngineParams(workers=workers))
+
+
+def test_further_counts_are_summed_over_worked_and_kept_rows(tmp_path):
+    texts = {"toy/real/a": "short", "toy/real/b": "long text", "toy/real/c": "other long text"}
+    assert make(tmp_path, texts)[1]["long"] == 2
+    texts["toy/real/d"] = "third long text"
+    assert make(tmp_path, texts)[1]["long"] == 3
+    del texts["toy/real/b"]
+    assert make(tmp_path, texts)[1]["long"] == 2
 
 
 def test_wholesale_failure_stops_with_the_reason(tmp_path):

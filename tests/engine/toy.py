@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -68,6 +69,8 @@ class ToyTask:
             time.sleep(0.3)
         if text.startswith("end"):
             raise EOFError(text)
+        if text.startswith("gone"):
+            Path("/nowhere", text).read_bytes()
         if text.startswith("bug"):
             raise ZeroDivisionError(text)
         outputs = [
@@ -78,7 +81,8 @@ class ToyTask:
             for i in range(self.copies)
         ]
         last = UnitReject(keys.sample_unit(self.copies), "no_face")
-        return RowResult(outputs, done=self.copies, rejects=[last])
+        counts = {"long": 1} if len(text) > 6 else {}
+        return RowResult(outputs, done=self.copies, rejects=[last], counts=counts)
 
     def identify(self, row_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
         return {

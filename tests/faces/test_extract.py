@@ -23,6 +23,7 @@ class FakeReader:
     script: tuple = ()
     end_s = 0.0
     damage = ""
+    fell_back = False
 
     def __init__(self, media, location, max_side_px):
         self.opened = (media, location, max_side_px)
@@ -329,3 +330,10 @@ def test_two_people_side_by_side_keep_their_tracks(assets):
     right = {o.fields["track"] for o in result.outputs if o.fields["box"][0] >= 515}
     assert len(left) == len(right) == 1
     assert left != right
+
+
+@pytest.mark.parametrize("fell_back", [False, True])
+def test_videos_decoded_whole_are_counted(task, monkeypatch, fell_back):
+    show(monkeypatch, ((0,), 0, picture(LARGE)))
+    monkeypatch.setattr(FakeReader, "fell_back", fell_back)
+    assert task.work(row(1)).counts == {"decoded_whole": int(fell_back)}
