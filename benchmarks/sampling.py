@@ -74,7 +74,8 @@ def main(arguments: Sequence[str]) -> None:
             spent, wrong = _measure(file, contenders, options.rounds)
             _table(file, spent, wrong)
             figures += _clip_figures(file, spent, wrong)
-        figures += _side_by_side(files, contenders, options.rounds)
+        if files:
+            figures += _side_by_side(files, contenders, options.rounds)
     figures += _real_figures(contenders, options.rounds, options.only)
     _figures.show(figures)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline import profiles
 from pipeline.entry import run_main
+from pipeline.wording import counted
 
 EXIT_PROBLEMS = 1
 """Exit code of ``verify`` where a folder is damaged, of ``audit`` where a finding is to fail."""
@@ -166,14 +167,14 @@ def _sample_data(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - has no arguments
     from pipeline import config, preview
 
-    print(preview.text(preview.preview(config.load())))
+    print(preview.text(*preview.preview(config.load())))
 
 
 def _retry(arguments: argparse.Namespace) -> None:
     from pipeline.engine.retry import retry
 
-    count = retry(arguments.stage, arguments.reason)
-    print(f"{count} rejects taken back. Next: `dvc repro`.")
+    count = counted(retry(arguments.stage, arguments.reason), "reject")
+    print(f"{count} taken back. Next: `dvc repro`.")
 
 
 def _datasets(arguments: argparse.Namespace) -> None:
@@ -206,7 +207,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     for folder in arguments.folders:
         problems = verify_folder(folder)
         damaged = damaged or bool(problems)
-        print(f"{folder}: {f'{len(problems)} problems' if problems else 'sound'}")
+        print(f"{folder}: {counted(len(problems), 'problem') if problems else 'sound'}")
         for problem in problems:
             print(f"  {problem}")
     return EXIT_PROBLEMS if damaged else 0

@@ -140,6 +140,10 @@ class FaceRules:
     """What happens outside the frame: repeat the edge, or shrink the box to the frame."""
     align: bool = False
     """Turn faces upright by their five points; see :mod:`pipeline.faces.align`."""
+    identity: Literal["none", "dlib", "arcface"] = "none"
+    """Network that tells people apart, for their tracks; see :mod:`pipeline.faces.identity`."""
+    identity_weights: Weights = field(default_factory=Weights)
+    """ArcFace only."""
 
 
 @dataclass(frozen=True)
@@ -380,6 +384,24 @@ def _faces_contradictions(faces: FacesParams) -> Iterator[str]:
         yield "faces.align needs five points, and dlib gives none. Choose another detector."
     if faces.align and (faces.crop, faces.border) != ("square", "pad"):
         yield "faces.align gives square crops that are padded: set crop: square and border: pad."
+    yield from _identity_contradictions(faces)
+
+
+def _identity_contradictions(faces: FacesParams) -> Iterator[str]:
+    if faces.identity != "arcface":
+        if faces.identity_weights != Weights():
+            yield (
+                f"faces.identity_weights are given, but faces.identity {faces.identity} takes "
+                'none. Set its path and sha256 to "".'
+            )
+        return
+    if not faces.identity_weights.path:
+        yield "faces.identity arcface needs faces.identity_weights: path and sha256 of an .onnx."
+    if faces.detector == "dlib":
+        yield (
+            "faces.identity arcface needs five points, and dlib gives none. "
+            "Choose another detector, or identity: dlib."
+        )
 
 
 def load_datasets(path: Path = DATASETS) -> dict[str, DatasetEntry]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import UserError
 from pipeline.tables import SPLITS
+from pipeline.wording import counted
 
 SEVERITIES = ("error", "warning", "note")
 """``error``: scores will be wrong. ``warning``: look at it. ``note``: good to know; a note is never
@@ -18,7 +19,7 @@ class Finding:
     """Something that an audit found, told once for all rows that it concerns."""
 
     kind: str
-    """``leak``, ``duplicate``, ``conflict``, ``balance`` or ``near_duplicate``."""
+    """``leak``, ``duplicate``, ``conflict``, ``balance``, ``missing`` or ``near_duplicate``."""
     severity: str
     what: str
     """One sentence without a full stop."""
@@ -61,7 +62,7 @@ def of_kind(findings: Iterable[Finding], kind: str) -> list[Finding]:
 def in_short(findings: Sequence[Finding]) -> str:
     """How many there are: ``2 errors, 1 note``; "" where there is none."""
     counts = [(sum(f.severity == severity for f in findings), severity) for severity in SEVERITIES]
-    return ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n)
+    return ", ".join(counted(n, word) for n, word in counts if n)
 
 
 def refuse(findings: Sequence[Finding], setting: str) -> None:

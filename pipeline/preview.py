@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import config, semantics
+from pipeline import config, semantics, weights_check
 from pipeline.config import Params
 from pipeline.datasets.scan import scan
 from pipeline.engine.partition import Committed
@@ -44,20 +45,26 @@ class Preview:
     """What the rows to do would take in the store; None before there is a store."""
 
 
-def preview(params: Params) -> list[Preview]:
+def preview(params: Params) -> tuple[list[Preview], str]:
     """Looks at every heavy stage in order, up to the first whose input tables do not exist yet.
 
-    Datasets are scanned; nothing but the scan's cache is written.
+    Datasets are scanned; nothing is written but what is remembered of their files and of weights.
+
+    Returns:
+        The stages, and what training will lack, see :func:`pipeline.weights_check.check`.
 
     Raises:
         UserError: as the stages themselves: bad parameters, missing roots or weights.
     """
+    entries = config.load_datasets()
+    videos = scan(entries, params.datasets, semantics.load(), STAT_CACHE).videos
+    lacking = weights_check.check(params, videos)
     found: list[Preview] = []
     growth = changed = 0.0
     for name, needs in NEEDS.items():
         if not all(Path(f"manifests/{table}.parquet").is_file() for table in needs):
             break
-        stage = _prepare(name, params)
+        stage = _prepare(name, params, videos)
         now = survey(stage.task, stage.plan, stage.store, version(name))
         old_ids = _ids(stage.store, now.old)
         ids = set(stage.plan.table.column(stage.plan.id).to_pylist())
@@ -81,11 +88,11 @@ def preview(params: Params) -> list[Preview]:
                 disk_bytes=None if size is None else size * to_do,
             )
         )
-    return found
+    return found, lacking
 
 
-def text(stages: list[Preview]) -> str:
-    """The preview as an aligned table, with the disk that is free."""
+def text(stages: list[Preview], lacking: str) -> str:
+    """The preview as an aligned table, with the disk that is free and what training will lack."""
     lines = [f"{'stage':<10} {'to do':>9} {'keep':>9} {'drop':>9} {'time':>9} {'disk':>10}"]
     for one in stages:
         to_do = f"{'~' if one.estimated else ''}{one.to_do}"
@@ -98,6 +105,8 @@ def text(stages: list[Preview]) -> str:
     if any(one.estimated for one in stages):
         lines.append("~ estimated, since an earlier stage changes first")
     lines.append(f"free in {STORES}: {free_bytes() / 1e9:.1f} GB")
+    if lacking:
+        lines.append(f"before training: {lacking}")
     return "\n".join(lines)
 
 
@@ -106,13 +115,11 @@ def free_bytes() -> int:
     return shutil.disk_usage(STORES if STORES.exists() else Path()).free
 
 
-def _prepare(name: str, params: Params) -> Stage:
+def _prepare(name: str, params: Params, videos: pa.Table) -> Stage:
+    """What a stage is to do; ``videos`` as they are now is for the stage that reads them first."""
     prepare = importlib.import_module(f"stages.{name}").prepare
-    if name != "frames":
-        return prepare(params)  # type: ignore[no-any-return]  # found by name
-    entries = config.load_datasets()
-    now = scan(entries, params.datasets, semantics.load(), STAT_CACHE)
-    return prepare(params, now.videos)  # type: ignore[no-any-return]  # found by name
+    arguments = (params, videos) if name == "frames" else (params,)
+    return prepare(*arguments)  # type: ignore[no-any-return]  # found by name
 
 
 def _ids(store: Store, old: Iterable[str]) -> set[str]:

@@ -16,6 +16,7 @@ from pipeline.config import read_yaml
 from pipeline.errors import UserError
 from pipeline.strict import show
 from pipeline.tables import CATEGORIES
+from pipeline.wording import counted
 
 REAL = "real"
 UNKNOWN = "unknown"
@@ -231,7 +232,8 @@ def _graph(name: str, data: object, where: str) -> Graph:
     entry = _section(data, where, required=("nodes", "edges", "prompts"))
     nodes = _texts(entry["nodes"], f"{where}.nodes")
     if not 2 <= len(nodes) <= MAX_NODES:
-        raise UserError(f"{where}.nodes has {len(nodes)} nodes; 2 to {MAX_NODES} are possible.")
+        have = counted(len(nodes), "node")
+        raise UserError(f"{where}.nodes has {have}; 2 to {MAX_NODES} are possible.")
     place = {node: i for i, node in enumerate(nodes)}
     edges: list[tuple[int, int]] = []
     # Keys of `edges` and `prompts` must be nodes; a prompt is needed for every one.
@@ -302,7 +304,7 @@ def _manipulation(
 def _vector(data: object, graph: Graph, legal: NDArray[np.uint8], where: str) -> tuple[int, ...]:
     n = len(graph.nodes)
     if not isinstance(data, list) or len(data) != n:
-        have = f"{len(data)} values" if isinstance(data, list) else show(data)
+        have = counted(len(data), "value") if isinstance(data, list) else show(data)
         raise UserError(f"{where} is {have}; it must be a list of {n}: {', '.join(graph.nodes)}.")
     for node, value in zip(graph.nodes, data, strict=True):
         # True == 1 in Python, but `yes` or `true` is not a label.

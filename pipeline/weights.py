@@ -7,12 +7,15 @@ Weights are never downloaded here. A file of the right name and other contents i
 import hashlib
 import pickle
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UserError
 from pipeline.values import Weights
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -35,10 +38,34 @@ UNREADABLE = (
 """What torch's reader raises for files that are refused, damaged or no checkpoints."""
 
 
+def read_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes as 64 hex characters.
+
+    Raises UserError where the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+_digest: ContextVar[Callable[[Path], str]] = ContextVar("digest", default=read_sha256)
+
+
 def sha256(path: Path) -> str:
-    """SHA-256 of a file as 64 hex characters."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file as 64 hex characters: of its bytes, except inside :func:`digests_by`."""
+    return _digest.get()(path)
+
+
+@contextmanager
+def digests_by(digest: Callable[[Path], str]) -> Iterator[None]:
+    """Inside, digests are what ``digest`` says of a path: for looking before anything is loaded."""
+    token = _digest.set(digest)
+    try:
+        yield
+    finally:
+        _digest.reset(token)
 
 
 def find(
@@ -60,7 +87,7 @@ def find(
 
     """
     if not weights.path:
-        raise UserError(f"{purpose} needs weights: set {where}.path and {where}.sha256. {_WITHOUT}")
+        raise UserError(f"{purpose} needs weights: set {where}.path and {where}.sha256. {WITHOUT}")
     place = Path(weights.path).expanduser()
     if not place.exists() and packs is not None and (packs / weights.path).is_dir():
         place = packs / weights.path
@@ -83,7 +110,8 @@ def find(
     )
 
 
-_WITHOUT = "The sample profile needs no weights: `faceshards profile sample`."
+WITHOUT = "The sample profile needs no weights: `faceshards profile sample`."
+"""What ends a message about weights that are not there."""
 
 
 def _missing(
@@ -97,7 +125,7 @@ def _missing(
         wanted = f"a folder {wanted} or {packs / weights.path}, with a file {pattern},"
     return (
         f"{purpose} needs {wanted} ({digest}), which does not exist. Put it there or change "
-        f"{where}.path. {_WITHOUT}"
+        f"{where}.path. {WITHOUT}"
     )
 
 
@@ -170,11 +198,11 @@ def load_into(model: "torch.nn.Module", path: Path, kind: str, hint: str) -> Non
     unknown = sorted(state.keys() - own.keys())
     shapes = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
     problems = [
-        f"{len(keys)} {what} (first: {keys[0]})"
+        f"{counted(len(keys), *what)} (first: {keys[0]})"
         for what, keys in (
-            ("keys missing", missing),
-            ("keys unknown", unknown),
-            ("shapes differ", shapes),
+            (("key missing", "keys missing"), missing),
+            (("key unknown", "keys unknown"), unknown),
+            (("shape differs", "shapes differ"), shapes),
         )
         if keys
     ]

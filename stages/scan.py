@@ -1,8 +1,9 @@
 """Which videos there are: every dataset through its adapter. Cheap; runs every time."""
 
+import sys
 from pathlib import Path
 
-from pipeline import config, semantics, tables
+from pipeline import config, semantics, tables, weights_check
 from pipeline.datasets.scan import scan
 from pipeline.engine.stage import write_metrics
 from pipeline.entry import run_main
@@ -12,7 +13,7 @@ STAT_CACHE = Path(".cache/stat.json")
 
 
 def main() -> None:
-    """Writes ``videos``, its rejects and its metrics."""
+    """Writes ``videos``, its rejects and its metrics; says which weights later stages lack."""
     params = config.load()
     found = scan(config.load_datasets(), params.datasets, semantics.load(), STAT_CACHE)
     tables.write(Path("manifests/videos.parquet"), "videos", found.videos)
@@ -20,6 +21,8 @@ def main() -> None:
     write_metrics("scan", found.metrics)
     if found.findings:
         print(f"Audit: {in_short(found.findings)}. Read them with `faceshards audit`.")
+    if lacking := weights_check.check(params, found.videos):
+        print(f"Before training: {lacking}", file=sys.stderr)
 
 
 if __name__ == "__main__":

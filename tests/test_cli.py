@@ -205,16 +205,29 @@ def test_sheet_passes_folder_and_picture(monkeypatch, capsys):
     assert library.calls == [(Path("a"), Path("b.jpg"))]
 
 
+@pytest.mark.parametrize(("count", "words"), [(0, "0 rejects"), (1, "1 reject"), (2, "2 rejects")])
+def test_retry_tells_how_many(monkeypatch, capsys, count, words):
+    library = _Library(monkeypatch, "pipeline.engine.retry", "retry", count)
+    assert cli.main(["retry", "faces", "--reason", "timeout"]) == 0
+    assert library.calls == [("faces", "timeout")]
+    assert capsys.readouterr().out == f"{words} taken back. Next: `dvc repro`.\n"
+
+
 @pytest.mark.parametrize(
-    ("problems", "code"), [([], 0), (["a.tar: sha256 differs", "b.tar is missing"], 1)]
+    ("problems", "code", "head"),
+    [
+        ([], 0, "sound"),
+        (["a.tar: sha256 differs"], 1, "1 problem"),
+        (["a.tar: sha256 differs", "b.tar is missing"], 1, "2 problems"),
+    ],
 )
-def test_verify_lists_problems_and_exits_with_1(monkeypatch, capsys, problems, code):
+def test_verify_lists_problems_and_exits_with_1(monkeypatch, capsys, problems, code, head):
     library = _Library(monkeypatch, "pipeline.shards.verify", "verify_folder", problems)
     assert cli.main(["verify", "x", "y"]) == code
     assert [call[0] for call in library.calls] == [Path("x"), Path("y")]
     out = capsys.readouterr().out
     assert all(problem in out for problem in problems)
-    assert ("sound" in out) == (not problems)
+    assert [line for line in out.splitlines() if line[0] != " "] == [f"x: {head}", f"y: {head}"]
 
 
 def _leak(folder):
@@ -230,7 +243,7 @@ def test_audit_prints_findings_and_fails_only_where_it_is_told_to(clone, capsys)
     _leak(clone)
     assert cli.main(["audit"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("error, leak: 1 people, clips or groups are in both train of ds and test")
+    assert out.startswith("error, leak: 1 person, clip or group is in both train of ds and test")
     assert "ds/m/train" in out
     assert "Faces were not looked at" in out
     text = (clone / "params.yaml").read_text()

@@ -124,6 +124,7 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
         ),
         ("faces: {weights: x.pth}", "faces.weights is 'x.pth'", "a section of keys and values"),
         ("faces: {weights: {sha256: abc}}", "faces.weights.sha256 is 'abc'", "64 hexadecimal"),
+        ("faces: {identity: true}", "faces.identity is True", '"none", "dlib" or "arcface"'),
         ("faces: {weights: {path: 3}}", "faces.weights.path is 3", "text (in quotes)"),
         ("faces: {score_threshold: 1.5}", "faces.score_threshold is 1.5", "a number from 0 to 1"),
         ("faces: {margin: -0.1}", "faces.margin is -0.1", "a number from 0"),
@@ -198,6 +199,26 @@ def test_impossible_value_names_key_value_and_what_is_allowed(params, text, key,
             "set crop: square and border: pad",
         ),
         ("faces: {detector: precomputed, provider: cuda}", "precomputed runs on cpu only"),
+        (
+            "faces: {detector: scrfd, identity: arcface}",
+            "faces.identity arcface needs faces.identity_weights: path and sha256",
+        ),
+        (
+            "faces: {identity_weights: {path: a.onnx}}",
+            "faces.identity_weights are given, but faces.identity none takes none",
+        ),
+        (
+            "faces: {identity: dlib, identity_weights: {path: a.onnx}}",
+            "faces.identity_weights are given, but faces.identity dlib takes none",
+        ),
+        (
+            "faces: {identity: arcface, identity_weights: {path: a.onnx}}",
+            "faces.identity arcface needs five points, and dlib gives none",
+        ),
+        (
+            "faces: {detector: scrfd, per_dataset: {a: {identity: arcface}}}",
+            "with faces.per_dataset.a: faces.identity arcface needs faces.identity_weights",
+        ),
         ("balance: {choose: largest_n}", "balance.largest_n must be above 0"),
         (
             "balance: {per_split: {val: {choose: min_track}}}",

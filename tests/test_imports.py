@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    ["stages", "pipeline.cli", "pipeline.preview"],
+    ["stages", "pipeline.cli", "pipeline.preview", "pipeline.weights_check"],
     ["pipeline.report", "pipeline.sample_data", "pipeline.summary", "pipeline.profiles"],
     ["pipeline.training", "pipeline.evaluation", "pipeline.export"],
     ["pipeline.models", "pipeline.shards"],

@@ -92,6 +92,24 @@ def test_a_pack_is_a_folder_among_the_packs(tmp_path):
     assert found == tmp_path / "buffalo_l" / "det_10g.onnx"
 
 
+def test_a_file_that_cannot_be_read_is_a_user_error():
+    # A regular file by its facts; reading its beginning fails.
+    with pytest.raises(UserError, match=r"/proc/self/mem cannot be read"):
+        weights.find(Weights("/proc/self/mem", "ab" * 32), WHERE, PURPOSE)
+
+
+def test_digests_are_taken_from_elsewhere_only_where_asked_for(tmp_path):
+    digest = _write(tmp_path / "a.pth", b"weights")
+    given = Weights(str(tmp_path / "a.pth"), "ab" * 32)
+    with weights.digests_by(lambda path: "ab" * 32):
+        assert weights.find(given, WHERE, PURPOSE) == tmp_path / "a.pth"
+        assert weights.sha256(tmp_path / "a.pth") == "ab" * 32
+        assert weights.read_sha256(tmp_path / "a.pth") == digest
+    assert weights.sha256(tmp_path / "a.pth") == digest
+    with pytest.raises(UserError, match=digest):
+        weights.find(given, WHERE, PURPOSE)
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_states_load_from_both_of_torchs_formats_without_the_parallel_prefix(tmp_path, zipped):
     state = {"module.a.weight": torch.arange(6.0).reshape(2, 3), "module.b": torch.zeros(1)}
@@ -168,12 +186,15 @@ def test_a_state_goes_into_the_model_it_fits(tmp_path):
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"weight": torch.zeros(3, 2)}, r"1 keys missing \(first: bias\)"),
+        ({"weight": torch.zeros(3, 2)}, r"1 key missing \(first: bias\)"),
         (
             {"weight": torch.zeros(3, 2), "bias": torch.zeros(3), "x": torch.zeros(1)},
-            r"1 keys unknown \(first: x\)",
+            r"1 key unknown \(first: x\)",
         ),
-        ({"weight": torch.zeros(4, 2), "bias": torch.zeros(3)}, r"shapes differ \(first: weight\)"),
+        (
+            {"weight": torch.zeros(4, 2), "bias": torch.zeros(3)},
+            r"1 shape differs \(first: weight\)",
+        ),
     ],
 )
 def test_a_state_that_does_not_fit(tmp_path, state, message):

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pipeline.findings import SHOWN, Finding, Place, in_order, severity_between
 from pipeline.relations import Bools, Ints, flat, ties
 from pipeline.tables import REJECT_REASONS, SPLITS
+from pipeline.wording import counted
 
 DROPPED = "audit_"
 """A row that was dropped for a finding has this and the finding's kind as its reject reason."""
@@ -19,8 +20,9 @@ UNEVEN = 10
 NAMED = 3
 """Most names of shared people and clips in a sentence."""
 
+_MISSING = "missing"
 _REJECTS = {"inconsistent": "warning", "unreadable": "warning", "empty": "warning"} | {
-    "missing": "note"
+    _MISSING: "note"
 }
 """Reject reasons of ``scan`` that are findings too: two sources disagree, or a file is no use."""
 _ADVICE = {
@@ -87,13 +89,19 @@ def leaks(videos: pa.Table) -> list[Finding]:
             here = here[np.isin(name[here], names)]
             said[pair] = names
             named = ", ".join(known.names[int(n)].as_py() for n in names[:NAMED])
-            what = "lend a face or motion to both" if weak else "are in both"
+            does, do = ("lends a face or motion to", "lend a face or motion to")
+            if not weak:
+                does, do = "is in", "are in"
             findings.append(
                 Finding(
                     kind="leak",
                     severity="note" if weak else severity_between(one, other),
-                    what=f"{len(names)} people, clips or groups {what} {one} and {other}: {named}"
-                    + (" …" if len(names) > NAMED else ""),
+                    what=counted(
+                        len(names),
+                        f"person, clip or group {does}",
+                        f"people, clips or groups {do}",
+                    )
+                    + f" both {one} and {other}: {named}{' …' if len(names) > NAMED else ''}",
                     count=len(np.unique(video[here])),
                     ids=_examples(videos, name[here], video[here], place, names),
                     advice=_ADVICE["lent" if weak else "leak"],
@@ -115,7 +123,7 @@ def duplicates(videos: pa.Table) -> list[Finding]:
             Finding(
                 kind="duplicate",
                 severity=severity_between(one, other),
-                what=f"{len(names)} files are {where}, byte for byte",
+                what=f"{counted(len(names), 'file is', 'files are')} {where}, byte for byte",
                 count=len(here),
                 ids=_examples(videos, group[here], rows[here], place, names),
                 advice=_ADVICE["duplicate"],
@@ -135,7 +143,8 @@ def conflicts(videos: pa.Table) -> list[Finding]:
         Finding(
             kind="conflict",
             severity="error",
-            what=f"{len(np.unique(group))} files are there as real and as fake, byte for byte",
+            what=counted(len(np.unique(group)), "file is", "files are")
+            + " there as real and as fake, byte for byte",
             count=len(rows),
             ids=_examples(videos, group, rows, one_place, np.unique(group)),
             advice=_ADVICE["conflict"],
@@ -176,7 +185,7 @@ def balance(videos: pa.Table) -> list[Finding]:
 
 
 def rejects(rejected: pa.Table) -> list[Finding]:
-    """Rejects of ``scan`` that speak of conflicts or damage, and what audits have dropped."""
+    """Rejects of ``scan``: conflicts, damage, files that are missing, and what audits dropped."""
     findings = []
     dataset = pc.replace_substring_regex(rejected["id"], "/.*", "")
     table = rejected.append_column("dataset", dataset)
@@ -186,12 +195,19 @@ def rejects(rejected: pa.Table) -> list[Finding]:
         dropped = reason.startswith(DROPPED)
         if not dropped and reason not in _REJECTS:
             continue
+        kind = reason.removeprefix(DROPPED) if dropped else "conflict"
+        what = counted(count, f"file of {name} was", f"files of {name} were")
+        what += f" rejected as {reason}: {REJECT_REASONS[reason]}"
+        if reason == _MISSING:
+            kind = _MISSING
+            what = counted(count, f"file of {name} is", f"files of {name} are")
+            what += f" {REJECT_REASONS[reason]}"
         mine = table.filter((pc.field("reason") == reason) & (pc.field("dataset") == name))
         findings.append(
             Finding(
-                kind=reason.removeprefix(DROPPED) if dropped else "conflict",
+                kind=kind,
                 severity="note" if dropped else _REJECTS[reason],
-                what=f"{count} files of {name} were rejected as {reason}: {REJECT_REASONS[reason]}",
+                what=what,
                 count=count,
                 ids=tuple(sorted(mine["id"].to_pylist())[:SHOWN]),
                 advice=_ADVICE["dropped" if dropped else "rejected"],

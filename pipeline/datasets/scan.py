@@ -24,6 +24,7 @@ from pipeline.datasets.fingerprint import Mode, StatCache
 from pipeline.errors import Reject, UserError
 from pipeline.findings import Finding
 from pipeline.semantics import Semantics
+from pipeline.wording import counted
 
 _READERS = 8
 """Threads that look at files; they wait for disks, not for a processor."""
@@ -256,8 +257,9 @@ def _no_video(entry: DatasetEntry, rejects: list[dict[str, str]]) -> str:
     first = rejects[0]
     detail = f" ({first['detail']})" if first["detail"] else ""
     return (
-        f"Dataset {entry.name}: no usable video below {where}; all {len(rejects)} files were "
-        f"rejected, such as {first['id']}: {tables.REJECT_REASONS[first['reason']]}{detail}."
+        f"Dataset {entry.name}: no usable video below {where}; "
+        f"{counted(len(rejects), 'file was', 'files were')} rejected, such as {first['id']}: "
+        f"{tables.REJECT_REASONS[first['reason']]}{detail}."
     )
 
 

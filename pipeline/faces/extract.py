@@ -16,6 +16,7 @@ from pipeline.faces import quality, track
 from pipeline.faces.align import align
 from pipeline.faces.crop import Crop, crop, whole
 from pipeline.faces.detect import Detection, Detector, detector_settings, make_detector
+from pipeline.faces.identity import Embedder, Embeddings, identity_settings, make_embedder
 from pipeline.faces.shipped import NO_SCORE, ShippedFaces, reads_shipped
 from pipeline.video.decode import Picture
 from pipeline.video.reader import enough, open_reader
@@ -49,20 +50,28 @@ class FacesTask:
         self._rules = rules
         self._max_side_px = max_side_px
         self._detectors: dict[str, Detector] = {}
+        self._embedders: dict[str, Embedder] = {}
 
     def settings(self) -> Mapping[str, Any]:
         """Nothing: every row names its rules."""
         return {}
 
     def open(self) -> None:
-        """Loads the detectors, each once."""
+        """Loads the detectors and the networks that tell people apart, each once."""
         loaded: dict[str, Detector] = {}
+        embedders: dict[str, Embedder] = {}
         for text, params in self._rules.items():
             if params.detect and not reads_shipped(params):
                 settings = json.dumps(detector_settings(params))
                 if settings not in loaded:
                     loaded[settings] = make_detector(params)
                 self._detectors[text] = loaded[settings]
+            if params.detect and params.identity != "none":
+                given = {"provider": params.provider, "boxes_of": params.detector}
+                settings = json.dumps(identity_settings(params) | given)
+                if settings not in embedders:
+                    embedders[settings] = make_embedder(params)
+                self._embedders[text] = embedders[settings]
 
     def units(self, inputs: Inputs) -> Sequence[str]:
         """One per planned time."""
@@ -88,18 +97,23 @@ class FacesTask:
         faces: list[list[_Face]] = []
         seen: list[tuple[int, ...]] = []
         rejects: list[UnitReject] = []
+        embedder = self._embedders.get(inputs["rules"])
+        looks: list[Embeddings] = []
         with open_reader(inputs["media"], inputs["file"], self._max_side_px) as reader:
             finder = self._finder(inputs)
             for batch in _batches(reader.pictures_at(times_s), finder.batch):
                 for picture, found in zip(batch, finder.find(batch), strict=True):
                     seen.append(picture.samples)
                     faces.append(_faces(picture, found, times_s, params, inputs["encoding"]))
+                    if embedder:
+                        looks.append(embedder.embed(picture.image, found))
                     if not found:
                         rejects.append(UnitReject(keys.sample_unit(picture.samples[0]), "no_face"))
             shown = {sample for samples in seen for sample in samples}
             rejects += missing(times_s, shown, reader.end_s, reader.damage)
         enough(len(shown), len(times_s), inputs["min_frames"], reader.damage)
-        tracks = track.link([[face.box for face in picture] for picture in faces])
+        likeness = track.Likeness(looks, embedder.same, embedder.different) if embedder else None
+        tracks = track.link([[face.box for face in picture] for picture in faces], likeness)
         shares = track_shares(tracks, [len(samples) for samples in seen], len(times_s))
         outputs = [
             Output({**face.fields, "track": number, "track_share": shares[number]}, (face.member,))

@@ -16,7 +16,7 @@ from pipeline import images, keys, tar, weights
 from pipeline.config import LandmarksParams
 from pipeline.engine.rows import Inputs, Output, RowResult
 from pipeline.errors import Reject, UserError
-from pipeline.faces.boxes import BoxesOf, tight_box
+from pipeline.faces.boxes import BoxesOf, hog_box
 from pipeline.faces.dlib_models import LANDMARKS_68, model_path
 
 Points = NDArray[np.float32]
@@ -27,12 +27,6 @@ NO_SCORE = -1.0
 
 FAN_MODEL = "2DFAN4-11f355bf06.pth.tar"
 """Official file name of the 2DFAN-4 weights."""
-
-HOG_SIDE = 0.78
-HOG_SHIFT = 0.05
-"""dlib's predictor expects the square box of dlib's own detector: its side is this share of the
-height of an SCRFD or RetinaFace box, and its centre lies this share lower (medians over faces that
-both found)."""
 
 MIN_INSIDE = 0.5
 """A face with a smaller share of its points in the crop has no usable landmarks."""
@@ -73,16 +67,6 @@ class DlibLandmarker:
         sides = (round(side) for side in hog_box(box, boxes_of))
         found = self._predictor(image, self._rectangle(*sides))
         return np.array([(p.x, p.y) for p in found.parts()], np.float32), NO_SCORE
-
-
-def hog_box(box: Sequence[float], boxes_of: BoxesOf) -> tuple[float, float, float, float]:
-    """The box dlib's own detector would give for the same face, about."""
-    x1, y1, x2, y2 = tight_box(box, boxes_of)
-    if boxes_of == "dlib":
-        return x1, y1, x2, y2
-    half = HOG_SIDE * (y2 - y1) / 2
-    x, y = (x1 + x2) / 2, (y1 + y2) / 2 + HOG_SHIFT * (y2 - y1)
-    return x - half, y - half, x + half, y + half
 
 
 def make_landmarker(params: LandmarksParams) -> Landmarker:

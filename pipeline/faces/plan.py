@@ -12,6 +12,7 @@ from pipeline.config import FacesParams, Params, resolve
 from pipeline.engine.rows import Plan
 from pipeline.faces.crop import boxes_in_crop
 from pipeline.faces.detect import detector_settings
+from pipeline.faces.identity import identity_settings
 from pipeline.faces.shipped import digest, reads_shipped
 
 
@@ -84,6 +85,7 @@ def rules_text(params: FacesParams) -> str:
     if params.detect:
         names = ("margin", "crop", "border", "align")
         rules |= {name: getattr(params, name) for name in names} | detector_settings(params)
+        rules |= identity_settings(params)
     return json.dumps(rules, sort_keys=True)
 
 

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from pipeline.config import FacesParams
 from pipeline.errors import UserError
@@ -22,6 +21,7 @@ from pipeline.faces.detect import (
     resize_longer_side,
     weights_file,
 )
+from pipeline.faces.onnx_session import open_session
 from pipeline.images import Image
 
 AUTO_SIDES_PX = (128, 640)
@@ -37,16 +37,6 @@ _LAYOUTS = {
 }
 """Strides in px and anchors per cell, by the number of outputs: scores, boxes and perhaps points,
 each for all strides."""
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_UNREADABLE = (
-    onnxruntime_errors.Fail,
-    onnxruntime_errors.InvalidArgument,
-    onnxruntime_errors.InvalidGraph,
-    onnxruntime_errors.InvalidProtobuf,
-    onnxruntime_errors.NotImplemented,
-    onnxruntime_errors.RuntimeException,
-)
-_ERRORS_ONLY = 3
 
 
 class ScrfdDetector:
@@ -122,26 +112,14 @@ def make(params: FacesParams) -> ScrfdDetector:
         UserError: the file is missing, another one or no SCRFD, takes another input size than asked
             for, or the provider is not available.
     """
-    provider = _PROVIDERS[params.provider]
-    if provider not in onnxruntime.get_available_providers():
-        raise _no_provider(params.provider)
     path = weights_file(params)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
-    except _UNREADABLE as error:
-        raise UserError(
-            f"{path} is not an ONNX model that onnxruntime can read: {error}"
-        ) from error
+    if path is None:
+        raise ValueError(f"make() of scrfd called for the detector {params.detector}")
+    session = open_session(path, params.provider)
     if len(session.get_outputs()) not in _LAYOUTS or len(session.get_inputs()) != 1:
         raise UserError(
             f"{path} is no SCRFD detector. Name the detection model in faces.weights.path."
         )
-    if session.get_providers()[0] != provider:
-        raise _no_provider(params.provider)
     detector = ScrfdDetector(session, params)
     _check_size(params.input_size_px, detector)
     return detector
@@ -151,14 +129,6 @@ def _fixed_size(session: onnxruntime.InferenceSession) -> tuple[int, int] | None
     """Width and height in px that the file was exported for; None where they are free."""
     height, width = session.get_inputs()[0].shape[2:4]
     return (width, height) if isinstance(width, int) and isinstance(height, int) else None
-
-
-def _no_provider(provider: str) -> UserError:
-    return UserError(
-        f"faces.provider is {provider}, but onnxruntime offers only "
-        f"{', '.join(onnxruntime.get_available_providers())}. Install onnxruntime-gpu with its "
-        "CUDA libraries in place of onnxruntime, or set faces.provider to cpu."
-    )
 
 
 def _check_size(input_size_px: int | str, detector: ScrfdDetector) -> None:

@@ -153,7 +153,10 @@ def _face(row: Mapping[str, str]) -> Detection:
     points = [_number(row[column]) for column in POINT_COLUMNS if row.get(column)]
     if len(points) not in (0, len(POINT_COLUMNS)) or box[2] <= box[0] or box[3] <= box[1]:
         raise ValueError(f"{dict(row)} is no face")
-    return rounded(box, _number(row.get("score") or str(NO_SCORE)), points)
+    face = rounded(box, _number(row.get("score") or str(NO_SCORE)), points)
+    if points and len(set(zip(face.landmarks5[::2], face.landmarks5[1::2], strict=True))) == 1:
+        raise ValueError(f"{dict(row)} has its five points in one place")
+    return face
 
 
 def _number(text: str) -> float:

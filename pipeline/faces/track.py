@@ -2,13 +2,23 @@
 
 Greedy overlap linking. At one picture per second it holds while heads stay about where they are,
 as they do in talking videos; a cut, or a head that leaves its place within a second, starts a new
-track. It never merges two faces of one picture.
+track. Where embeddings say who a face looks like, another person in the same place starts a new
+track too, and who was seen before goes on with theirs. It never merges two faces of one picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 Box = Sequence[float]
 """x1, y1, x2, y2 in px."""
+
+Pair = tuple[int, int]
+"""A track and the index of a box in its picture."""
+
+Floats = NDArray[np.float64]
 
 MIN_OVERLAP = 0.3
 """Least overlap (intersection over union) of two boxes of one person; two equal boxes that are half
@@ -17,22 +27,52 @@ a side apart have 1/3."""
 MAX_MISSED = 1
 """A track goes on over this many pictures in which the detector did not find it."""
 
+SIMILARITY_DECIMALS = 3
+"""Similarities are rounded, so that the last bits of a network's output never decide."""
 
-def link(pictures: Sequence[Sequence[Box]]) -> list[list[int]]:
+
+@dataclass(frozen=True)
+class Likeness:
+    """Who the faces of a video look like."""
+
+    embeddings: Sequence[NDArray[np.float32]]
+    """Of each picture, float32 (N, D): a unit vector per box, in the order of the boxes."""
+    same: float
+    """Cosine similarity at or above which a face is a track's person."""
+    different: float
+    """Cosine similarity below which it is not."""
+
+
+def link(pictures: Sequence[Sequence[Box]], likeness: Likeness | None = None) -> list[list[int]]:
     """Track number of every box; tracks count from 0 in order of appearance.
 
     Args:
         pictures: boxes of each sampled picture, in order of time; pictures without faces included.
+        likeness: embeddings of the same boxes; None where there are none.
 
     Of all pairs of a live track's last box and a box of the new picture, the best overlapping are
     linked first; equal overlaps in order of track, then of box. What stays alone opens a track.
+
+    With ``likeness``, no box is linked by overlap to a track whose mean embedding is ``different``.
+    What stays alone is linked to any earlier track that is not in this picture and is the ``same``,
+    the most similar first, equals in the same order; what still stays alone opens a track.
     """
     numbers: list[list[int]] = []
     last: dict[int, tuple[int, Box]] = {}
+    sums: list[Floats] = []  # of the embeddings of every track: (D,)
     count = 0
     for now, boxes in enumerate(pictures):
         live = {t: box for t, (seen, box) in last.items() if now - seen <= 1 + MAX_MISSED}
-        linked = _match(live, boxes)
+        shares = {(t, i): overlap(a, b) for t, a in live.items() for i, b in enumerate(boxes)}
+        near = {pair: share for pair, share in shares.items() if share >= MIN_OVERLAP}
+        alike: dict[Pair, float] = {}
+        if likeness and sums and boxes:
+            found = similarities(np.stack(sums), likeness.embeddings[now])
+            near = {
+                pair: share for pair, share in near.items() if found[pair] >= likeness.different
+            }
+            alike = {(t, i): found[t, i] for t, i in np.argwhere(found >= likeness.same).tolist()}
+        linked = _match(alike, _match(near, {}))
         row = []
         for i, box in enumerate(boxes):
             if i not in linked:
@@ -42,20 +82,39 @@ def link(pictures: Sequence[Sequence[Box]]) -> list[list[int]]:
             last[track] = (now, box)
             row.append(track)
         numbers.append(row)
+        if likeness:
+            for track, embedding in zip(row, likeness.embeddings[now], strict=True):
+                if track == len(sums):
+                    sums.append(np.zeros(len(embedding)))
+                sums[track] += embedding
     return numbers
 
 
-def _match(live: dict[int, Box], boxes: Sequence[Box]) -> dict[int, int]:
-    """Box index to track, greedily."""
-    pairs = [(overlap(a, b), t, i) for t, a in live.items() for i, b in enumerate(boxes)]
-    pairs.sort(key=lambda pair: (-pair[0], *pair[1:]))
-    linked: dict[int, int] = {}
-    taken: set[int] = set()
-    for shared, track, i in pairs:
-        if shared >= MIN_OVERLAP and i not in linked and track not in taken:
-            linked[i] = track
+def _match(strengths: Mapping[Pair, float], linked: Mapping[int, int]) -> dict[int, int]:
+    """Box index to track: those in ``linked``, and of what they leave free the strongest pairs.
+
+    Equals in order of track, then of box.
+    """
+    links, taken = dict(linked), set(linked.values())
+    for track, i in sorted(strengths, key=lambda pair: (-strengths[pair], *pair)):
+        if i not in links and track not in taken:
+            links[i] = track
             taken.add(track)
-    return linked
+    return links
+
+
+def similarities(sums: Floats, embeddings: NDArray[np.float32]) -> Floats:
+    """Cosine of each track's mean embedding and each face's, (T, N), rounded to 1e-3.
+
+    Args:
+        sums: (T, D), the embeddings of each track added up.
+        embeddings: float32 (N, D), unit vectors.
+    """
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)  # (T, 1)
+    means = sums / np.maximum(lengths, np.finfo(np.float64).tiny)
+    products = means[:, None, :] * embeddings[None]  # (T, N, D)
+    # Summed by numpy itself: a matrix product's order of addition is its library's.
+    return np.asarray(np.round(products.sum(axis=2), SIMILARITY_DECIMALS), np.float64)
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -14,6 +14,7 @@ from pipeline.errors import UserError
 from pipeline.models import hierarchy
 from pipeline.models.base import Detector, Normalisation, Outputs
 from pipeline.semantics import Graph
+from pipeline.wording import counted
 
 TEMPERATURE = 10.0
 """Divides the inner product of un-normalised embeddings (equation 4; the number is the code's)."""
@@ -108,12 +109,12 @@ class JointEmbedding(Detector):
         # Older files carry these; they are counted, not learnt.
         given = {name: t for name, t in state.items() if not name.endswith(".position_ids")}
         problems = [
-            f"{len(names)} {what} (first: {sorted(names)[0]})"
+            f"{counted(len(names), *what)} (first: {sorted(names)[0]})"
             for what, names in (
-                ("tensors missing", own.keys() - given.keys()),
-                ("tensors unknown", given.keys() - own.keys()),
+                (("tensor missing", "tensors missing"), own.keys() - given.keys()),
+                (("tensor unknown", "tensors unknown"), given.keys() - own.keys()),
                 (
-                    "of other shapes",
+                    ("of another shape", "of other shapes"),
                     {n for n in own.keys() & given.keys() if own[n].shape != given[n].shape},
                 ),
             )

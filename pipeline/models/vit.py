@@ -16,6 +16,7 @@ from transformers import ViTConfig, ViTModel
 
 from pipeline.errors import UserError
 from pipeline.models.base import Detector, Normalisation, Outputs, standard_normal
+from pipeline.wording import counted
 
 LAYER_NORM_EPS = 1e-6
 """FSFM's; transformers' own default is 1e-12."""
@@ -141,11 +142,11 @@ def encoder_state(
     shapes = sorted(c for c in own.keys() & given.keys() if given[c].shape != like[own[c]].shape)
     more = sorted(c for c in given.keys() - own.keys() if c.startswith("blocks."))
     problems = [
-        f"{len(names)} {what} (first: {names[0]})"
+        f"{counted(len(names), *what)} (first: {names[0]})"
         for what, names in (
-            ("tensors missing", missing),
-            ("of other shapes", shapes),
-            ("of blocks it does not have", more),
+            (("tensor missing", "tensors missing"), missing),
+            (("of another shape", "of other shapes"), shapes),
+            (("of a block it does not have", "of blocks it does not have"), more),
         )
         if names
     ]

@@ -13,6 +13,7 @@ from pipeline import images, keys, tables, tar
 from pipeline.errors import UserError
 from pipeline.shards import fields
 from pipeline.shards.read import Shards, group, member_column, parse_json
+from pipeline.wording import counted
 
 SHOWN_PER_TAR = 10
 """A damaged tar would otherwise be reported once per sample."""
@@ -66,7 +67,8 @@ def _total_problems(shards: Shards) -> Iterator[str]:
         if facts.get(name) != total:
             yield f"shards.json: {name} is {facts.get(name)}, but the tars have {total}"
     if len(shards) != totals["samples"]:
-        yield f"index.parquet: {len(shards)} samples, shards.json has {totals['samples']}"
+        samples = counted(len(shards), "sample")
+        yield f"index.parquet: {samples}, shards.json has {totals['samples']}"
     for name in ("key", "sample_id"):
         values = shards.index.column(name)
         if pc.count_distinct(values).as_py() != len(values):
@@ -187,7 +189,7 @@ def _type_problems(about: Mapping[str, Any], rules: _Rules) -> Iterator[str]:
         if not isinstance(value, list) or any(type(item) is not float for item in value):
             yield f"{name} is not a list of floats"
         elif len(value) not in (0, length):
-            yield f"{name} has {len(value)} values instead of {length}"
+            yield f"{name} has {counted(len(value), 'value')} instead of {length}"
 
 
 def _label_problems(about: Mapping[str, Any], rules: _Rules) -> Iterator[str]:

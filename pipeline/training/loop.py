@@ -25,6 +25,7 @@ from pipeline.training import checkpoint, data, optim
 from pipeline.training.data import Batch
 from pipeline.training.inputs import Run, RunData, read
 from pipeline.training.objective import make_objective
+from pipeline.wording import counted
 
 _MARKS = {
     "run_digest": "parameters",
@@ -198,7 +199,8 @@ class _Training:
         if self.device.type == "cuda" and last["random_cuda"]:
             torch.cuda.set_rng_state_all(last["random_cuda"])
         self.history = last["history"]
-        _say(f"train {self.run.name}: {len(self.history)} epochs are done already.")
+        done = counted(len(self.history), "epoch is", "epochs are")
+        _say(f"train {self.run.name}: {done} done already.")
 
     def _save(self, is_best: bool) -> None:
         """Best before last: whoever finds last.pt finds the best of its epochs as well."""

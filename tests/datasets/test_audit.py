@@ -143,9 +143,43 @@ def test_rejects_that_are_conflicts_or_damage_are_findings():
     assert [(f.kind, f.severity, f.count) for f in findings] == [
         ("conflict", "warning", 2),
         ("conflict", "warning", 1),
-        ("conflict", "note", 1),
         ("leak", "note", 1),
+        ("missing", "note", 1),
     ]
+    said = [f.what for f in findings]
+    assert said[0].startswith("2 files of ds were rejected as inconsistent: ")
+    assert said[1] == "1 file of ds was rejected as empty: the file has no bytes"
+    assert said[3] == "1 file of ds is listed, but not on disk"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "what"),
+    [
+        (
+            {"identity": "x"},
+            {"identity": "x", "split": "test"},
+            "1 person, clip or group is in both train of ds and test of ds: x",
+        ),
+        (
+            {"source_id": "x"},
+            {"identity": "x", "split": "test"},
+            "1 person, clip or group lends a face or motion to both train of ds and test of ds: x",
+        ),
+        (
+            {"fingerprint": "f"},
+            {"fingerprint": "f"},
+            "1 file is more than once in train of ds, byte for byte",
+        ),
+        (
+            {"fingerprint": "f"},
+            {"fingerprint": "f", "label": 0},
+            "1 file is there as real and as fake, byte for byte",
+        ),
+    ],
+)
+def test_a_single_one_is_told_in_the_singular(one, other, what):
+    findings = audit(table(video(n="a", **one), video(n="b", **other)), NO_REJECTS)
+    assert what in [f.what for f in findings]
 
 
 def test_nothing_is_found_in_nothing():

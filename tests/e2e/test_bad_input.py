@@ -70,3 +70,30 @@ def test_missing_weights_name_file_checksum_place_and_profile(project):
         f"weights: {{path: data/weights/det.onnx, sha256: {digest}}}",
     )
     refuse(project, "faces", "data/weights/det.onnx", digest, "sample")
+
+
+def test_scan_and_plan_tell_all_missing_weights_and_scan_writes_the_same_bytes(project):
+    """Before any work, in one go: nobody waits for hours to hear what the training run lacks."""
+    folder = project / "data/raw/sample/wild"
+    folder.mkdir(parents=True)
+    (folder / "wild.csv").write_text("path,label\na.mp4,real\nb.mp4,fake\n")
+    for name in "ab":
+        (folder / f"{name}.mp4").write_text(name)  # scan looks into no video
+    text = "wild: {adapter: csv, root: data/raw/sample/wild, manifest: wild.csv}\n"
+    (project / "manifests/datasets.yaml").write_text(text)
+    command(project, sys.executable, "-m", "stages.scan")
+    outputs = ("manifests/videos.parquet", "manifests/rejected/scan.parquet", "metrics/scan.json")
+    before = {name: (project / name).read_bytes() for name in outputs}
+    for name in outputs:
+        (project / name).unlink()
+    edit(project, "params.yaml", "landmarker: dlib", "landmarker: fan")
+    edit(project, "params.yaml", "size: tiny ", "size: vit-b16 ")
+    for words in ((sys.executable, "-m", "stages.scan"), ("faceshards", "plan")):
+        done = command(project, *words, check=False)
+        assert done.returncode == 2, done.stderr
+        said = done.stderr[done.stderr.index("faceshards: ") :]
+        assert said.startswith("faceshards: 2 weights are missing or wrong.")
+        assert "landmarks.weights.path" in said
+        assert "runs.metric-learning.model.weights.path" in said
+        assert "Traceback" not in done.stderr
+    assert {name: (project / name).read_bytes() for name in outputs} == before

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 
 from pipeline import images, tables
 from pipeline.config import FacesParams
@@ -273,6 +274,77 @@ def test_a_detector_is_loaded_once_for_rules_that_differ_otherwise(monkeypatch):
     }
     FacesTask(rules, 8192).open()
     assert loaded == [rules["a"], rules["c"]]
+
+
+class SideEmbedder:
+    """Takes everybody on the left for one person, and everybody on the right for another."""
+
+    same, different = 0.9, 0.5
+
+    def embed(self, image, detections):
+        assert image.shape == (120, 160, 3)
+        left = [[found.box[0] < 60, found.box[0] >= 60] for found in detections]
+        return np.array(left, np.float32).reshape(-1, 2)
+
+
+def test_tracks_follow_identity_where_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(extract, "open_reader", FakeReader)
+    monkeypatch.setattr(extract, "make_detector", lambda _: MarkDetector())
+    monkeypatch.setattr(extract, "make_embedder", lambda _: SideEmbedder())
+    rules = {kind: FacesParams(size_px=32, identity=kind) for kind in ("none", "dlib")}
+    task = FacesTask(rules, 8192)
+    task.open()
+    # Somebody leaves, and comes back after too many pictures for overlap alone; meanwhile somebody
+    # stands across the middle.
+    left, across, right = (5, 20, 45, 60), (65, 20, 105, 60), (50, 20, 90, 60)
+    shown = [[left, across], [], [], [left], [right]]
+    show(monkeypatch, *(((i,), i, picture(*boxes)) for i, boxes in enumerate(shown)))
+    tracks, others = {}, {}
+    for kind in rules:
+        outputs = task.work(row(5) | {"rules": kind}).outputs
+        tracks[kind] = [o.fields.pop("track") for o in outputs]
+        shares = [o.fields.pop("track_share") for o in outputs]
+        others[kind] = [(o.fields, o.members) for o in outputs]
+        assert shares == [tracks[kind].count(number) / 5 for number in tracks[kind]]
+    assert tracks == {"none": [0, 1, 2, 3], "dlib": [0, 1, 0, 0]}
+    assert others["none"] == others["dlib"], "nothing but the tracks"
+
+
+def test_an_embedder_is_loaded_once_for_rules_that_differ_otherwise(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(extract, "make_detector", lambda _: MarkDetector())
+    monkeypatch.setattr(extract, "make_embedder", lambda p: loaded.append(p) or SideEmbedder())
+    rules = {
+        "a": FacesParams(identity="dlib"),
+        "b": FacesParams(identity="dlib", margin=0.5, score_threshold=0.9),
+        "c": FacesParams(identity="dlib", detector="precomputed"),
+        "d": FacesParams(identity="dlib", detect=False),
+        "e": FacesParams(),
+    }
+    FacesTask(rules, 8192).open()
+    assert loaded == [rules["a"], rules["c"]]
+
+
+def test_identity_of_faces_that_a_dataset_ships(tmp_path, monkeypatch):
+    """One face, on the left and then on the right of the picture."""
+    monkeypatch.setattr(extract, "open_reader", FakeReader)
+    face = skimage.data.astronaut()[40:240, 120:320]
+    left, right = (np.roll(np.pad(face, ((0, 0), (0, 200), (0, 0))), x, axis=1) for x in (0, 200))
+    show(monkeypatch, *(((i,), i, image) for i, image in enumerate((left, left, right, right))))
+    (tmp_path / "landmarks").mkdir()
+    lines = [f"{t},{x + 55},25,{x + 155},160" for t, x in enumerate((0, 0, 200, 200))]
+    (tmp_path / "landmarks/v.csv").write_text("\n".join(["time_s,x1,y1,x2,y2", *lines]))
+    rules = {
+        kind: FacesParams(detector="precomputed", identity=kind, size_px=32)
+        for kind in ("none", "dlib")
+    }
+    task = FacesTask(rules, 8192)
+    task.open()
+    tracks = {}
+    for kind in rules:
+        inputs = row(4) | {"file": str(tmp_path / "videos/v.mp4"), "rules": kind}
+        tracks[kind] = [o.fields["track"] for o in task.work(inputs).outputs]
+    assert tracks == {"none": [0, 0, 1, 1], "dlib": [0, 0, 0, 0]}
 
 
 def test_upright_faces_need_points():

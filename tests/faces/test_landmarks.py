@@ -16,11 +16,9 @@ from pipeline.faces.fan import MIRRORED
 from pipeline.faces.landmarks import (
     FAN_MODEL,
     LandmarksTask,
-    hog_box,
     landmarker_settings,
     make_landmarker,
 )
-from pipeline.faces.track import overlap
 
 EYES_AND_MOUTH = ([36, 39], [42, 45], [48, 48], [54, 54])
 """Points whose middle is an eye or a mouth corner."""
@@ -43,25 +41,6 @@ def dlib_landmarker():
 
 def eye_distance(points):
     return float(np.linalg.norm(points[36:42].mean(axis=0) - points[42:48].mean(axis=0)))
-
-
-def test_boxes_of_cnn_detectors_become_those_of_dlib(assets):
-    path = assets / "weights/det_2.5g.onnx"
-    cnn = make_detector(
-        FacesParams(detector="scrfd", weights=Weights(str(path), weights.sha256(path)))
-    )
-    hog = make_detector(FacesParams(detector="dlib"))
-    gain = []
-    for name in ("biden", "obama", "obama2", "rot_0"):
-        image = images.decode_rgb((assets / f"images/{name}.jpg").read_bytes())
-        expected, box = hog.detect(image)[0].box, cnn.detect(image)[0].box
-        made = overlap(hog_box(box, "scrfd"), expected)
-        assert made > 0.7
-        gain.append(made - overlap(box, expected))
-    assert np.mean(gain) > 0.05
-    assert hog_box((1, 2, 3, 4), "dlib") == (1, 2, 3, 4)
-    # A picture of 130 px that is a cropped face shows a face of 100 px.
-    assert hog_box((0, 0, 130, 130), "none") == pytest.approx(hog_box((15, 15, 115, 115), "scrfd"))
 
 
 # dlib

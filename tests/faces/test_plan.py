@@ -106,6 +106,33 @@ def test_rules_hold_what_decides_and_nothing_else(tmp_path):
     assert rules_text(replace(whole, size_px=64)) != rules_text(whole)
 
 
+def test_rules_without_identity_are_what_they_were():
+    plain = {"align": False, "backbone": "", "border": "pad", "crop": "square", "detect": True}
+    plain |= {"detector": "dlib", "input_size_px": "auto", "margin": 0.3, "min_face_px": 0}
+    plain |= {"provider": "cpu", "score_threshold": 0.5, "size_px": 224, "weights": ""}
+    assert json.loads(rules_text(FacesParams())) == plain
+
+
+def test_rules_hold_who_tells_people_apart(tmp_path):
+    (tmp_path / "a.onnx").write_bytes(b"foo")
+    digest = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+    given = Weights(str(tmp_path / "a.onnx"), digest)
+    plain = FacesParams(detector="precomputed")
+    dlib = replace(plain, identity="dlib")
+    arcface = replace(plain, identity="arcface", identity_weights=given)
+    texts = [rules_text(params) for params in (plain, dlib, arcface)]
+    assert len(set(texts)) == 3
+    assert json.loads(texts[2])["identity_weights"] == [digest]
+    added = json.loads(texts[1])
+    assert added.pop("identity") == "dlib"
+    assert [len(digest) for digest in added.pop("identity_weights")] == [64, 64]
+    assert added == json.loads(texts[0])
+    whole = replace(plain, detect=False)
+    assert rules_text(replace(whole, identity="dlib")) == rules_text(whole)
+    with pytest.raises(UserError, match=r"faces\.identity_weights\.sha256"):
+        rules_text(replace(arcface, identity_weights=Weights(given.path, "0" * 64)))
+
+
 def test_landmarks_know_whose_boxes_they_get(tmp_path):
     faces = pa.table(
         {

@@ -1,4 +1,7 @@
+import importlib.util
 import math
+import sys
+import types
 
 import cv2
 import numpy as np
@@ -202,6 +205,58 @@ def test_face_counts_are_near_the_published_ones(assets):
             different += len(detector.detect(image)) != count
     assert compared > 30
     assert different <= 2
+
+
+class _Until(torch.nn.ModuleDict):
+    """What face-alignment uses of torchvision: the first modules, and what some of them give."""
+
+    def __init__(self, model, return_layers):
+        children = dict(model.named_children())
+        last = max(list(children).index(name) for name in return_layers)
+        super().__init__(dict(list(children.items())[: last + 1]))
+        self.named = dict(return_layers)
+
+    def forward(self, x):
+        found = {}
+        for name, module in self.items():
+            x = module(x)
+            if name in self.named:
+                found[self.named[name]] = x
+        return found
+
+
+@pytest.fixture
+def foreign_detector(assets, monkeypatch):
+    """face-alignment's own RetinaFace on the same weights; without torchvision, on a stand-in."""
+    if importlib.util.find_spec("torchvision") is None:
+        name = "torchvision.models._utils"
+        parts = [types.ModuleType(n) for n in ("torchvision", "torchvision.models", name)]
+        parts[0].models, parts[1]._utils = parts[1:]
+        parts[2].IntermediateLayerGetter = _Until
+        for part in parts:
+            monkeypatch.setitem(sys.modules, part.__name__, part)
+    from face_alignment.detection.retinaface.retinaface_detector import RetinaFaceDetector
+
+    path = str(assets / "weights" / pictures.MOBILENET[0])
+    yield RetinaFaceDetector("cpu", path, confidence_threshold=0.3)
+    for name in [n for n in sys.modules if n.startswith("face_alignment.detection.retinaface")]:
+        del sys.modules[name]  # it knows the stand-in
+
+
+def test_boxes_are_those_of_face_alignments_network(assets, foreign_detector):
+    detector = make_detector(pictures.retinaface(assets, input_size_px="full", score_threshold=0.3))
+    compared = 0
+    for file in ("images/rot_0.jpg", "images/two_people.jpg", *pictures.SHORT_CLIPS):
+        image = pictures.pictures(assets, file, 1)[0]
+        bgr = np.ascontiguousarray(image[..., ::-1])
+        wanted = sorted(foreign_detector.detect_from_image(bgr), key=lambda face: -face[4])
+        faces = sorted(detector.detect(image), key=lambda face: -face.score)
+        assert len(faces) == len(wanted), file
+        for face, (*box, score) in zip(faces, wanted, strict=True):
+            np.testing.assert_allclose(face.box, box, atol=1 / 16)
+            assert face.score == pytest.approx(score, abs=1e-4)
+            compared += 1
+    assert compared >= 15
 
 
 def test_boxes_and_landmarks_agree_with_another_detector(assets):

@@ -120,6 +120,12 @@ def test_a_table_of_another_form_is_unreadable(table, text):
         table(text)
 
 
+def test_five_points_in_one_place_are_no_face(table):
+    head = ",".join(("time_s", "x1", "y1", "x2", "y2", *POINT_COLUMNS))
+    with pytest.raises(Reject, match="its five points in one place"):
+        table(f"{head}\n0,0,0,9,9{',4' * 10}\n")
+
+
 def test_the_digest_follows_what_is_shipped(tmp_path, frames):
     seen = [digest(frames)]
     folder = frames.parents[1] / "landmarks/001_870"

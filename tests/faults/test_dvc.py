@@ -144,7 +144,7 @@ def test_retry_and_plan(fresh, tmp_path):
     rejected = pq.read_table(folder / "manifests/rejected/faces.parquet").num_rows
     assert rejected
     said = command(folder, "faceshards", "retry", "faces", "--reason", "truncated").stdout
-    assert said.startswith(f"{rejected} rejects taken back")
+    assert said.startswith(f"{rejected} reject{'s' if rejected > 1 else ''} taken back")
     done = command(folder, "dvc", "repro", "faces")
     worked = [line for line in done.stderr.splitlines() if line.startswith("faces: ")]
     assert worked[-1].startswith("faces: 1 rows worked")

@@ -197,8 +197,8 @@ def test_a_clip_file_that_does_not_fit(tmp_path, narrow):
     made.clip_tokenizer_files(tmp_path, list(FFPP.prompts))
     params = made.params("joint_embedding", "clip-vit-b32", tmp_path / "a.pth")
     problems = (
-        r"1 tensors missing \(first: visual_projection.weight\); "
-        r"1 tensors unknown \(first: visual.proj\)"
+        r"1 tensor missing \(first: visual_projection.weight\); "
+        r"1 tensor unknown \(first: visual.proj\)"
     )
     with pytest.raises(UserError, match=problems):
         models.build(params, FFPP)

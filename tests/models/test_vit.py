@@ -144,11 +144,11 @@ def test_other_weights_bring_what_lies_beside_them_or_imagenets(tmp_path, state)
         ),
         (
             lambda s: s.update({"pos_embed": torch.zeros(1, 197, WIDTH)}),
-            r"1 of other shapes \(first: pos_embed\)",
+            r"1 of another shape \(first: pos_embed\)",
         ),
         (
             lambda s: s.update({"blocks.2.norm1.weight": torch.zeros(WIDTH)}),
-            r"1 of blocks it does not have \(first: blocks.2.norm1.weight\)",
+            r"1 of a block it does not have \(first: blocks.2.norm1.weight\)",
         ),
     ],
 )

@@ -88,7 +88,7 @@ def with_json(**changes: Any) -> Callable[[Members], Members]:
         ({"region": None}, "json keys missing or unknown: region"),
         ({"new": 1}, "json keys missing or unknown: new"),
         ({"time_s": 1}, "time_s is 1, which is not of type float"),
-        ({"box": [1.0]}, "box has 1 values instead of 4"),
+        ({"box": [1.0]}, "box has 1 value instead of 4"),
         ({"landmarks": [1] * 136}, "landmarks is not a list of floats"),
         ({"method": "swap_lip"}, "method is 'swap_lip' in its json, 'swap_"),
     ],
