@@ -47,6 +47,18 @@ def align(frame: Image, points: Sequence[float], *, size_px: int, margin: float)
     return Crop(_warp(frame, affine, size_px), affine, _outside(frame, affine, size_px))
 
 
+def shown_px(points: Sequence[float], *, margin: float) -> float:
+    """Side in px of the square of the frame that :func:`align` would show.
+
+    Infinite where the points fit the template at no size, such as five in one place.
+    """
+    if len(set(zip(points[::2], points[1::2], strict=True))) == 1:
+        return math.inf
+    a, _, _, d, _, _ = similarity(points, template(TEMPLATE_PX, margin))
+    scale = math.hypot(a, d)
+    return TEMPLATE_PX / scale if scale else math.inf
+
+
 def template(size_px: int, margin: float) -> list[complex]:
     """The five points in a crop of ``size_px``, x + y j in px; whole numbers are pixel centres."""
     scale = size_px / (TEMPLATE_PX * (1 + margin))

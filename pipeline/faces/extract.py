@@ -13,7 +13,7 @@ from pipeline.config import FacesParams
 from pipeline.engine.rows import Inputs, Member, Output, RowResult, UnitReject
 from pipeline.errors import UserError
 from pipeline.faces import quality, track
-from pipeline.faces.align import align
+from pipeline.faces.align import align, shown_px
 from pipeline.faces.crop import Crop, crop, whole
 from pipeline.faces.detect import Detection, Detector, detector_settings, make_detector
 from pipeline.faces.identity import Embedder, Embeddings, identity_settings, make_embedder
@@ -27,6 +27,10 @@ sound that goes on after the last picture. A greater lack means that data are mi
 
 DECODED_WHOLE = "decoded_whole"
 """Counts videos of which every picture was decoded, since leaving some out was not safe."""
+
+MAX_FACE = 4
+"""A face may reach over the frame, but not be more than so many times as long as its longer side.
+Such boxes and points, of networks or in shipped files, are errors; cutting them takes gigabytes."""
 
 NO_DETECTOR = "none"
 """Column ``detector`` of pictures that are cropped faces already."""
@@ -102,7 +106,8 @@ class FacesTask:
         with open_reader(inputs["media"], inputs["file"], self._max_side_px) as reader:
             finder = self._finder(inputs)
             for batch in _batches(reader.pictures_at(times_s), finder.batch):
-                for picture, found in zip(batch, finder.find(batch), strict=True):
+                for picture, all_found in zip(batch, finder.find(batch), strict=True):
+                    found = [face for face in all_found if _fits(face, picture.image, params)]
                     seen.append(picture.samples)
                     faces.append(_faces(picture, found, times_s, params, inputs["encoding"]))
                     if embedder:
@@ -167,6 +172,19 @@ class _Whole:
     def find(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         sizes = ((float(p.image.shape[1]), float(p.image.shape[0])) for p in pictures)
         return [[Detection((0.0, 0.0, *size), NO_SCORE, ())] for size in sizes]
+
+
+def _fits(face: Detection, image: images.Image, params: FacesParams) -> bool:
+    """Whether a face lies in the frame at least in part, and is not absurdly large."""
+    height, width = int(image.shape[0]), int(image.shape[1])
+    x1, y1, x2, y2 = face.box
+    largest = MAX_FACE * max(width, height)
+    if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0 or face_px(face.box) > largest:
+        return False
+    turned = params.detect and (params.align or params.identity == "arcface")
+    if not (turned and face.landmarks5):
+        return True
+    return shown_px(face.landmarks5, margin=params.margin) <= largest
 
 
 def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:

@@ -179,8 +179,10 @@ class VideoReader:
 
     def _by_packet(self) -> bool:
         # AVI stores no presentation times: what FFmpeg reports as such is the order of the packets,
-        # while the packet that pushed a picture out runs in step with the pictures.
-        return self._container.format.name == "avi"
+        # while the packet that pushed a picture out runs in step with the pictures. So it is with
+        # H.264 in ASF; of other codecs there, FFmpeg finds the times.
+        name, codec = self._container.format.name, self._stream.codec_context.codec.canonical_name
+        return (name, codec) == ("asf", "h264") or name == "avi"
 
     def _stamped(self) -> Iterator[tuple[int, int, VideoFrame]]:
         """Tick, duration in ticks and picture, in the order the decoder shows them."""

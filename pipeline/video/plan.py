@@ -69,7 +69,9 @@ def planned_times(
     if stills:
         return [float(t) for t in _grid(parts, Fraction(sampling.every_n or 1), Fraction(0))]
     if sampling.fps:
-        return [float(t) for t in _grid(parts, 1 / exact(sampling.fps), Fraction(0))]
+        # Below 1, the fraction of the rate itself could be 0.
+        step = 1 / exact(sampling.fps) if sampling.fps >= 1 else exact(1 / sampling.fps)
+        return [float(t) for t in _grid(parts, step, Fraction(0))]
     if not rate:
         raise Reject("no_duration", "no frame rate, which this way of sampling counts with")
     every = max(1, int(rate)) if sampling.stride_int_fps else sampling.every_n

@@ -6,11 +6,13 @@ than the caller allows is ever decoded.
 
 import contextlib
 import math
+import re
 import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -41,6 +43,8 @@ _STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx",
 """MP4 brands of still pictures (AVIF, HEIF); FFmpeg opens their main picture as a video."""
 _WITHOUT_DURATION = {"mpegts", "mpeg"}
 """Containers whose header holds no duration; what FFmpeg reports for them is an estimate."""
+_TRACK_LENGTH = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+"""A tag of Matroska; its header has one length for picture and sound together."""
 _NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 _PACKETS_TO_FIRST_PICTURE = 64
 
@@ -76,8 +80,11 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
         frame_count = stream.frames or -1
         if container.format.name == "gif" and frame_count == 1:
             raise Reject("not_media", "a still picture (gif)")
-        if duration_s is None:
-            duration_s, frame_count = _walk(path, max_side_px)
+        if duration_s is None or _adds_up_otherwise(container, stream):
+            walked_s, walked_count, whole = _walk(path, max_side_px)
+            # Of a file that is cut, the header tells what is missing.
+            if duration_s is None or whole:
+                duration_s, frame_count = walked_s, walked_count
         if not 0 < duration_s <= MAX_DURATION_S:
             raise Reject("no_duration", f"{float(duration_s):g} s by the file")
         return VideoFacts(
@@ -87,7 +94,7 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
             height_px=stream.codec_context.height,
             rotation_deg=_first_rotation_deg(container, stream),
             duration_s=float(duration_s),
-            average_fps=float(stream.average_rate) if stream.average_rate else -1.0,
+            average_fps=float(stream.average_rate or stream.guessed_rate or -1),
             frame_count=frame_count,
         )
 
@@ -228,7 +235,27 @@ def _header_duration_s(container: InputContainer, stream: VideoStream) -> Fracti
         return None
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
-    return Fraction(container.duration, av.time_base) if container.duration else None
+    if not container.duration:
+        return None
+    whole = Fraction(container.duration, av.time_base)
+    tag = _TRACK_LENGTH.fullmatch(stream.metadata.get("DURATION", ""))
+    if tag is None:
+        return whole
+    hours, minutes, seconds = map(Fraction, tag.groups())
+    return min(hours * 3600 + minutes * 60 + seconds, whole) or whole
+
+
+def _adds_up_otherwise(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether a header's length may not be how long pictures are shown.
+
+    In MP4 it is the sum of the steps from one stored picture to the next. Where pictures are stored
+    in another order than shown, and steps differ, that sum is another one.
+    """
+    if not (container.format.name.startswith("mov") and stream.codec_context.has_b_frames):
+        return False
+    stored = [entry.timestamp for entry in stream.index_entries]
+    steps = [after - before for before, after in pairwise(stored)]
+    return bool(steps) and max(steps) - min(steps) > 1  # one tick: rounding
 
 
 def _first_rotation_deg(container: InputContainer, stream: VideoStream) -> int:
@@ -243,15 +270,22 @@ def _first_rotation_deg(container: InputContainer, stream: VideoStream) -> int:
     return 0
 
 
-def _walk(path: Path, max_side_px: int) -> tuple[Fraction, int]:
-    """Duration from the first shown packet to the end of the last one, and their number."""
+def _walk(path: Path, max_side_px: int) -> tuple[Fraction, int, bool]:
+    """Walks all packets.
+
+    Returns:
+        Duration from the first shown packet to the end of the last one, in s; how many there are;
+        and whether the file was read to its end without a complaint.
+    """
     spans: list[tuple[int, int]] = []
     container, stream = open_video(path, max_side_px)
+    before, whole = complaints()[0], False
     with container, contextlib.suppress(av.error.FFmpegError):
         for packet in packets(container, stream):
             at = packet.dts if packet.pts is None else packet.pts
-            if packet.size and at is not None:
+            if packet.size and at is not None and not packet.is_discard:
                 spans.append((at, packet.duration or 0))
+        whole = complaints()[0] == before
     if not spans or not stream.time_base:
         raise Reject("no_duration", "no packet carries a time stamp")
     first = min(at for at, _ in spans)
@@ -259,4 +293,4 @@ def _walk(path: Path, max_side_px: int) -> tuple[Fraction, int]:
     ticks = Fraction(last - first + last_duration)
     if not last_duration and stream.average_rate:
         ticks += 1 / (stream.average_rate * stream.time_base)
-    return ticks * stream.time_base, len(spans)
+    return ticks * stream.time_base, len(spans), whole

@@ -90,7 +90,7 @@ class Skipper:
     Args:
         stream: the stream; its decoder must work in one thread.
         wanted: ascending by tick.
-        by_packet: whether only the order of packets tells times (AVI).
+        by_packet: whether only the order of packets tells times (AVI, H.264 in ASF).
         usual_duration: ticks that a picture lasts where nothing says so.
     """
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.faces.align import TEMPLATE, align, similarity, template
+from pipeline.faces.align import TEMPLATE, align, shown_px, similarity, template
 from pipeline.faces.crop import boxes_in_crop, crop, invert, map_points
 from pipeline.faces.detect import make_detector
 from tests.faces import pictures
@@ -50,6 +50,19 @@ def test_the_template_without_margin_is_arcfaces():
     assert template(224, 0.0)[0] == pytest.approx((TEMPLATE[0] + 0.5 + 0.5j) * 2 - 0.5 - 0.5j)
     eyes = [points[1] - points[0] for points in (template(224, 0.0), template(224, 0.3))]
     assert abs(eyes[0]) / abs(eyes[1]) == pytest.approx(1.3)
+
+
+@given(st.floats(-np.pi, np.pi), st.floats(0.05, 20), st.floats(0, 1))
+def test_what_is_shown_grows_with_face_and_margin(turn, scale, margin):
+    moved = [z * scale * np.exp(1j * turn) for z in TEMPLATE]
+    shown = shown_px(as_pairs(moved).ravel().tolist(), margin=margin)
+    assert shown == pytest.approx(112 * scale * (1 + margin), rel=1e-6)
+
+
+def test_points_in_one_place_or_of_no_sense_show_no_end():
+    assert shown_px([3.0, 4.0] * 5, margin=0.3) == np.inf
+    mirrored = [(-z).conjugate() for z in TEMPLATE]  # no turn brings left to right
+    assert shown_px(as_pairs(mirrored).ravel().tolist(), margin=0.3) > 3 * 112 * 1.3
 
 
 def test_points_that_are_one_have_no_similarity():

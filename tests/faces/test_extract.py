@@ -347,6 +347,44 @@ def test_identity_of_faces_that_a_dataset_ships(tmp_path, monkeypatch):
     assert tracks == {"none": [0, 0, 1, 1], "dlib": [0, 0, 0, 0]}
 
 
+FACE = (60.0, 30.0, 100.0, 80.0)
+FAR_POINTS = (0.0, 0.0, 9000.0, 0.0, 0.0, 9000.0, 9000.0, 9000.0, 4500.0, 4500.0)
+SANE_POINTS = (72.0, 48.0, 88.0, 48.0, 80.0, 58.0, 74.0, 66.0, 86.0, 66.0)
+
+
+@pytest.mark.parametrize(
+    ("box", "points", "rules", "stays"),
+    [
+        (FACE, (), {}, True),
+        ((-30.0, -30.0, 20.0, 20.0), (), {}, True),
+        ((-1e12, -1e12, 1e12, 1e12), (), {}, False),
+        ((0.0, 0.0, 9000.0, 9000.0), (), {}, False),
+        ((160.0, 10.0, 190.0, 50.0), (), {}, False),
+        ((10.0, -50.0, 50.0, 0.0), (), {}, False),
+        (FACE, SANE_POINTS, {"align": True, "detector": "scrfd"}, True),
+        (FACE, FAR_POINTS, {"align": True, "detector": "scrfd"}, False),
+        (FACE, (80.0, 50.0) * 5, {"align": True, "detector": "scrfd"}, False),
+        (FACE, FAR_POINTS, {"detector": "scrfd"}, True),
+    ],
+)
+def test_a_face_outside_the_frame_or_absurdly_large_is_none(monkeypatch, box, points, rules, stays):
+    class Given:
+        batch = 1
+
+        def detect_all(self, images):
+            return [[Detection(box, 0.9, points)] for _ in images]
+
+    monkeypatch.setattr(extract, "open_reader", FakeReader)
+    monkeypatch.setattr(extract, "make_detector", lambda _: Given())
+    monkeypatch.setattr(extract, "detector_settings", lambda _: {})
+    task = FacesTask({"": FacesParams(size_px=32, min_face_px=0, **rules)}, 8192)
+    task.open()
+    show(monkeypatch, ((0,), 0, picture()))
+    result = task.work(row(1))
+    assert len(result.outputs) == stays
+    assert [reject.reason for reject in result.rejects] == ([] if stays else ["no_face"])
+
+
 def test_upright_faces_need_points():
     image = np.zeros((100, 100, 3), np.uint8)
     params = FacesParams(detector="precomputed", align=True, size_px=64)

@@ -226,8 +226,8 @@ class _Until(torch.nn.ModuleDict):
 
 
 @pytest.fixture
-def foreign_detector(assets, monkeypatch):
-    """face-alignment's own RetinaFace on the same weights; without torchvision, on a stand-in."""
+def foreign(assets, monkeypatch):
+    """face-alignment's own detector on the same weights; without torchvision, on a stand-in."""
     if importlib.util.find_spec("torchvision") is None:
         name = "torchvision.models._utils"
         parts = [types.ModuleType(n) for n in ("torchvision", "torchvision.models", name)]
@@ -235,28 +235,57 @@ def foreign_detector(assets, monkeypatch):
         parts[2].IntermediateLayerGetter = _Until
         for part in parts:
             monkeypatch.setitem(sys.modules, part.__name__, part)
-    from face_alignment.detection.retinaface.retinaface_detector import RetinaFaceDetector
+    from face_alignment.detection.retinaface import retinaface_detector
 
-    path = str(assets / "weights" / pictures.MOBILENET[0])
-    yield RetinaFaceDetector("cpu", path, confidence_threshold=0.3)
+    yield retinaface_detector
     for name in [n for n in sys.modules if n.startswith("face_alignment.detection.retinaface")]:
         del sys.modules[name]  # it knows the stand-in
 
 
-def test_boxes_are_those_of_face_alignments_network(assets, foreign_detector):
-    detector = make_detector(pictures.retinaface(assets, input_size_px="full", score_threshold=0.3))
+FOREIGN_FILES = ("images/rot_0.jpg", "images/two_people.jpg", *pictures.SHORT_CLIPS)
+
+
+def test_the_network_is_face_alignments(assets, foreign):
+    """Boxes and scores of every prior above 0.3, before any choice among them."""
+    path = str(assets / "weights" / pictures.MOBILENET[0])
+    network = foreign.RetinaFaceDetector("cpu", path).face_detector
+    params = pictures.retinaface(assets, input_size_px="full", score_threshold=0.3)
+    detector = make_detector(params).raw
     compared = 0
-    for file in ("images/rot_0.jpg", "images/two_people.jpg", *pictures.SHORT_CLIPS):
+    for file in FOREIGN_FILES:
         image = pictures.pictures(assets, file, 1)[0]
-        bgr = np.ascontiguousarray(image[..., ::-1])
-        wanted = sorted(foreign_detector.detect_from_image(bgr), key=lambda face: -face[4])
-        faces = sorted(detector.detect(image), key=lambda face: -face.score)
+        height, width = image.shape[:2]
+        bgr = image[..., ::-1].astype(np.float32) - np.float32([104, 117, 123])
+        with torch.inference_mode():
+            offsets, scores, _ = network(torch.from_numpy(bgr.transpose(2, 0, 1)[None].copy()))
+        anchors = foreign.PriorBox(foreign.cfg_mnet, image_size=(height, width)).forward()
+        boxes = foreign.decode(offsets[0], anchors, [0.1, 0.2]).numpy()
+        boxes = boxes * [width, height, width, height]
+        sure = scores[0, :, 1].numpy()
+        (found,) = detector.candidates([image])
+        np.testing.assert_allclose(found.scores, sure[sure >= detector.lowest_score], atol=1e-6)
+        np.testing.assert_allclose(found.boxes, boxes[sure >= detector.lowest_score], atol=1e-2)
+        compared += len(found.scores)
+    assert compared > 200
+
+
+def test_faces_are_those_of_face_alignments_detector(assets, foreign):
+    """Which of several boxes of one face stays, scores rounded to 1e-4 decide here."""
+    path = str(assets / "weights" / pictures.MOBILENET[0])
+    other = foreign.RetinaFaceDetector("cpu", path, confidence_threshold=0.5)
+    detector = make_detector(pictures.retinaface(assets, input_size_px="full"))
+    compared = 0
+    for file in FOREIGN_FILES:
+        image = pictures.pictures(assets, file, 1)[0]
+        wanted = other.detect_from_image(np.ascontiguousarray(image[..., ::-1]))
+        faces = detector.detect(image)
         assert len(faces) == len(wanted), file
-        for face, (*box, score) in zip(faces, wanted, strict=True):
-            np.testing.assert_allclose(face.box, box, atol=1 / 16)
-            assert face.score == pytest.approx(score, abs=1e-4)
+        for *box, score in wanted:
+            face = max(faces, key=lambda one: pictures.overlap(one.box, box))
+            assert pictures.overlap(face.box, box) > 0.8
+            assert face.score == pytest.approx(score, abs=1e-3)
             compared += 1
-    assert compared >= 15
+    assert compared >= 12
 
 
 def test_boxes_and_landmarks_agree_with_another_detector(assets):

@@ -11,6 +11,7 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageSequence
 
 from pipeline.errors import Reject
 from pipeline.video.decode import VideoReader
@@ -23,6 +24,7 @@ CHROMA_ON_THE_LEFT = {"h264", "hevc", "mpeg2video"}
 COLOURFUL = "mandelbrot=size=192x108:rate=5,hue=s=2"
 
 BT709 = ["-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709"]
+ODD = ["-vf", "crop=161:91:exact=1"]
 X264 = ["-c:v", "libx264", "-pix_fmt"]
 SEE_THROUGH = "format=rgba,colorchannelmixer=aa=0.5"
 FIELDS = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-flags", "+ildct+ilme"]
@@ -36,6 +38,18 @@ CASES = {
     ],
     "yuv422.mp4": [*X264, "yuv422p"],
     "yuv444.mp4": [*X264, "yuv444p"],
+    "yuv411.mkv": ["-c:v", "ffv1", "-pix_fmt", "yuv411p"],
+    "odd.mkv": [*ODD, "-c:v", "ffv1", "-pix_fmt", "yuv420p"],
+    "odd.webm": [*ODD, "-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p"],
+    "odd.avi": [*ODD, "-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p"],
+    "full_deep422.mov": [
+        *("-vf", "scale=out_range=full:out_color_matrix=bt709"),
+        *("-color_range", "pc", "-colorspace", "bt709", *X264, "yuv422p10le"),
+    ],
+    "bt2020.mkv": [
+        *("-vf", "scale=out_color_matrix=bt2020", "-colorspace", "bt2020nc"),
+        *("-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le"),
+    ],
     "grey.mp4": [*X264, "gray"],
     "deep.mp4": [*X264, "yuv420p10le"],
     "deep709.mp4": [
@@ -83,6 +97,47 @@ def test_as_the_ffmpeg_program_converts(tmp_path, name):
     wanted = np.frombuffer(data, np.uint8).reshape(image.shape).astype(int)
     assert np.abs(image - wanted).max() <= TOLERANCE
     assert np.ptp(wanted) > 100, "there is something to compare"
+
+
+@pytest.mark.parametrize(("turn_deg", "quarters"), [(90, 1), (180, 2), (270, 3)])
+def test_square_pixels_and_the_turn_together(tmp_path, turn_deg, quarters):
+    """Made square as stored, then turned counter-clockwise, as its flag says."""
+    plain = made(tmp_path / "plain.mp4", ["-vf", "setsar=16/11", *X264, "yuv420p"])
+    path = tmp_path / "turned.mp4"
+    ffmpeg("-display_rotation", str(turn_deg), "-i", str(plain), "-c", "copy", str(path))
+    scale = f"scale=279:108:flags={FILTER}:in_chroma_loc=left"
+    output = ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    data = ffmpeg("-noautorotate", "-i", str(path), "-vf", scale, *output)
+    upright = np.rot90(np.frombuffer(data, np.uint8).reshape(108, 279, 3), quarters)
+    image = first(path)
+    assert image.shape == upright.shape
+    assert np.abs(image.astype(int) - upright).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("disposal", [0, 1, 2, 3])
+def test_a_gif_is_put_together_as_pillow_does(tmp_path, disposal):
+    """Each picture holds only a patch; what becomes of it then, the file says."""
+    palette = [0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255]
+    patches = []
+    for k in range(8):
+        patch = Image.new("P", (64, 48), 2 if k == 0 else 0)
+        patch.putpalette(palette)
+        ImageDraw.Draw(patch).rectangle([k * 5, k * 3, k * 5 + 15, k * 3 + 15], fill=1 + k % 4)
+        patches.append(patch)
+    path = tmp_path / "a.gif"
+    patches[0].save(
+        path, append_images=patches[1:], save_all=True, duration=100, transparency=0,
+        disposal=disposal, optimize=False,
+    )  # fmt: skip
+    with Image.open(path) as file:
+        wanted = [np.array(one.convert("RGBA")) for one in ImageSequence.Iterator(file)]
+    with VideoReader(path, SIDE_PX) as reader:
+        images = [p.image for p in reader.pictures_at([k / 10 for k in range(8)])]
+    assert len(images) == len(wanted) == 8
+    for image, rgba in zip(images, wanted, strict=True):
+        seen = rgba[..., 3] == 255
+        assert np.array_equal(image[seen], rgba[seen][:, :3])
+    assert len({image.tobytes() for image in images}) >= 7
 
 
 def test_deep_colours_are_rounded_not_cut(tmp_path):

@@ -66,6 +66,13 @@ def test_stock_rate():
     assert at_fps(10.0, 1.0, [2.5, 5.0]) == [3, 4]
 
 
+@pytest.mark.parametrize("fps", [1e-300, 1e-7, 1e-5, 1 / 7, 0.3, 1.0, 29.97, 240.0])
+def test_any_rate_above_none_starts_at_the_first_picture(fps):
+    times = at_fps(20.0, fps)
+    assert times[:2] == pytest.approx([k / fps for k in range(len(times[:2]))], abs=1e-6)
+    assert len(times) == int(20 * fps) + (20 * fps % 1 > 0)
+
+
 def test_an_odd_number_of_bounds_is_refused():
     with pytest.raises(ValueError, match="end missing"):
         at_fps(10.0, 1.0, [1.0])

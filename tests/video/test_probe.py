@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import Reject
 from pipeline.tables import REJECT_REASONS
+from pipeline.video import probe as probing
 from pipeline.video.probe import probe
 from tests.video.clips import numbered, write_clip
 
@@ -53,6 +54,107 @@ def test_duration_counts_from_the_first_picture(tmp_path, name, codec, pix_fmt, 
     late = 0 if name == "a.avi" else late  # AVI cannot start late
     clip = write_clip(tmp_path / name, range(late, late + 30), codec=codec, pix_fmt=pix_fmt)
     assert probe(clip, SIDE_PX).duration_s == pytest.approx(1.2, abs=1e-3)
+
+
+UNEVEN = [*range(40), 65, 90, 115, 140]
+"""The end is slower than the start: what is stored and what is shown take different times."""
+
+
+def shown_s(path: Path) -> float:
+    """How long all pictures that FFmpeg decodes are on screen together."""
+    with av.open(str(path)) as container:
+        pictures = list(container.decode(video=0))
+    ends = pictures[-1].pts + pictures[-1].duration
+    return float((ends - pictures[0].pts) * pictures[0].time_base)
+
+
+def remuxed(clip: Path, path: Path, **options: str) -> Path:
+    with av.open(str(clip)) as source, av.open(str(path), "w", options=options) as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("movflags", ["faststart", "frag_keyframe+empty_moov"])
+@pytest.mark.parametrize("stamps", [UNEVEN, [0, 60, *range(61, 101)]])
+def test_pictures_out_of_order_that_stay_differently_long(tmp_path, stamps, movflags):
+    """MP4's own length is the sum of the steps between pictures in the order they are stored."""
+    clip = write_clip(tmp_path / "a.mp4", stamps, options={"bf": "2", "b_strategy": "0"})
+    path = remuxed(clip, tmp_path / "b.mp4", movflags=movflags)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        by_header = float(stream.duration * stream.time_base)
+    assert abs(by_header - shown_s(path)) > 0.5, "the clip is no trap"
+    assert probe(path, SIDE_PX).duration_s == pytest.approx(shown_s(path), abs=1e-6)
+    assert shown_s(path) > stamps[-1] / 25
+
+
+def test_such_a_clip_that_is_cut_lasts_as_its_header_says(tmp_path):
+    """What is missing of it would not be told otherwise."""
+    clip = write_clip(tmp_path / "a.mp4", UNEVEN, options={"bf": "2", "b_strategy": "0"})
+    whole = remuxed(clip, tmp_path / "b.mp4", movflags="faststart")
+    with av.open(str(whole)) as container:
+        stream = container.streams.video[0]
+        by_header = float(stream.duration * stream.time_base)
+    data = whole.read_bytes()
+    whole.write_bytes(data[: data.index(b"mdat") + 600])
+    assert probe(whole, SIDE_PX).duration_s == by_header > 2
+
+
+@pytest.mark.parametrize(
+    ("name", "stamps"), [("a.mp4", range(60)), ("a.avi", range(60)), ("a.mkv", UNEVEN)]
+)
+def test_packets_are_walked_only_where_the_header_does_not_do(tmp_path, monkeypatch, name, stamps):
+    clip = write_clip(tmp_path / name, stamps, options={"bf": "2", "g": "7"})
+    monkeypatch.setattr(probing, "_walk", lambda *_: pytest.fail("packets are walked"))
+    assert probe(clip, SIDE_PX).duration_s == pytest.approx((stamps[-1] + 1) / 25, abs=1e-3)
+
+
+def with_sound(path: Path) -> Path:
+    """30 pictures in 1.2 s and 3 s of sound."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libvpx-vp9", rate=25)
+        video.width, video.height, video.pix_fmt = 128, 32, "yuv420p"
+        sound = container.add_stream("libopus", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 144_000), np.float32), "flt", "mono")
+        frame.sample_rate = 48_000
+        for i in range(30):
+            picture = av.VideoFrame.from_ndarray(numbered(i), "rgb24")
+            picture.pts, picture.time_base = i, Fraction(1, 25)
+            container.mux(video.encode(picture))
+        container.mux(video.encode())
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.mp4"])
+def test_sound_that_goes_on_does_not_count(tmp_path, name):
+    path = with_sound(tmp_path / name)
+    with av.open(str(path)) as container:
+        assert container.duration / av.time_base == pytest.approx(3, abs=0.1)
+    assert probe(path, SIDE_PX).duration_s == pytest.approx(1.2, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "tag", [b"99:00:00.000000000", b"00:00:00.000000000", b"about a second..."]
+)
+def test_a_length_that_cannot_be_is_not_believed(tmp_path, tag):
+    path = with_sound(tmp_path / "a.mkv")
+    data = path.read_bytes()
+    assert data.count(b"00:00:01.200000000") == 1
+    path.write_bytes(data.replace(b"00:00:01.200000000", tag.ljust(18, b"\0")))
+    assert probe(path, SIDE_PX).duration_s == pytest.approx(3, abs=0.1)
+
+
+def test_a_rate_that_only_pictures_tell(tmp_path):
+    """Ogg has no average; without a rate, pictures could not be counted."""
+    clip = write_clip(tmp_path / "a.ogg", range(30), codec="libvpx")
+    assert probe(clip, SIDE_PX).average_fps == 25
+    assert probe(clip, SIDE_PX).duration_s == pytest.approx(1.2)
 
 
 def test_facts_of_real_clips(assets):
