@@ -170,8 +170,11 @@ def _serve(receive: Connection, send: Connection) -> None:
 
 
 def _sendable(error: Exception) -> Exception | None:
-    """A user's mistake or a full disk travels as itself; a bug as the text of its traceback."""
-    if isinstance(error, UserError) or (isinstance(error, OSError) and disk.is_trouble(error)):
+    """A user's mistake or a trouble of the store travels as itself, a bug as its traceback's text.
+
+    The task's own OSErrors have become bugs before they come here.
+    """
+    if isinstance(error, UserError) or (isinstance(error, OSError) and disk.trouble(error)):
         pickle.dumps(error)
         return error
     return None

@@ -6,14 +6,17 @@ partitions go to another; a lost scheduler ends the run, and the next one goes o
 
 import asyncio
 import atexit
+import concurrent.futures
 import logging
 import os
+import platform
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, LocalCluster, as_completed
-from distributed.client import FutureCancelledError
+from distributed import Client, LocalCluster, wait
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
@@ -24,7 +27,22 @@ from pipeline.engine.work import Done, Here, Job, run_job
 from pipeline.errors import UserError
 
 CONNECT_WITHIN_S = 20
-_LOST = (CommClosedError, FutureCancelledError, asyncio.CancelledError, KilledWorker)
+LOOK_EVERY_S = 5.0
+NO_WORKER_WITHIN_S = 60.0
+"""A cluster is lost when for so long no worker has been there that could take the work."""
+
+
+class NoWorkerError(Exception):
+    """All workers are gone, and Dask would wait for others for ever."""
+
+
+_LOST = (
+    CommClosedError,
+    concurrent.futures.CancelledError,
+    asyncio.CancelledError,
+    KilledWorker,
+    NoWorkerError,
+)
 
 
 def on_local(jobs: Sequence[Job], row_limits: Limits | None, workers: int) -> Iterator[Done]:
@@ -72,9 +90,9 @@ def on_existing(
             "Start one (`dask scheduler`), or leave it empty for local workers."
         ) from error
     with client:
-        workers = _check_cluster(client, jobs[0].store, scheduler, needs)
         try:
-            yield from _submit(client, jobs, row_limits, workers, needs, None)
+            threads = _check_cluster(client, jobs[0].store, scheduler, needs)
+            yield from _submit(client, jobs, row_limits, threads, needs, None)
         except _LOST as error:
             raise UserError(
                 f"the Dask cluster at {scheduler} was lost during the run "
@@ -84,7 +102,7 @@ def on_existing(
 
 
 def _check_cluster(client: Client, store: Path, scheduler: str, needs: Mapping[str, float]) -> int:
-    """Number of workers that may be used, all of this platform and with the store in sight."""
+    """Threads of the workers that may be used, all of this platform, with the store in sight."""
     seen: dict[str, tuple[str, bool]] = client.run(_look, store)
     if not seen:
         raise UserError(
@@ -103,17 +121,22 @@ def _check_cluster(client: Client, store: Path, scheduler: str, needs: Mapping[s
                 f"the Dask worker at {address} does not see {store}. All workers need this folder "
                 "under the same path."
             )
-    info = client.scheduler_info(n_workers=-1)["workers"]
-    able = [
-        w for w in info.values() if all(w["resources"].get(k, 0) >= v for k, v in needs.items())
-    ]
+    able = _able(client, needs)
     if not able:
         words = ", ".join(f"{name}={amount:g}" for name, amount in needs.items())
         raise UserError(
             f"no Dask worker at {scheduler} offers {words}, which engine.gpu_stages asks for. "
             f"Start workers with `dask worker {scheduler} --nthreads 1 --resources {words}`."
         )
-    return len(able)
+    return sum(worker["nthreads"] for worker in able)
+
+
+def _able(client: Client, needs: Mapping[str, float]) -> list[dict[str, Any]]:
+    """What the scheduler says of the workers that are there now and offer the needs."""
+    info = client.scheduler_info(n_workers=-1)["workers"]
+    return [
+        w for w in info.values() if all(w["resources"].get(k, 0) >= v for k, v in needs.items())
+    ]
 
 
 def _look(store: Path) -> tuple[str, bool]:
@@ -124,7 +147,7 @@ def _submit(
     client: Client,
     jobs: Sequence[Job],
     row_limits: Limits | None,
-    workers: int,
+    threads: int,
     needs: Mapping[str, float],
     owner: int | None,
 ) -> Iterator[Done]:
@@ -141,28 +164,46 @@ def _submit(
         )
 
     # A bounded window keeps the scheduler's memory flat; a result is a few numbers.
-    running = as_completed([submit() for _ in range(min(2 * workers, len(jobs)))])
-    for future in running:
-        done: Done = future.result()
-        future.release()
-        if waiting:
-            running.add(submit())
-        yield done
+    running = {submit() for _ in range(min(2 * threads, len(jobs)))}
+    seen = time.monotonic()
+    while running:
+        try:
+            finished = wait(running, timeout=LOOK_EVERY_S, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            if _able(client, needs):
+                seen = time.monotonic()
+            elif time.monotonic() - seen > NO_WORKER_WITHIN_S:
+                raise NoWorkerError from None
+            continue
+        seen = time.monotonic()
+        for future in finished:
+            done: Done = future.result()
+            running.remove(future)
+            future.release()
+            if waiting:
+                running.add(submit())
+            yield done
 
 
-_children: dict[str, Child] = {}
+_own = threading.local()
+"""The child of this thread: a worker may have several, and a child works one row at a time."""
 
 
 def _run_on_worker(job: Job, row_limits: Limits | None, owner: int | None) -> Done:
-    """Runs on a Dask worker, which keeps its one child from partition to partition."""
+    """Runs on a Dask worker, which keeps its one child from partition to partition of a run."""
     if owner is not None:
         process.die_with(owner)
+    elif platform_string() != job.platform:  # it came after the others had been looked at
+        raise UserError(
+            f"a Dask worker on {platform.node()} came during the run and would give other bytes. "
+            f"It has {platform_string()}; the run has {job.platform}. Use one platform for all."
+        )
     if row_limits is None:
         return run_job(job, Here(job.task, job.table))
-    if job.settings not in _children:
-        for child in _children.values():
-            child.close()
-        _children.clear()
-        _children[job.settings] = Child(job.task, job.table, row_limits)
-        atexit.register(_children[job.settings].close)
-    return run_job(job, _children[job.settings])
+    if getattr(_own, "run", "") != job.run:
+        if hasattr(_own, "child"):
+            _own.child.close()
+            atexit.unregister(_own.child.close)
+        _own.run, _own.child = job.run, Child(job.task, job.table, row_limits)
+        atexit.register(_own.child.close)
+    return run_job(job, _own.child)

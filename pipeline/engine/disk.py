@@ -36,18 +36,25 @@ def explained(store: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        trouble = _TROUBLES.get(error.errno or 0)
-        if trouble is None:
+        said = trouble(error)
+        if said is None:
             raise
-        raise UserError(sentence(store, trouble, error)) from error
+        raise UserError(sentence(store, said, error)) from error
 
 
-def sentence(store: Path, trouble: str, error: OSError) -> str:
+def trouble(error: OSError) -> str | None:
+    """What an error says of the disk; None where it is no trouble of a disk."""
+    # Arrow raises the class without the number.
+    number = errno.ENOENT if isinstance(error, FileNotFoundError) else error.errno
+    return _TROUBLES.get(number or 0)
+
+
+def sentence(store: Path, said: str, error: OSError) -> str:
     """What happened, where, and that nothing is lost."""
     here = store if store.exists() else Path()
     free_gb = shutil.disk_usage(here).free / 1e9
     file = f" ({error.filename})" if error.filename else ""
     return (
-        f"{store}: {trouble}{file}; {free_gb:.1f} GB are free. What was committed is kept: "
+        f"{store}: {said}{file}; {free_gb:.1f} GB are free. What was committed is kept: "
         "mend it and run `dvc repro` again."
     )

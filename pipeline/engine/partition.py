@@ -83,11 +83,25 @@ def _write(path: Path, content: pa.Table, facts: Committed) -> None:
 
 
 def read_facts(path: Path) -> Committed | None:
-    """What a committed partition says of itself; None for a file that is not one."""
+    """What a committed partition says of itself; None for a file that is not one.
+
+    Raises OSError for a file that is there but cannot be read: it may be one.
+    """
     try:
-        metadata = pq.read_schema(path).metadata or {}
-        return Committed(**json.loads(metadata[_METADATA_KEY]))
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        return facts_of(pq.read_schema(path))
+    except (FileNotFoundError, pa.ArrowException):
+        return None
+    except OSError as error:
+        if error.errno:
+            raise
+        return None  # how Arrow calls a damaged end of the file
+
+
+def facts_of(schema: pa.Schema) -> Committed | None:
+    """What the schema of a partition's parquet says of it; None for another parquet."""
+    try:
+        return Committed(**json.loads((schema.metadata or {})[_METADATA_KEY]))
+    except (KeyError, TypeError, ValueError):
         return None
 
 

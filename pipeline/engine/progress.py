@@ -54,13 +54,11 @@ class Progress:
             left_s = self.seconds * (self._to_do - self._worked) / max(1, self._worked)
             self._say(f"{self._worked} of {self._to_do} rows, about {left_s:.0f} s left")
         if self._worked >= HOPELESS_ROWS:
-            self._check(self._max_reject_fraction)
+            self._check()
 
     def close(self) -> None:
-        """Says and logs what was done. Raises UserError where every row was rejected."""
+        """Says and logs what was done."""
         self._bar.close()
-        if self._worked and self._worked == self._to_do and not self._kept:
-            self._check(1.0)
         rejects = self._reasons.total()
         if not self._terminal:
             figures = f"{self._worked} rows worked, {self._kept} kept, {rejects} rejects"
@@ -73,17 +71,24 @@ class Progress:
         """Seconds since the start."""
         return time.monotonic() - self._started
 
-    def _check(self, allowed: float) -> None:
-        if self._empty > allowed * self._worked or self._empty == self._worked:
-            reason, count = self._reasons.most_common(1)[0]
-            raise UserError(
-                f"{self._name}: {self._empty} of {self._worked} rows were rejected, most of them "
-                f"({count}) as {reason}: {tables.REJECT_REASONS[reason]}. Check the data and the "
-                "parameters of this stage; engine.max_reject_fraction says how many may be."
-            )
+    def _check(self) -> None:
+        most = self._max_reject_fraction * self._worked
+        if self._empty > most or self._empty == self._worked:
+            self._bar.close()
+            raise wholesale(self._name, self._empty, self._worked, self._reasons)
 
     def _say(self, line: str) -> None:
         print(f"{self._name}: {line}", file=sys.stderr, flush=True)  # noqa: T201 - for people
+
+
+def wholesale(name: str, empty: int, rows: int, reasons: Counter[str]) -> UserError:
+    """Says how many rows gave nothing, and what most of their rejected units have in common."""
+    reason, count = reasons.most_common(1)[0]
+    return UserError(
+        f"{name}: {empty} of {rows} rows were rejected. Of {reasons.total()} rejects {count} are "
+        f"{reason}: {tables.REJECT_REASONS[reason]}. Check the data and the parameters of this "
+        "stage; engine.max_reject_fraction says how many may be."
+    )
 
 
 def log(name: str, figures: Mapping[str, Any]) -> None:
@@ -99,8 +104,18 @@ def last_seconds_per_row(name: str) -> float | None:
     The largest, because in a run over few rows the start counts for more than the rows.
     """
     path = LOGS / f"{name}.jsonl"
-    lines = path.read_text().splitlines()[-LAST_RUNS:] if path.is_file() else []
-    if not lines:
+    lines = path.read_text().splitlines() if path.is_file() else []
+    runs = [figures for figures in map(_figures, lines[-LAST_RUNS:]) if figures]
+    if not runs:
         return None
-    largest = max(map(json.loads, lines), key=lambda figures: float(figures["worked"]))
+    largest = max(runs, key=lambda figures: float(figures["worked"]))
     return float(largest["seconds"]) / float(largest["worked"])
+
+
+def _figures(line: str) -> dict[str, Any]:
+    """A line of a log; {} for one that a full disk or a killed run left half-written."""
+    try:
+        figures: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {}
+    return figures

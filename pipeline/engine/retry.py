@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline import tables
-from pipeline.engine import partition, store
+from pipeline.engine import disk, partition, store
 from pipeline.engine.stage import STORES
 from pipeline.errors import UserError
 
@@ -30,7 +30,7 @@ def retry(stage: str, reason: str = "") -> int:
             f"stage {stage!r} has nothing to take back: there is no store {folder} or no {table}. "
             "Stages with a store are frames, faces, landmarks and expand, once they have run."
         )
-    with store.locked(folder):
+    with disk.explained(folder), store.locked(folder):
         for path in sorted(folder.rglob("*.parquet")):
             _forget(path, reason)
         rejected = tables.read(table, "rejected").to_pylist()

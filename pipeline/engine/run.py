@@ -2,7 +2,9 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,11 +12,11 @@ import pyarrow as pa
 
 from pipeline import keys
 from pipeline.config import EngineParams
-from pipeline.engine import disk, process, store
-from pipeline.engine.division import PLAN_COLUMNS, PartitionPlan, canonical
+from pipeline.engine import disk, partition, process, store
+from pipeline.engine.division import PLAN_COLUMNS, PartitionPlan
 from pipeline.engine.machine import platform_string
 from pipeline.engine.partition import Committed
-from pipeline.engine.progress import Progress
+from pipeline.engine.progress import Progress, wholesale
 from pipeline.engine.rows import Plan, Task
 from pipeline.engine.survey import Store, Survey, survey
 from pipeline.engine.work import Job
@@ -47,6 +49,18 @@ def run(
         UserError: another run holds the store, too much is rejected, the disk is full, a cluster
             does not fit or went away.
     """
+    with brought_up_to_date(name, task, plan, where, engine, version) as whole:
+        return whole
+
+
+@contextmanager
+def brought_up_to_date(
+    name: str, task: Task, plan: Plan, where: Store, engine: EngineParams, version: int
+) -> Iterator[list[Whole]]:
+    """Like :func:`run`, and nobody else may write the store until the block ends.
+
+    For what is made of the partitions: a table merged while another run changes them is of neither.
+    """
     if "DVC_STAGE" in os.environ:
         process.die_with(os.getppid())  # `dvc` killed: its next run must not meet this one
     # Workers elsewhere reach the store by the same absolute path.
@@ -65,15 +79,17 @@ def run(
         for done in place(name, jobs, where.isolate, engine):
             progress.update(done)
         progress.close()
-        whole = where.committed()
-        wanted = {part.file: _accept(part, whole, where.folder) for part in found.wanted}
+        there = where.committed()
+        wanted = {part.file: _accept(part, there, where.folder) for part in found.wanted}
         where.sweep(wanted)
-    return [Whole(where.folder / file, facts) for file, facts in wanted.items()]
+        whole = [Whole(where.folder / file, facts) for file, facts in wanted.items()]
+        _check_some_use(name, whole)
+        yield whole
 
 
 def _jobs(task: Task, where: Store, found: Survey, platform: str) -> list[Job]:
     plan_file = _write_plan(where.folder, found.todo)
-    settings = keys.digest128(canonical(found.settings).encode())
+    this_run = keys.attempt()
     return [
         Job(
             task=task,
@@ -86,7 +102,7 @@ def _jobs(task: Task, where: Store, found: Survey, platform: str) -> list[Job]:
             name=part.name,
             file=part.file,
             digest=part.digest,
-            settings=settings,
+            run=this_run,
             platform=platform,
             known=found.matches(part),
         )
@@ -94,15 +110,30 @@ def _jobs(task: Task, where: Store, found: Survey, platform: str) -> list[Job]:
     ]
 
 
-def _accept(part: PartitionPlan, whole: Mapping[str, Committed], folder: Path) -> Committed:
+def _accept(part: PartitionPlan, there: Mapping[str, Committed], folder: Path) -> Committed:
     """The partition, if it is the one the plan asked for."""
-    facts = whole.get(part.file)
+    facts = there.get(part.file)
     if facts is None or facts.plan != part.digest:
         raise UserError(
             f"partition {part.name} of {folder} changed or vanished during the run. "
             "Nothing else may write there; run `dvc repro` again."
         )
     return facts
+
+
+def _check_some_use(name: str, whole: Sequence[Whole]) -> None:
+    """Raises UserError where every row is rejected, also where an earlier run found that out."""
+    reasons: Counter[str] = Counter()
+    rows = 0
+    for part in whole:
+        read = partition.read_rows(part.path, ["done", "rejects"]).to_pydict()
+        for done, rejects in zip(read["done"], read["rejects"], strict=True):
+            if done or not rejects:
+                return
+            reasons.update(reject["reason"] for reject in rejects)
+        rows += len(read["done"])
+    if rows:
+        raise wholesale(name, rows, rows, reasons)
 
 
 def _write_plan(folder: Path, todo: Sequence[PartitionPlan]) -> Path:

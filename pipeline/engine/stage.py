@@ -11,7 +11,7 @@ from pipeline import keys, tables
 from pipeline.config import EngineParams, read_yaml
 from pipeline.engine import partition
 from pipeline.engine.rows import Plan, Task
-from pipeline.engine.run import Whole, run
+from pipeline.engine.run import Whole, brought_up_to_date
 from pipeline.engine.survey import Store
 
 STORES = Path("data/stores")
@@ -40,14 +40,21 @@ def run_stage(stage: Stage, engine: EngineParams) -> dict[str, int]:
 
     Returns the metrics: inputs, outputs, rejects, left_out, in the stage's own unit.
     """
-    whole = run(stage.name, stage.task, stage.plan, stage.store, engine, version(stage.name))
-    counts = write_table(whole, Path(f"manifests/{stage.store.table}.parquet"), stage.store.table)
+    name, table = stage.name, stage.store.table
+    table_path = Path(f"manifests/{table}.parquet")
+    rejects_path = Path(f"manifests/rejected/{name}.parquet")
     named = [dict(zip(("id", "reason", "detail"), r, strict=True)) for r in stage.planned_rejects]
-    parts = [tables.from_rows("rejected", named), *(partition.rejects(p.path) for p in whole)]
-    rejects = tables.write(Path(f"manifests/rejected/{stage.name}.parquet"), "rejected", parts)
-    counts["inputs"] += len(named)
-    counts["rejects"] = rejects
-    write_metrics(stage.name, counts)
+    with brought_up_to_date(
+        name, stage.task, stage.plan, stage.store, engine, version(name)
+    ) as whole:
+        for path in (table_path, rejects_path, _metrics_path(name)):
+            _drop_attempts(path)
+        counts = write_table(whole, table_path, table)
+        parts = [tables.from_rows("rejected", named), *(partition.rejects(p.path) for p in whole)]
+        rejects = tables.write(rejects_path, "rejected", parts)
+        counts["inputs"] += len(named)
+        counts["rejects"] = rejects
+        write_metrics(name, counts)
     return counts
 
 
@@ -68,15 +75,28 @@ def write_table(whole: Sequence[Whole], path: Path, table: str) -> dict[str, int
 
 def write_metrics(name: str, metrics: Mapping[str, Any]) -> None:
     """Writes ``metrics/<name>.json``, which `dvc metrics` shows."""
-    write_json(Path(f"metrics/{name}.json"), metrics)
+    write_json(_metrics_path(name), metrics)
+
+
+def _metrics_path(name: str) -> Path:
+    return Path(f"metrics/{name}.json")
+
+
+def _drop_attempts(path: Path) -> None:
+    """Deletes what killed runs had begun to write of a file: its folder may be a dependency."""
+    for left in path.parent.glob(f".tmp-{path.name}-*"):
+        left.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON by rename: sorted, no clock times."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
-    temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-    tables.replace_durably(temporary, path)
+    try:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        tables.replace_durably(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def version(name: str) -> int:

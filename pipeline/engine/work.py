@@ -1,7 +1,9 @@
 """Working one partition: known rows are copied, the others done, then all is committed."""
 
+import errno
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ import pyarrow as pa
 from pipeline import keys, tables, tar
 from pipeline.engine import disk, partition, process
 from pipeline.engine.division import PLAN_COLUMNS
-from pipeline.engine.rows import Inputs, Output, RowResult, Task, UnitReject
+from pipeline.engine.rows import Inputs, Member, Output, RowResult, Task, UnitReject
 from pipeline.errors import Reject
 
 Record = dict[str, Any]
@@ -56,8 +58,8 @@ class Job:
     name: str
     file: str
     digest: str
-    settings: str
-    """Digest of the task's settings: jobs with the same one can share a process."""
+    run: str
+    """The run it belongs to: jobs of one can share a process, which holds their task."""
     platform: str
     known: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     """Rows that need no work: position in the plan → parquet in the store and position in it."""
@@ -72,9 +74,9 @@ class Done:
     copied: int
     """Rows that needed no work."""
     empty_rows: int
-    """Rows all of whose units were rejected."""
+    """Worked rows all of whose units were rejected."""
     rejects: Mapping[str, int]
-    """Rejected units by reason."""
+    """Rejected units of worked rows by reason."""
 
 
 def member_columns(table: str) -> list[str]:
@@ -87,6 +89,7 @@ def run_job(job: Job, performer: Performer) -> Done:
     """Makes and commits one partition."""
     rows = _plan_rows(job)
     records: list[Record] = []
+    worked: list[Record] = []
     final = job.store / job.file
     final.parent.mkdir(parents=True, exist_ok=True)
     stores_members = bool(member_columns(job.table))
@@ -100,18 +103,19 @@ def run_job(job: Job, performer: Performer) -> Done:
             work_tar.touch()
         known = _known_records(job)
         for at, row in enumerate(rows):
-            if at in known:
-                records.append(_copy(job, row, known[at], work_tar))
-            else:
-                records.append(performer.perform(row, work_tar))
+            record = _copy(job, row, known[at], work_tar) if at in known else None
+            if record is None:
+                record = performer.perform(row, work_tar)
+                worked.append(record)
+            records.append(record)
         facts = _commit_tar(job, work_tar, records)
         partition.write(final, job.table, records, facts)
     finally:
         if work_tar:
             work_tar.unlink(missing_ok=True)
-    reasons = Counter(reject["reason"] for record in records for reject in record["rejects"])
-    empty = sum(1 for record in records if not record["done"] and record["rejects"])
-    return Done(job.name, len(records), len(job.known), empty, dict(reasons))
+    reasons = Counter(reject["reason"] for record in worked for reject in record["rejects"])
+    empty = sum(1 for record in worked if not record["done"] and record["rejects"])
+    return Done(job.name, len(records), len(records) - len(worked), empty, dict(reasons))
 
 
 def perform_row(task: Task, table: str, row: PlanRow, tar_file: BinaryIO | None) -> Record:
@@ -125,6 +129,8 @@ def perform_row(task: Task, table: str, row: PlanRow, tar_file: BinaryIO | None)
             result = task.work(row.inputs)
     except Reject as reject:
         return rejected_row(row, units, reject.reason, reject.detail)
+    except MemoryError as error:  # asked for at once, so that nobody could see it grow
+        return rejected_row(row, units, "out_of_memory", str(error))
     _check_units(row, units, result)
     outputs = [_output(task, table, row, output, tar_file) for output in result.outputs]
     return _record(row, result, outputs)
@@ -222,31 +228,53 @@ def _known_records(job: Job) -> dict[int, tuple[Path, Record]]:
     found: dict[int, tuple[Path, Record]] = {}
     for name, places in wanted.items():
         path = job.store / name
-        facts = partition.read_facts(path)
+        content = partition.read_rows(path)  # with its facts: another run of it may replace both
+        facts = partition.facts_of(content.schema)
         if facts is None:
-            raise FileNotFoundError(f"{path} vanished during the run")
-        records = partition.read_rows(path).take([position for _, position in places]).to_pylist()
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        records = content.take([position for _, position in places]).to_pylist()
         for (at, _), record in zip(places, records, strict=True):
             found[at] = (job.tars / facts.tar, record)
     return found
 
 
-def _copy(job: Job, row: PlanRow, known: tuple[Path, Record], work_tar: Path | None) -> Record:
-    """The record of a known row under its present id; its members are copied as they are."""
+def _copy(
+    job: Job, row: PlanRow, known: tuple[Path, Record], work_tar: Path | None
+) -> Record | None:
+    """The record of a known row under its present id; its members are copied as they are.
+
+    None where the old tar is damaged: the row is to be worked, lest the damage get a new name.
+    """
     old_tar, record = known
+    try:
+        members = [_stored(job, old_tar, old) if work_tar else [] for old in record["outputs"]]
+    except ValueError:
+        return None
     outputs = []
-    for old in record["outputs"]:
-        output = {**old, **job.task.identify(row.id, old), **row.attach}
+    for old, stored in zip(record["outputs"], members, strict=True):
+        ids = job.task.identify(row.id, old)
+        output = {**old, **ids, **row.attach}
         if work_tar:
-            stem = keys.encode_id(next(iter(job.task.identify(row.id, old).values())))
+            stem = keys.encode_id(next(iter(ids.values())))
             with work_tar.open("r+b") as file:
-                for column in member_columns(job.table):
-                    at, size = old[f"{column}offset"], old[f"{column}size"]
-                    extension = tar.name_at(old_tar, at).rsplit("/", 1)[-1].split(".", 1)[1]
-                    place, _ = tar.append(file, f"{stem}.{extension}", tar.read(old_tar, at, size))
-                    output[f"{column}offset"] = place
+                for member in stored:
+                    place, _ = tar.append(file, f"{stem}.{member.extension}", member.data)
+                    output[f"{member.column}offset"] = place
         outputs.append(output)
     return {**record, "id": row.id, "fingerprint": row.fingerprint, "outputs": outputs}
+
+
+def _stored(job: Job, path: Path, output: Record) -> list[Member]:
+    """Members of an output as they lie in a tar. Raises ValueError where they are not those."""
+    members = []
+    for column in member_columns(job.table):
+        at, size = output[f"{column}offset"], output[f"{column}size"]
+        data = tar.read(path, at, size)
+        if not column and keys.digest128(data) != output["digest"]:
+            raise ValueError(f"{path}, byte {at}: not what was stored")
+        extension = tar.name_at(path, at).rsplit("/", 1)[-1].split(".", 1)[1]
+        members.append(Member(column, extension, data))
+    return members
 
 
 def _commit_tar(job: Job, work_tar: Path | None, records: list[Record]) -> partition.Committed:

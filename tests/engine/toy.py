@@ -65,6 +65,13 @@ class ToyTask:
         if text.startswith("swell"):
             hoard = [bytearray(b"x") * 50_000_000 for _ in range(60) if not time.sleep(0.02)]
             raise AssertionError(f"{len(hoard)} pieces of 50 MB, and nobody minded")
+        if text.startswith("vast"):
+            bytearray(10**15)  # refused at once, by the interpreter and not by the kernel
+        if text.startswith("note "):
+            _, path, _ = text.split(" ", 2)
+            with Path(path).open("a") as file:  # who works this row, and for whom
+                file.write(f"{os.getpid()} {os.getppid()}\n")
+            time.sleep(0.3)
         if text.startswith("slow"):
             time.sleep(0.3)
         if text.startswith("end"):

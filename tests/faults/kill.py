@@ -86,6 +86,8 @@ def try_points(points: int, seed: int, parent: Path) -> int:
         victim(folder, history[last], 0)
         if digest(folder) != clean[last]:
             raise AssertionError(f"seed {seed}, point {point}: bytes differ in {folder}")
+        if left := list((folder / "store").rglob(".tmp-*")):
+            raise AssertionError(f"seed {seed}, point {point}: {left} stay behind")
     return hits
 
 

@@ -52,16 +52,33 @@ def outputs(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(fresh, tmp_path_factory) -> dict[str, str]:
+def finished(fresh, tmp_path_factory) -> Path:
+    """The project when ``faces`` has run, undisturbed."""
     folder = copied(fresh, tmp_path_factory.mktemp("undisturbed") / "project")
     command(folder, "dvc", "repro", "faces")
-    return outputs(folder)
+    return folder
 
 
-@pytest.mark.parametrize("point", range(5))
+@pytest.fixture(scope="module")
+def undisturbed(finished) -> dict[str, str]:
+    return outputs(finished)
+
+
+MOMENTS = {
+    "dvc in faces": ("data/stores/faces", 1, "dvc"),
+    "the stage frames": ("data/stores/.frames.lock", 1, "stages.frames"),
+    "the stage faces": ("data/stores/faces", 2, "stages.faces"),
+    "a worker": ("data/stores/faces", 1, "spawn_main"),
+    "a child": ("data/stores/faces", 1, "pipeline.engine.child"),
+}
+"""What is killed, and when: as soon as so many partitions are committed, and a little later."""
+
+
+@pytest.mark.parametrize("point", MOMENTS)
 def test_a_killed_repro_goes_on_to_the_same_bytes(fresh, undisturbed, tmp_path, point):
     draw = random.Random(point)  # noqa: S311 - a test's choice of moments
     folder = copied(fresh, tmp_path / "project")
+    place, committed, words = MOMENTS[point]
     running = subprocess.Popen(
         ["dvc", "repro", "faces"],
         cwd=folder,
@@ -70,20 +87,30 @@ def test_a_killed_repro_goes_on_to_the_same_bytes(fresh, undisturbed, tmp_path, 
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    time.sleep(draw.uniform(1.5, 10))
-    victims = [running.pid, *stage_processes(folder)]
+    while partitions(folder / place) < committed:
+        assert running.poll() is None, f"over before there was anything to kill in {place}"
+        time.sleep(0.02)
+    time.sleep(draw.uniform(0, 0.2))
+    victims = [running.pid] if words == "dvc" else stage_processes(folder, words)
+    assert running.poll() is None
     os.kill(draw.choice(victims), signal.SIGKILL)
     running.wait()
     command(folder, "dvc", "repro", "faces")
     assert outputs(folder) == undisturbed
 
 
-def stage_processes(folder: Path) -> list[int]:
-    """Processes that work in the project's folder: stage, Dask's workers, their children."""
+def partitions(place: Path) -> int:
+    """Committed partitions in a store; 1 for a lock that is there."""
+    return len(list(place.glob("[!.]*.parquet"))) if place.is_dir() else place.is_file()
+
+
+def stage_processes(folder: Path, words: str) -> list[int]:
+    """Processes with these words in their command that work in the project's folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            if (path / "cwd").readlink() == folder and b"python" in (path / "cmdline").read_bytes():
+            command_line = (path / "cmdline").read_bytes()
+            if (path / "cwd").readlink() == folder and words.encode() in command_line:
                 found.append(int(path.name))
         except OSError:
             continue
@@ -129,6 +156,33 @@ def test_a_removed_dataset_leaves_nothing_behind(fresh, undisturbed, tmp_path, a
     (folder / "manifests/datasets.yaml").write_text(text)
     command(folder, "dvc", "repro", "faces")
     assert outputs(folder) == undisturbed
+
+
+def test_a_label_fix_and_renamed_files_decode_nothing(fresh, finished, assets, tmp_path):
+    """And give what a run from scratch gives. A label is part of an id, so both rename rows."""
+    clips = tmp_path / "clips"
+    shutil.copytree(assets / "videos", clips)
+    (clips / "real/asl_book.mkv").rename(clips / "real/another name.mkv")
+    (clips / "odd/lp_d20_truncated.mp4").rename(clips / "odd/short.mp4")
+    folders = [copied(finished, tmp_path / "kept"), copied(fresh, tmp_path / "scratch")]
+    for folder in folders:
+        listed = folder / "clips.csv"
+        text = listed.read_text().replace("asl_book", "another name")
+        text = text.replace("lp_d20_truncated", "short")
+        assert text.count("ghost_orig.webm,real,train,,") == 1
+        listed.write_text(
+            text.replace("ghost_orig.webm,real,train,,", "ghost_orig.webm,fake,train,GHOST,")
+        )
+        datasets = folder / "manifests/datasets.yaml"
+        datasets.write_text(datasets.read_text().replace(str(assets / "videos"), str(clips)))
+    kept, scratch = (command(folder, "dvc", "repro", "faces") for folder in folders)
+    for stage in ("frames", "faces"):
+        assert f"{stage}: 0 rows worked, {len(CLIPS)} kept" in kept.stderr
+        assert f"{stage}: {len(CLIPS)} rows worked, 0 kept" in scratch.stderr
+    assert outputs(folders[0]) == outputs(folders[1])
+    ids = pq.read_table(folders[0] / "manifests/faces.parquet").column("video_id").to_pylist()
+    assert {"clips/GHOST/real/ghost_orig", "clips/real/real/another name"} <= set(ids)
+    assert not any("asl_book" in name or name.endswith("real/real/ghost_orig") for name in ids)
 
 
 def test_retry_and_plan(fresh, tmp_path):

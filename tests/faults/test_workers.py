@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 from pipeline.config import EngineParams
-from pipeline.engine import partition, run
+from pipeline.engine import partition, run, stage
 from pipeline.engine.survey import Store
 from tests.engine import toy
-from tests.faults.kill import ROOT
+from tests.faults.kill import ROOT, digest
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,40 @@ def test_each_culprit_is_named_and_no_innocent_rejected(tmp_path, workers):
     assert lost == {f"toy/real/v{i:04d}_{word}": bad[word] for i, word in enumerate(bad)}
     faces = pa.concat_tables(partition.outputs(part.path, "faces") for part in whole)
     assert faces.num_rows == 20 * 2
+
+
+def test_killed_workers_and_children_cost_no_row(tmp_path, monkeypatch):
+    """SIGKILL of a local worker of Dask, and of a child, in the middle of a run."""
+    notes = tmp_path / "notes"
+    texts = {name: f"note {notes} {text}" for name, text in toy.texts(40).items()}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.victim", str(tmp_path), json.dumps(texts), "0", "2"],
+        cwd=ROOT,
+    )
+    killed = []
+    for column in (0, 1):  # a child, then a worker
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up:
+            rows = notes.read_text().splitlines() if notes.is_file() else []
+            at_work = [int(row.split()[column]) for row in rows[-1:] if len(rows) > 3 * column]
+            if at_work and at_work[0] not in killed:
+                os.kill(at_work[0], signal.SIGKILL)
+                killed += at_work
+                break
+            time.sleep(0.02)
+    assert len(killed) == 2
+    assert running.pid not in killed
+    assert running.wait(timeout=120) == 0
+    worked = notes.read_text().splitlines()
+    assert len(texts) < len(worked) <= len(texts) + 1 + 8  # a row, and a worker's partition
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    monkeypatch.setattr(toy.time, "sleep", lambda _: None)
+    where = Store(plain / "store", "faces", 3)
+    whole = run.run("toy", toy.ToyTask(), toy.plan(texts), where, EngineParams(workers=0), 1)
+    stage.write_table(whole, plain / "faces.parquet", "faces")
+    assert digest(tmp_path / "store") == digest(plain / "store")
+    assert (tmp_path / "faces.parquet").read_bytes() == (plain / "faces.parquet").read_bytes()
 
 
 def session(leader: int) -> list[int]:
