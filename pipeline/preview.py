@@ -116,10 +116,8 @@ def free_bytes() -> int:
 
 
 def _prepare(name: str, params: Params, videos: pa.Table) -> Stage:
-    """What a stage is to do; ``videos`` as they are now is for the stage that reads them first."""
     prepare = importlib.import_module(f"stages.{name}").prepare
-    arguments = (params, videos) if name == "frames" else (params,)
-    return prepare(*arguments)  # type: ignore[no-any-return]  # found by name
+    return prepare(params, videos)  # type: ignore[no-any-return]  # found by name
 
 
 def _ids(store: Store, old: Iterable[str]) -> set[str]:

@@ -1,1 +1,10 @@
 """One thin script per DVC stage."""
+
+import multiprocessing
+import os
+
+if "DVC_STAGE" in os.environ and multiprocessing.current_process().name == "MainProcess":
+    from pipeline.engine import process
+
+    # `dvc` killed: its next run must not meet this one. Before all imports, which take seconds.
+    process.die_with(os.getppid())

@@ -1,10 +1,10 @@
 """New fakes by region swaps between faces of different people (SJEDD, section III)."""
 
-from pathlib import Path
+import pyarrow as pa
 
-from pipeline import config, tables
+from pipeline import config
 from pipeline.config import Params
-from pipeline.engine.stage import STORES, Stage, run_stage, table_store
+from pipeline.engine.stage import STORES, Stage, read_tables, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.expansion.expand import SwapTask
 from pipeline.expansion.plan import expansion_plan
@@ -12,12 +12,10 @@ from pipeline.expansion.plan import expansion_plan
 SAMPLES_PER_PARTITION = 1000
 
 
-def prepare(params: Params) -> Stage:
-    """What the stage is to do."""
+def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
+    """What the stage is to do, with the table ``videos`` as it is or as it would be."""
     names = ("videos", "faces", "samples", "landmarks")
-    videos, faces, samples, landmarks = (
-        tables.read(Path(f"manifests/{name}.parquet"), name) for name in names
-    )
+    videos, faces, samples, landmarks = read_tables(names, videos)
     plan, refused = expansion_plan(
         videos,
         faces,

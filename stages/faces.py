@@ -1,11 +1,11 @@
 """Every face at every planned time: decoded, detected, cropped, stored. One pass per video."""
 
-from pathlib import Path
+import pyarrow as pa
 
-from pipeline import config, tables
+from pipeline import config
 from pipeline.config import Params
 from pipeline.datasets.locate import files
-from pipeline.engine.stage import Stage, run_stage, table_store
+from pipeline.engine.stage import Stage, read_tables, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
@@ -13,10 +13,9 @@ from pipeline.faces.plan import faces_plan
 VIDEOS_PER_PARTITION = 32
 
 
-def prepare(params: Params) -> Stage:
-    """What the stage is to do."""
-    videos = tables.read(Path("manifests/videos.parquet"), "videos")
-    frames = tables.read(Path("manifests/frames.parquet"), "frames")
+def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
+    """What the stage is to do, with the table ``videos`` as it is or as it would be."""
+    videos, frames = read_tables(("videos", "frames"), videos)
     entries = config.load_datasets()
     config.check_datasets(params, entries)
     plan, rules = faces_plan(videos, frames, files(entries, videos), params)

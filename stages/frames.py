@@ -1,13 +1,11 @@
 """Which pictures to look at: headers are read, times are planned, nothing is decoded."""
 
-from pathlib import Path
-
 import pyarrow as pa
 
-from pipeline import config, tables
+from pipeline import config
 from pipeline.config import Params
 from pipeline.datasets.locate import files
-from pipeline.engine.stage import Stage, run_stage, table_store
+from pipeline.engine.stage import Stage, read_tables, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.video.plan import FramesTask, frames_plan
 
@@ -16,8 +14,7 @@ VIDEOS_PER_PARTITION = 2000
 
 def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     """What the stage is to do, with the table ``videos`` as it is or as it would be."""
-    if videos is None:
-        videos = tables.read(Path("manifests/videos.parquet"), "videos")
+    (videos,) = read_tables(("videos",), videos)
     entries = config.load_datasets()
     config.check_datasets(params, entries)
     plan = frames_plan(videos, files(entries, videos), params.frames)

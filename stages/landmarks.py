@@ -1,10 +1,10 @@
 """68 points on every face of the train samples."""
 
-from pathlib import Path
+import pyarrow as pa
 
-from pipeline import config, tables
+from pipeline import config
 from pipeline.config import Params
-from pipeline.engine.stage import STORES, Stage, run_stage, table_store
+from pipeline.engine.stage import STORES, Stage, read_tables, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.faces.landmarks import LandmarksTask
 from pipeline.faces.plan import landmarks_plan
@@ -12,10 +12,9 @@ from pipeline.faces.plan import landmarks_plan
 FACES_PER_PARTITION = 1000
 
 
-def prepare(params: Params) -> Stage:
-    """What the stage is to do."""
-    samples = tables.read(Path("manifests/samples.parquet"), "samples")
-    faces = tables.read(Path("manifests/faces.parquet"), "faces")
+def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
+    """What the stage is to do, with the table ``videos`` as it is or as it would be."""
+    samples, faces = read_tables(("samples", "faces"), videos)
     plan = landmarks_plan(samples, faces, STORES / "faces")
     task = LandmarksTask(params.landmarks)
     return Stage(

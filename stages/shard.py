@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from pipeline import config, semantics, tables
+import pyarrow as pa
+
+from pipeline import config, semantics
 from pipeline.config import Params
-from pipeline.engine.run import run
-from pipeline.engine.stage import STORES, Stage, version, write_metrics
+from pipeline.engine.run import brought_up_to_date
+from pipeline.engine.stage import STORES, Stage, read_tables, version, write_metrics
 from pipeline.engine.survey import Store
 from pipeline.entry import run_main
 from pipeline.shards.folders import write_folders
@@ -14,12 +16,10 @@ from pipeline.shards.pack import PackTask, pack_plan
 SHARDS = Path("data/shards")
 
 
-def prepare(params: Params) -> Stage:
-    """What the stage is to do."""
+def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
+    """What the stage is to do, with the table ``videos`` as it is or as it would be."""
     names = ("videos", "faces", "samples", "landmarks", "expanded")
-    videos, faces, samples, landmarks, expanded = (
-        tables.read(Path(f"manifests/{name}.parquet"), name) for name in names
-    )
+    videos, faces, samples, landmarks, expanded = read_tables(names, videos)
     plan = pack_plan(
         videos,
         faces,
@@ -41,9 +41,11 @@ def main() -> None:
     """Writes ``data/shards/{train,val,test,expanded}`` and the metrics."""
     params = config.load()
     stage = prepare(params)
-    whole = run("shard", stage.task, stage.plan, stage.store, params.engine, version("shard"))
     graphs = [semantics.load().graph(params.shard.graph)]
-    write_metrics("shard", write_folders(whole, SHARDS, graphs))
+    with brought_up_to_date(
+        stage.name, stage.task, stage.plan, stage.store, params.engine, version(stage.name)
+    ) as whole:
+        write_metrics(stage.name, write_folders(whole, SHARDS, graphs))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The incremental loop: what is whole stays, what changed is worked, what is orphaned goes."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from pipeline import keys
 from pipeline.config import EngineParams
-from pipeline.engine import disk, partition, process, store
+from pipeline.engine import disk, partition, store
 from pipeline.engine.division import PLAN_COLUMNS, PartitionPlan
 from pipeline.engine.machine import platform_string
 from pipeline.engine.partition import Committed
@@ -61,8 +60,6 @@ def brought_up_to_date(
 
     For what is made of the partitions: a table merged while another run changes them is of neither.
     """
-    if "DVC_STAGE" in os.environ:
-        process.die_with(os.getppid())  # `dvc` killed: its next run must not meet this one
     # Workers elsewhere reach the store by the same absolute path.
     where = replace(
         where,

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline import keys, tables
 from pipeline.config import EngineParams, read_yaml
 from pipeline.engine import partition
@@ -28,6 +31,34 @@ class Stage:
     store: Store
     planned_rejects: Sequence[tuple[str, str, str]] = field(default_factory=tuple)
     """Id, reason and detail of units that the plan itself had to refuse."""
+
+
+def read_tables(names: Sequence[str], videos: pa.Table | None) -> list[pa.Table]:
+    """Tables of ``manifests/`` that a plan is made from.
+
+    Args:
+        names: which.
+        videos: None = as they are; else the table ``videos`` as it would be: rows of the others
+            that belong to none of its videos are left out.
+    """
+    found = []
+    for name in names:
+        if name == "videos" and videos is not None:
+            found.append(videos)
+            continue
+        table = tables.read(Path(f"manifests/{name}.parquet"), name)
+        found.append(table if videos is None else _of_videos(table, videos.column("video_id")))
+    return found
+
+
+def _of_videos(table: pa.Table, ids: pa.ChunkedArray) -> pa.Table:
+    for column in ("video_id", "face_id", "target_face_id", "source_face_id"):
+        if column in table.column_names:
+            video = table.column(column)
+            if column != "video_id":
+                video = pc.replace_substring_regex(video, "/[^/]*$", "")  # as keys.face_id makes it
+            table = table.filter(pc.is_in(video, ids.combine_chunks()))
+    return table
 
 
 def table_store(name: str, table: str, target_rows: int) -> Store:

@@ -5,7 +5,6 @@ import dataclasses
 import io
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline import keys, models, tables
-from pipeline.engine import process, store
+from pipeline.engine import store
 from pipeline.errors import UserError
 from pipeline.evaluation.metrics import auc
 from pipeline.models import Detector
@@ -55,8 +54,6 @@ def train(run: Run, shards: Path, out: Path, history: Path) -> None:
         UserError: before any training, where shards or weights are absent or unfit; later, where a
             loss is no longer finite, or another process trains the same run.
     """
-    if "DVC_STAGE" in os.environ:
-        process.die_with(os.getppid())  # `dvc` killed: its next run must not meet this one
     device = prepare()
     model = models.build(run.params.model, run.graph, run.seed)
     faces = read(run, shards, model.image_px)

@@ -99,6 +99,35 @@ def test_a_killed_repro_goes_on_to_the_same_bytes(fresh, undisturbed, tmp_path, 
     assert outputs(folder) == undisturbed
 
 
+def test_a_stage_dies_with_dvc_even_while_it_starts(fresh, tmp_path):
+    folder = copied(fresh, tmp_path / "project")
+    running = subprocess.Popen(
+        ["dvc", "repro", "faces"],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not imports_libraries(stage_processes(folder, "stages.frames")):
+        assert running.poll() is None
+    running.kill()
+    running.wait()
+    give_up = time.monotonic() + 0.5
+    while left := stage_processes(folder, "stages.frames"):
+        if time.monotonic() > give_up:
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            pytest.fail("the stage outlived dvc")
+        time.sleep(0.05)
+
+
+def imports_libraries(processes: list[int]) -> bool:
+    """Whether one of them is past its own first lines."""
+    maps = (Path(f"/proc/{pid}/maps") for pid in processes)
+    return any("pyarrow" in path.read_text() for path in maps if path.exists())
+
+
 def partitions(place: Path) -> int:
     """Committed partitions in a store; 1 for a lock that is there."""
     return len(list(place.glob("[!.]*.parquet"))) if place.is_dir() else place.is_file()
@@ -154,6 +183,9 @@ def test_a_removed_dataset_leaves_nothing_behind(fresh, undisturbed, tmp_path, a
     command(folder, "dvc", "repro", "faces")
     assert outputs(folder) != undisturbed
     (folder / "manifests/datasets.yaml").write_text(text)
+    plan = " ".join(command(folder, "faceshards", "plan").stdout.split())
+    assert f"frames 0 {len(CLIPS)} 1" in plan
+    assert f"faces ~0 {len(CLIPS)} 1" in plan
     command(folder, "dvc", "repro", "faces")
     assert outputs(folder) == undisturbed
 
