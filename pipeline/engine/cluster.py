@@ -7,12 +7,16 @@ partitions go to another; a lost scheduler ends the run, and the next one goes o
 import asyncio
 import atexit
 import concurrent.futures
+import hashlib
 import logging
 import os
 import platform
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +24,10 @@ from distributed import Client, LocalCluster, wait
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
+from pipeline.config import EngineParams
 from pipeline.engine import process
 from pipeline.engine.child import Child, Limits
-from pipeline.engine.machine import platform_string
+from pipeline.engine.machine import memory_share_bytes, platform_string
 from pipeline.engine.work import Done, Here, Job, run_job
 from pipeline.errors import UserError
 
@@ -30,6 +35,13 @@ CONNECT_WITHIN_S = 20
 LOOK_EVERY_S = 5.0
 NO_WORKER_WITHIN_S = 60.0
 """A cluster is lost when for so long no worker has been there that could take the work."""
+
+
+_LOADED = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))
+).hexdigest()
+"""The project's code when this process began to use it: a worker that has been there for long may
+run another than lies on the disk by now."""
 
 
 class NoWorkerError(Exception):
@@ -62,24 +74,29 @@ def on_local(jobs: Sequence[Job], row_limits: Limits | None, workers: int) -> It
         ) as local,
         Client(local) as client,
     ):
-        yield from _submit(client, jobs, row_limits, workers, {}, os.getpid())
+        yield from _submit(client, jobs, row_limits, workers, {}, owner=os.getpid())
 
 
 def on_existing(
-    jobs: Sequence[Job], row_limits: Limits | None, scheduler: str, needs: Mapping[str, float]
+    jobs: Sequence[Job],
+    row_limits: Limits | None,
+    engine: EngineParams,
+    needs: Mapping[str, float],
 ) -> Iterator[Done]:
     """Works partitions on a cluster that shares this machine's folders.
 
     Args:
         jobs: the partitions.
-        row_limits: None where rows need no child process.
-        scheduler: ``tcp://host:port``, or the path of a scheduler file.
+        row_limits: None where rows need no child process. With ``row_memory_gb: auto``, memory is
+            a share of the worker's machine, not of this one.
+        engine: says where the scheduler is.
         needs: Dask resources that one partition asks for, such as ``{"GPU": 1}``.
 
     Raises:
-        UserError: no scheduler or worker answers, a worker is of another platform or does not see
-            the store, or the cluster goes away during the run.
+        UserError: no scheduler or worker answers, a worker is of another platform, runs other
+            software or does not see the store, or the cluster goes away during the run.
     """
+    scheduler = engine.scheduler
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
     try:
@@ -91,8 +108,10 @@ def on_existing(
         ) from error
     with client:
         try:
-            threads = _check_cluster(client, jobs[0].store, scheduler, needs)
-            yield from _submit(client, jobs, row_limits, threads, needs, None)
+            threads, share_bytes = _check_cluster(client, jobs[0].store, scheduler, needs)
+            if row_limits and engine.row_memory_gb == "auto":
+                row_limits = replace(row_limits, memory_bytes=share_bytes)
+            yield from _submit(client, jobs, row_limits, threads, needs, asked=_has())
         except _LOST as error:
             raise UserError(
                 f"the Dask cluster at {scheduler} was lost during the run "
@@ -101,22 +120,25 @@ def on_existing(
             ) from error
 
 
-def _check_cluster(client: Client, store: Path, scheduler: str, needs: Mapping[str, float]) -> int:
-    """Threads of the workers that may be used, all of this platform, with the store in sight."""
-    seen: dict[str, tuple[str, bool]] = client.run(_look, store)
+def _check_cluster(
+    client: Client, store: Path, scheduler: str, needs: Mapping[str, float]
+) -> tuple[int, float]:
+    """Looks at all workers: their platform, software, and whether they see the store.
+
+    Returns:
+        Threads of the workers that may be used, and the least memory in bytes that one of them may
+        take: its share of the machine, which may run workers of this cluster besides.
+    """
+    seen: dict[str, _Seen] = client.run(_look, store)
     if not seen:
         raise UserError(
             f"the Dask scheduler at {scheduler} has no workers. Start some there: "
             f"`dask worker {scheduler} --nthreads 1`."
         )
-    ours = platform_string()
-    for address, (theirs, sees_store) in sorted(seen.items()):
-        if theirs != ours:
-            raise UserError(
-                f"the Dask worker at {address} would give other bytes than this machine. "
-                f"It has {theirs}; here is {ours}. Use one platform for all."
-            )
-        if not sees_store:
+    ours = _has()
+    for address, worker in sorted(seen.items()):
+        _check_same(worker.has, ours, f"the Dask worker at {address}")
+        if not worker.sees_store:
             raise UserError(
                 f"the Dask worker at {address} does not see {store}. All workers need this folder "
                 "under the same path."
@@ -128,7 +150,12 @@ def _check_cluster(client: Client, store: Path, scheduler: str, needs: Mapping[s
             f"no Dask worker at {scheduler} offers {words}, which engine.gpu_stages asks for. "
             f"Start workers with `dask worker {scheduler} --nthreads 1 --resources {words}`."
         )
-    return sum(worker["nthreads"] for worker in able)
+    threads = client.nthreads()
+    of_node = Counter[str]()
+    for address, worker in seen.items():
+        of_node[worker.node] += threads.get(address, 1)
+    share = min(worker.memory_bytes / of_node[worker.node] for worker in seen.values())
+    return sum(worker["nthreads"] for worker in able), share
 
 
 def _able(client: Client, needs: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -139,8 +166,47 @@ def _able(client: Client, needs: Mapping[str, float]) -> list[dict[str, Any]]:
     ]
 
 
-def _look(store: Path) -> tuple[str, bool]:
-    return platform_string(), store.is_dir()
+@dataclass(frozen=True)
+class _Has:
+    """What a worker must have in common with the process that submits."""
+
+    platform: str
+    software: str
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a worker says of itself."""
+
+    has: _Has
+    sees_store: bool
+    node: str
+    memory_bytes: float
+    """What one worker alone may take of its machine."""
+
+
+def _look(store: Path) -> _Seen:
+    return _Seen(_has(), store.is_dir(), platform.node(), memory_share_bytes(1))
+
+
+def _has() -> _Has:
+    python = ".".join(platform.python_version_tuple()[:2])
+    dask = f"dask {metadata.version('dask')}, distributed {metadata.version('distributed')}"
+    return _Has(platform_string(), f"Python {python}, {dask}, project {_LOADED[:12]}")
+
+
+def _check_same(theirs: _Has, ours: _Has, who: str) -> None:
+    if theirs.platform != ours.platform:
+        raise UserError(
+            f"{who} would give other bytes. It has {theirs.platform}; the run has "
+            f"{ours.platform}. Use one platform for all."
+        )
+    if theirs.software != ours.software:
+        raise UserError(
+            f"{who} runs other software. It has {theirs.software}; the run has "
+            f"{ours.software}. Install the same versions, and start workers anew when the project "
+            "changes."
+        )
 
 
 def _submit(
@@ -149,7 +215,8 @@ def _submit(
     row_limits: Limits | None,
     threads: int,
     needs: Mapping[str, float],
-    owner: int | None,
+    owner: int | None = None,
+    asked: "_Has | None" = None,
 ) -> Iterator[Done]:
     waiting = list(reversed(jobs))
 
@@ -159,6 +226,7 @@ def _submit(
             waiting.pop(),
             row_limits,
             owner,
+            asked,
             pure=False,
             resources=dict(needs) or None,
         )
@@ -189,15 +257,18 @@ _own = threading.local()
 """The child of this thread: a worker may have several, and a child works one row at a time."""
 
 
-def _run_on_worker(job: Job, row_limits: Limits | None, owner: int | None) -> Done:
-    """Runs on a Dask worker, which keeps its one child from partition to partition of a run."""
+def _run_on_worker(
+    job: Job, row_limits: Limits | None, owner: int | None, asked: _Has | None
+) -> Done:
+    """Runs on a Dask worker, which keeps its one child from partition to partition of a run.
+
+    ``owner`` is the process that a local worker ends with; ``asked`` is what one of a cluster must
+    have, looked at here too, since it may have come after the others.
+    """
     if owner is not None:
         process.die_with(owner)
-    elif platform_string() != job.platform:  # it came after the others had been looked at
-        raise UserError(
-            f"a Dask worker on {platform.node()} came during the run and would give other bytes. "
-            f"It has {platform_string()}; the run has {job.platform}. Use one platform for all."
-        )
+    if asked is not None:
+        _check_same(_has(), asked, f"a Dask worker on {platform.node()} that came during the run")
     if row_limits is None:
         return run_job(job, Here(job.task, job.table))
     if getattr(_own, "run", "") != job.run:

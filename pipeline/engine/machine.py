@@ -18,6 +18,9 @@ _LIBRARIES = (
 )
 _CPU_FEATURES = ("avx2", "fma", "avx512f", "avx512vl", "asimd", "sve")
 
+_MEMORY_SHARE = 0.8
+"""The rest is for the system and for the processes that own the workers."""
+
 
 def platform_string() -> str:
     """What output bytes depend on besides the inputs: machine, CPU features, libraries."""
@@ -40,6 +43,7 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
-def memory_bytes() -> int:
-    """Memory of this machine in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def memory_share_bytes(workers: int) -> float:
+    """What each of so many workers may take of this machine's memory."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return whole * _MEMORY_SHARE / max(1, workers)

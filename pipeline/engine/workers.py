@@ -9,8 +9,6 @@ from pipeline.engine import machine
 from pipeline.engine.child import Child, Limits
 from pipeline.engine.work import Done, Here, Job, Performer, run_job
 
-_MEMORY_SHARE = 0.8
-
 
 def worker_count(engine: EngineParams) -> int:
     """Number of local worker processes; 0 = work in this one."""
@@ -19,7 +17,7 @@ def worker_count(engine: EngineParams) -> int:
 
 def limits(engine: EngineParams) -> Limits:
     """What one row may take of a worker."""
-    memory = machine.memory_bytes() * _MEMORY_SHARE / max(1, worker_count(engine))
+    memory = machine.memory_share_bytes(worker_count(engine))
     if engine.row_memory_gb != "auto":
         memory = engine.row_memory_gb * 1e9
     return Limits(engine.row_deadline_s, memory)
@@ -40,7 +38,7 @@ def place(name: str, jobs: Sequence[Job], isolate: bool, engine: EngineParams) -
         from pipeline.engine import cluster
 
         needs = {"GPU": 1.0} if name in engine.gpu_stages else {}
-        yield from cluster.on_existing(jobs, row_limits, engine.scheduler, needs)
+        yield from cluster.on_existing(jobs, row_limits, engine, needs)
     elif workers and len(jobs) > 1:
         from pipeline.engine import cluster
 

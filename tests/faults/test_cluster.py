@@ -125,6 +125,20 @@ def test_a_worker_of_another_platform_is_refused(tmp_path, two_workers, monkeypa
         make(tmp_path, toy.texts(6), str(two_workers.file))
 
 
+def test_a_worker_that_runs_other_code_is_refused(tmp_path, two_workers, monkeypatch):
+    monkeypatch.setattr(cluster, "_LOADED", "0123456789abcdef")
+    with pytest.raises(UserError, match=r"other software.*the run has .*project 0123456789ab"):
+        make(tmp_path, toy.texts(6), str(two_workers.file))
+
+
+def test_memory_is_a_share_of_the_workers_machine(tmp_path, two_workers):
+    with Client(scheduler_file=str(two_workers.file)) as client:
+        threads, share_bytes = cluster._check_cluster(client, tmp_path, "here", {})
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert threads == 2
+    assert share_bytes == pytest.approx(0.8 * memory / 2)
+
+
 def test_needs_that_no_worker_meets_are_refused(tmp_path, two_workers):
     with pytest.raises(UserError, match="GPU=1"):
         make(tmp_path, toy.texts(6), str(two_workers.file), gpu_stages=("toy",))
