@@ -22,10 +22,10 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks._figures import Figure, at_least, at_most, show
-from pipeline.config import EngineParams
 from pipeline.engine import run, stage
 from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.engine.survey import Store
+from pipeline.params import EngineParams
 
 ROWS = 250_000
 FEW_ROWS = 10_000

@@ -28,7 +28,6 @@ import torch
 from benchmarks import _clips, _figures
 from benchmarks._figures import Figure
 from pipeline import images, weights
-from pipeline.config import EngineParams, FacesParams, FramesParams, Params, Weights
 from pipeline.engine import stage
 from pipeline.engine.process import pin_threads
 from pipeline.faces import crop, detect, retinaface, scrfd
@@ -36,6 +35,8 @@ from pipeline.faces.detect import make_detector, pad_to, resize_longer_side
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
 from pipeline.images import Image
+from pipeline.params import EngineParams, FacesParams, FramesParams, Params
+from pipeline.values import Weights
 from pipeline.video.decode import VideoReader
 from pipeline.video.plan import FramesTask, sampling_text
 

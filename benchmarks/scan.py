@@ -15,8 +15,8 @@ from pathlib import Path
 
 from benchmarks import _figures
 from pipeline import semantics
-from pipeline.config import DatasetEntry, DatasetsParams
 from pipeline.datasets.scan import scan
+from pipeline.params import DatasetEntry, DatasetsParams
 
 PER_PART = 2_500
 FILE_BYTES = 140_000

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import face_choice, keys, phash_audit, tables
-from pipeline.config import BalanceParams, resolve
+from pipeline import face_choice, keys, phash_audit, schemas, tables
 from pipeline.errors import UserError
 from pipeline.face_choice import Bools, Ints, place_in_run
 from pipeline.findings import of_kind, refuse
+from pipeline.params import BalanceParams, resolve
 
 _CLASSES = ("real", "fake")
 _NOT_BALANCED = "balance"
@@ -64,12 +64,12 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
     video_ids = videos.column("video_id")
     face_video = _positions(faces.column("video_id"), video_ids)  # (faces,)
     label = videos.column("label").to_numpy().astype(np.int64)  # (videos,)
-    split = _positions(videos.column("split"), pa.array(tables.SPLITS))  # (videos,)
+    split = _positions(videos.column("split"), pa.array(schemas.SPLITS))  # (videos,)
     names = sorted(set(videos.column("dataset").to_pylist()))
     dataset = _positions(videos.column("dataset"), pa.array(names, pa.string()))  # (videos,)
     rank = faces.column("rank").to_numpy()
     rule = np.zeros(len(face_video), np.int8)  # (faces,)
-    for place, name in enumerate(tables.SPLITS):
+    for place, name in enumerate(schemas.SPLITS):
         within = np.flatnonzero(split[face_video] == place)
         choice = resolve(params, "", name)
         rule[within] = face_choice.left_out_by(faces, within, face_video[within], choice)
@@ -93,12 +93,12 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
     samples = pa.table(
         {
             "face_id": faces.column("face_id").filter(pa.array(chosen)),
-            "split": pa.array(tables.SPLITS).take(pa.array(split[of_video])),
+            "split": pa.array(schemas.SPLITS).take(pa.array(split[of_video])),
             "label": pa.array(label[of_video], pa.int8()),
             "weight": pa.array(_weights(split, label, quota)[of_video], pa.float32()),
             "quota": pa.array(quota[of_video], pa.int32()),
         },
-        schema=tables.schema("samples"),
+        schema=schemas.schema("samples"),
     )
     tables.check("samples", samples)
     metrics = _metrics(chosen, names, dataset, split, label, quota)
@@ -217,7 +217,7 @@ def _balanced_groups(
     params: BalanceParams, split: Ints, dataset: Ints, names: list[str]
 ) -> Iterator[tuple[tuple[str, str], Bools]]:
     """(split, dataset or "") and the videos of each group that is to be balanced."""
-    for place, name in enumerate(tables.SPLITS):
+    for place, name in enumerate(schemas.SPLITS):
         if getattr(params, name) == "all":
             continue
         if params.scope == "all":
@@ -259,7 +259,7 @@ def _count(faces: Ints, label: Ints, members: Bools) -> tuple[int, int]:
 def _weights(split: Ints, label: Ints, quota: Ints) -> npt.NDArray[np.float64]:
     """Weight of each chosen face of a video, (videos,); 0 where it has none."""
     weight = np.zeros(len(quota))
-    for place in range(len(tables.SPLITS)):
+    for place in range(len(schemas.SPLITS)):
         classes = [(split == place) & (label == one) & (quota > 0) for one in (0, 1)]
         classes = [members for members in classes if members.any()]
         total = sum(quota[members].sum() for members in classes)
@@ -277,7 +277,7 @@ def _metrics(
         "rejects": 0,
         "left_out": int((~chosen).sum()),
     }
-    for place, name in enumerate(tables.SPLITS):
+    for place, name in enumerate(schemas.SPLITS):
         within = split == place
         real, fake = _count(quota, label, within)
         metrics |= {f"{name}_real": real, f"{name}_fake": fake}

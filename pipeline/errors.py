@@ -15,7 +15,7 @@ class Reject(Exception):  # noqa: N818 - it is a verdict on one input, not an er
     Raised by the work done on one row; never stops a run.
 
     Args:
-        reason: one of :data:`pipeline.tables.REJECT_REASONS`.
+        reason: one of :data:`pipeline.schemas.REJECT_REASONS`.
         detail: what a person needs to know besides the reason, in one line; "" if nothing.
 
     """

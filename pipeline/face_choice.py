@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.config import FaceChoice
+from pipeline.params import FaceChoice
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

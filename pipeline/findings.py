@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import UserError
-from pipeline.tables import SPLITS
+from pipeline.schemas import SPLITS
 from pipeline.wording import counted
 
 SEVERITIES = ("error", "warning", "note")
@@ -36,7 +36,7 @@ class Place:
     """One split of one dataset."""
 
     split: int
-    """Place in tables.SPLITS."""
+    """Place in schemas.SPLITS."""
     dataset: str
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipeline.findings import SHOWN, Finding, Place, in_order, severity_between
 from pipeline.hamming import Hashes, near_pairs
 from pipeline.relations import Bools, Ints, related, ties
-from pipeline.tables import SPLITS
+from pipeline.schemas import SPLITS
 
 KIND = "near_duplicate"
 NEAR_BITS = 4

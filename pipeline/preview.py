@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import config, semantics, weights_check
-from pipeline.config import Params
 from pipeline.datasets.scan import scan
 from pipeline.engine.partition import Committed
 from pipeline.engine.progress import last_seconds_per_row
 from pipeline.engine.stage import STORES, Stage, version
 from pipeline.engine.survey import Store, survey
+from pipeline.params import Params
 
 NEEDS = {
     "frames": (),

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pipeline.config import read_yaml
 from pipeline.errors import UserError
+from pipeline.schemas import CATEGORIES
 from pipeline.strict import show
-from pipeline.tables import CATEGORIES
 from pipeline.wording import counted
 
 REAL = "real"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import tables
+from pipeline import schemas, tables
 from pipeline.errors import UserError
 
 STAGES = ("scan", "frames", "faces", "balance", "landmarks", "expand", "shard")
@@ -75,7 +75,7 @@ def _reject_rows(folder: Path) -> list[tuple[str, ...]]:
         if path.is_file():
             reasons = Counter(tables.read(path, "rejected", ["reason"])["reason"].to_pylist())
             rows += [
-                (stage, str(count), reason, tables.REJECT_REASONS[reason])
+                (stage, str(count), reason, schemas.REJECT_REASONS[reason])
                 for reason, count in reasons.most_common()
             ]
     return rows

@@ -15,10 +15,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import weights
-from pipeline.config import FacesParams, Params, resolve
 from pipeline.datasets.fingerprint import SETTLED_S
 from pipeline.engine.stage import write_json
 from pipeline.errors import UserError
+from pipeline.params import FacesParams, Params, resolve
 from pipeline.run_config import ModelParams
 
 CACHE = Path(".cache/weights.json")

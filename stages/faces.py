@@ -3,12 +3,12 @@
 import pyarrow as pa
 
 from pipeline import config
-from pipeline.config import Params
 from pipeline.datasets.locate import files
 from pipeline.engine.stage import Stage, read_tables, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
+from pipeline.params import Params
 
 VIDEOS_PER_PARTITION = 32
 

@@ -3,10 +3,10 @@
 import pyarrow as pa
 
 from pipeline import config
-from pipeline.config import Params
 from pipeline.datasets.locate import files
 from pipeline.engine.stage import Stage, read_tables, run_stage, table_store
 from pipeline.entry import run_main
+from pipeline.params import Params
 from pipeline.video.plan import FramesTask, frames_plan
 
 VIDEOS_PER_PARTITION = 2000

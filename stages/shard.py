@@ -5,11 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline import config, semantics
-from pipeline.config import Params
 from pipeline.engine.run import brought_up_to_date
 from pipeline.engine.stage import STORES, Stage, read_tables, version, write_metrics
 from pipeline.engine.survey import Store
 from pipeline.entry import run_main
+from pipeline.params import Params
 from pipeline.shards.folders import write_folders
 from pipeline.shards.pack import PackTask, pack_plan
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import tables
+from pipeline import schemas, tables
 from pipeline.balance import balance, choose_faces, choose_quotas, reverse_bits
-from pipeline.config import BalanceParams
 from pipeline.errors import UserError
 from pipeline.face_choice import main_tracks
+from pipeline.params import BalanceParams
 
 
 def videos_table(specs):
@@ -105,13 +105,13 @@ def test_scope_decides_where_it_is_equal():
 
 def test_val_and_test_are_whole_by_default():
     specs, counts = [], {}
-    for split in tables.SPLITS:
+    for split in schemas.SPLITS:
         s, c = world([2], [20], split=split, dataset=f"d_{split}")
         specs, counts = specs + s, counts | c
     m = run(specs, counts).metrics
-    assert [m[f"{split}_fake"] for split in tables.SPLITS] == [2, 20, 20]
+    assert [m[f"{split}_fake"] for split in schemas.SPLITS] == [2, 20, 20]
     m = run(specs, counts, train="all", val="balanced").metrics
-    assert [m[f"{split}_fake"] for split in tables.SPLITS] == [20, 2, 20]
+    assert [m[f"{split}_fake"] for split in schemas.SPLITS] == [20, 2, 20]
 
 
 def test_largest_only():
@@ -135,7 +135,7 @@ def detailed(rows):
         for video, *_ in specs
         for row in rows
     ]
-    schema = tables.schema("faces")
+    schema = schemas.schema("faces")
     names = ("face_id", "video_id", *columns)
     return specs, pa.table({n: pa.array([m[n] for m in made], schema.field(n).type) for n in names})
 
@@ -216,11 +216,11 @@ def test_main_tracks_are_those_of_a_plain_count(rows):
 
 def test_every_split_chooses_for_itself():
     specs, counts = [], {}
-    for split in tables.SPLITS:
+    for split in schemas.SPLITS:
         s, c = world([2], [2], split=split, dataset=f"d_{split}")
         specs, counts = specs + s, counts | c
     m = run(specs, counts, ranks=3, per_split={"test": {"choose": "largest"}}).metrics
-    assert [m[f"{split}_fake"] for split in tables.SPLITS] == [6, 6, 2]
+    assert [m[f"{split}_fake"] for split in schemas.SPLITS] == [6, 6, 2]
     assert m["left_out_choose"] == m["left_out"] == 8
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline import config
 from pipeline.errors import UserError
+from pipeline.params import DatasetEntry, EngineParams, Params, resolve
 
 
 def _paths(cls, at=()):
@@ -19,17 +20,15 @@ def _paths(cls, at=()):
             yield from _paths(hints[field.name], (*at, field.name))
 
 
-SECTIONS = [f.name for f in fields(config.Params) if f.name != "seed"]
-LEAVES = [
-    p for p in _paths(config.Params) if p[-1] not in SECTIONS and p[-1] not in ("weights", "seed")
-]
+SECTIONS = [f.name for f in fields(Params) if f.name != "seed"]
+LEAVES = [p for p in _paths(Params) if p[-1] not in SECTIONS and p[-1] not in ("weights", "seed")]
 
 
 @pytest.fixture
 def params(tmp_path):
     """Writes a params.yaml and loads it."""
 
-    def load(text: str) -> config.Params:
+    def load(text: str) -> Params:
         path = tmp_path / "params.yaml"
         path.write_text(text, encoding="utf-8")
         return config.load(path)
@@ -38,7 +37,7 @@ def params(tmp_path):
 
 
 def test_absent_keys_keep_their_defaults(params):
-    assert params("seed: 7") == replace(config.Params(), seed=7)
+    assert params("seed: 7") == replace(Params(), seed=7)
 
 
 def test_values_arrive_typed(params):
@@ -49,7 +48,7 @@ def test_values_arrive_typed(params):
         " lossless: [a, b-1]}\n"
         "expand: {datasets: [a], regions: [eye], per_region: 12}\n"
     )
-    assert got.engine == config.EngineParams(4, 60.0)
+    assert got.engine == EngineParams(4, 60.0)
     assert type(got.engine.row_deadline_s) is float
     assert got.frames.fps == 0.5
     assert (got.faces.input_size_px, got.faces.lossless) == ("full", ("a", "b-1"))
@@ -88,7 +87,7 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
     name = leaf[-1]
     at = data.draw(st.integers(0, len(name) - 1))
     misspelt = data.draw(st.sampled_from([name[:at] + name[at + 1 :], name[:at] + "x" + name[at:]]))
-    known = {p[-1] for p in _paths(config.Params)}
+    known = {p[-1] for p in _paths(Params)}
     if misspelt in known or len(name) < 4:
         return
     path = tmp_path_factory.mktemp("misspelt") / "params.yaml"
@@ -257,7 +256,7 @@ def test_a_dataset_wins_over_a_split(params):
     ).faces
 
     def found(dataset, split):
-        one = config.resolve(got, dataset, split)
+        one = resolve(got, dataset, split)
         assert (one.per_dataset, one.per_split) == ({}, {})
         return one.margin, one.score_threshold, one.min_face_px, one.weights.path
 
@@ -275,7 +274,7 @@ def test_turning_one_way_of_sampling_on_turns_the_others_off(params):
     ).frames
 
     def found(dataset, split):
-        one = config.resolve(frames, dataset, split)
+        one = resolve(frames, dataset, split)
         return one.fps, one.n_even, one.every_n, one.stride_int_fps
 
     assert found("x", "train") == (2.0, 0, 0, False)
@@ -288,9 +287,9 @@ def test_turning_one_way_of_sampling_on_turns_the_others_off(params):
 
 def test_balance_has_exceptions_for_splits(params):
     balance = params("balance: {min_score: 0.5, per_split: {test: {choose: largest}}}").balance
-    test = config.resolve(balance, "", "test")
+    test = resolve(balance, "", "test")
     assert (test.choose, test.min_score, test.per_split) == ("largest", 0.5, {})
-    assert config.resolve(balance, "", "train").choose == "all"
+    assert resolve(balance, "", "train").choose == "all"
 
 
 def test_exceptions_name_datasets_that_exist(params):
@@ -374,7 +373,7 @@ def test_datasets_keep_order_roots_and_options(tmp_path):
     )
     got = config.load_datasets(path)
     assert list(got) == ["b", "a"]
-    assert got["b"] == config.DatasetEntry("b", "csv", (Path("data/x"),), {"manifest": "x.csv"})
+    assert got["b"] == DatasetEntry("b", "csv", (Path("data/x"),), {"manifest": "x.csv"})
     assert got["a"].roots == (Path("/x"), Path.home() / "y")
     assert got["a"].options == {"compression": "raw"}
 

@@ -7,9 +7,10 @@ from typing import get_type_hints
 
 import pytest
 
-from pipeline import config, profiles, summary
+from pipeline import profiles, summary
 from pipeline.datasets import generic_csv
-from pipeline.tables import REJECT_REASONS
+from pipeline.params import Params
+from pipeline.schemas import REJECT_REASONS
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
@@ -25,13 +26,13 @@ def _leaves(cls, at=""):
 
 
 def test_every_parameter_is_explained():
-    assert [key for key in _leaves(config.Params) if f"`{key}`" not in GUIDE] == []
+    assert [key for key in _leaves(Params) if f"`{key}`" not in GUIDE] == []
 
 
 def test_no_parameter_is_explained_that_does_not_exist():
-    sections = "|".join(f.name for f in fields(config.Params))
+    sections = "|".join(f.name for f in fields(Params))
     named = set(re.findall(rf"`((?:{sections})\.[a-z0-9_.]+)(?::[^`]*)?`", GUIDE))
-    assert named - set(_leaves(config.Params)) == set()
+    assert named - set(_leaves(Params)) == set()
 
 
 def test_every_reject_reason_is_explained_as_in_the_code():

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.balance import balance
-from pipeline.config import BalanceParams
 from pipeline.errors import UserError
+from pipeline.params import BalanceParams
 from pipeline.phash_audit import KIND, NEAR_BITS, hashes, near_duplicates
 
 SPLITS = ("train", "val", "test")

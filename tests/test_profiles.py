@@ -7,6 +7,8 @@ import pytest
 
 from pipeline import config, profiles
 from pipeline.errors import UserError
+from pipeline.params import Params
+from pipeline.run_config import RunParams
 
 ROOT = Path(__file__).parents[1]
 PROFILES = ROOT / "profiles"
@@ -36,8 +38,8 @@ def test_a_profile_loads_and_spells_every_key(name):
     data = config.read_yaml(path)
     runs = data["runs"].values()
     assert runs
-    assert all(_shape(run) == _keys(config.RunParams) for run in runs)
-    assert _shape(data | {"runs": None}) == _keys(config.Params)
+    assert all(_shape(run) == _keys(RunParams) for run in runs)
+    assert _shape(data | {"runs": None}) == _keys(Params)
 
 
 def test_params_as_checked_in_is_the_sample_profile():

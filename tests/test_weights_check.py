@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline import weights_check
-from pipeline.config import FacesParams, LandmarksParams, Params
 from pipeline.errors import UserError
 from pipeline.faces.detect import detector_settings
+from pipeline.params import FacesParams, LandmarksParams, Params
 from pipeline.run_config import ModelParams, ObjectiveParams, RunParams
 from pipeline.values import Weights
 
@@ -244,13 +244,14 @@ def test_looking_imports_no_torch(tmp_path):
     given = write(tmp_path / "model.safetensors")
     write(tmp_path / "tokenizer.json", b"{}")
     code = (
-        "import sys; from pipeline import config, weights_check; import pyarrow as pa\n"
-        f"given = config.Weights({given.path!r}, {given.sha256!r})\n"
+        "import sys; from pipeline import weights_check; import pyarrow as pa\n"
+        "from pipeline.params import *\n"
+        f"given = Weights({given.path!r}, {given.sha256!r})\n"
         "from pipeline.run_config import *\n"
         "run = RunParams(ModelParams('joint_embedding', 'clip-vit-b32', given),\n"
         "                ObjectiveParams('sjedd'), also='train')\n"
-        "params = config.Params(runs={'a': run}, faces=config.FacesParams(detector='scrfd',\n"
-        "                       weights=given), landmarks=config.LandmarksParams('fan', given))\n"
+        "params = Params(runs={'a': run}, faces=FacesParams(detector='scrfd',\n"
+        "                       weights=given), landmarks=LandmarksParams('fan', given))\n"
         "weights_check.check(params, pa.table({'dataset': ['a'], 'split': ['train']}))\n"
         "assert not {'torch', 'transformers', 'onnxruntime', 'dask'} & set(sys.modules)\n"
     )

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from pipeline.findings import SHOWN, Finding, Place, in_order, severity_between
 from pipeline.relations import Bools, Ints, flat, ties
-from pipeline.tables import REJECT_REASONS, SPLITS
+from pipeline.schemas import REJECT_REASONS, SPLITS
 from pipeline.wording import counted
 
 DROPPED = "audit_"
@@ -217,7 +217,7 @@ def rejects(rejected: pa.Table) -> list[Finding]:
 
 
 def split_codes(videos: pa.Table) -> Ints:
-    """Place of each row's split in tables.SPLITS, int64 (rows,)."""
+    """Place of each row's split in schemas.SPLITS, int64 (rows,)."""
     places = pc.index_in(videos["split"], value_set=pa.array(SPLITS))
     return np.asarray(places.to_numpy(), np.int64)
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import DatasetEntry, DatasetsParams
 from pipeline.errors import UserError
+from pipeline.params import DatasetEntry, DatasetsParams
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -113,7 +113,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that cannot be used, or is not there; ``reason`` is a key of tables.REJECT_REASONS.
+    """A file that cannot be used, or is not there; ``reason`` is a key of schemas.REJECT_REASONS.
 
     Its id in the reject table is ``<dataset>/<path>``, suffix included: a file that is no video has
     no video id.

@@ -33,7 +33,7 @@ from pipeline.datasets.base import (
     wrong_root,
 )
 from pipeline.errors import UserError
-from pipeline.tables import SPLITS
+from pipeline.schemas import SPLITS
 
 VARIANTS = (
     "end_to_end",

@@ -40,7 +40,7 @@ from pipeline.datasets.base import (
     suggest,
     wrong_root,
 )
-from pipeline.tables import SPLITS
+from pipeline.schemas import SPLITS
 
 FACE_SWAPS = (
     *("fsgan", "faceswap", "simswap", "inswap", "blendface", "uniface", "mobileswap", "e4s"),

@@ -26,7 +26,7 @@ from pipeline.datasets.base import (
     suggest,
     wrong_root,
 )
-from pipeline.tables import SPLITS
+from pipeline.schemas import SPLITS
 
 CONDITIONS = {"FS": "FS", "FE": "FE", "T2I": "EFS", "I2I": "EFS"}
 """Category of each condition."""

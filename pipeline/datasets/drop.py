@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import tables
-from pipeline.config import AuditParams
 from pipeline.datasets.audit import DROPPED, audit, same_bytes, split_codes
 from pipeline.findings import Finding, of_kind, refuse
+from pipeline.params import AuditParams
 from pipeline.relations import ties
-from pipeline.tables import SPLITS
+from pipeline.schemas import SPLITS
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.datasets.base import Source
 from pipeline.datasets.shared_ids import ffpp, leak_group
 from pipeline.errors import UserError
-from pipeline.tables import SPLITS
+from pipeline.schemas import SPLITS
 
 FOLDERS = ("splits", "dataset/splits", ".")
 """Where the split files may lie below a root."""

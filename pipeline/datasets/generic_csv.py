@@ -32,7 +32,7 @@ from pipeline.datasets.base import (
     suggest,
 )
 from pipeline.errors import Reject, UserError
-from pipeline.tables import CATEGORIES, SPLITS
+from pipeline.schemas import CATEGORIES, SPLITS
 
 REQUIRED = ("path", "label")
 COLUMNS = (

@@ -16,13 +16,13 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from pipeline import keys, tables
-from pipeline.config import DatasetEntry, DatasetsParams
+from pipeline import keys, schemas, tables
 from pipeline.datasets import drop, folders
 from pipeline.datasets.base import Rejected, Video, read
 from pipeline.datasets.fingerprint import Mode, StatCache
 from pipeline.errors import Reject, UserError
 from pipeline.findings import Finding
+from pipeline.params import DatasetEntry, DatasetsParams
 from pipeline.semantics import Semantics
 from pipeline.wording import counted
 
@@ -240,7 +240,7 @@ def _kind(
         return "real", ""
     known = semantics.manipulation(entry.name, entry.adapter, method)
     category, subtype = category or known.category, subtype or known.subtype
-    if category not in tables.CATEGORIES:
+    if category not in schemas.CATEGORIES:
         raise UserError(
             f"Dataset {entry.name}: {method} is the name of a method whose images this program "
             "makes itself. Give the method of the dataset another name."
@@ -259,7 +259,7 @@ def _no_video(entry: DatasetEntry, rejects: list[dict[str, str]]) -> str:
     return (
         f"Dataset {entry.name}: no usable video below {where}; "
         f"{counted(len(rejects), 'file was', 'files were')} rejected, such as {first['id']}: "
-        f"{tables.REJECT_REASONS[first['reason']]}{detail}."
+        f"{schemas.REJECT_REASONS[first['reason']]}{detail}."
     )
 
 
@@ -278,7 +278,7 @@ def _metrics(videos: pa.Table, rejects: pa.Table) -> dict[str, int]:
         "left_out": 0,
     }
     kinds = Counter(zip(videos["split"].to_pylist(), videos["label"].to_pylist(), strict=True))
-    for split in tables.SPLITS:
+    for split in schemas.SPLITS:
         metrics |= {f"{split}_real": kinds[split, 0], f"{split}_fake": kinds[split, 1]}
     reasons = Counter(rejects["reason"].to_pylist())
     return metrics | {f"rejects_{reason}": n for reason, n in sorted(reasons.items())}

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import keys, tables
+from pipeline import keys, schemas, tables
 
 _METADATA_KEY = b"faceshards"
 
@@ -51,7 +51,7 @@ class Committed:
 
 def schema(table: str) -> pa.Schema:
     """Arrow schema of the partitions of a stage whose output rows form ``table``."""
-    outputs = pa.struct(list(tables.schema(table)))
+    outputs = pa.struct(list(schemas.schema(table)))
     fields = [("id", pa.string()), ("fingerprint", pa.string())]
     fields += [("done", pa.int32()), ("left_out", pa.int32())]
     fields += [("outputs", pa.list_(outputs)), ("rejects", pa.list_(REJECT_TYPE))]
@@ -116,7 +116,7 @@ def outputs(path: Path, table: str) -> pa.Table:
     flat = (
         column.flatten() if isinstance(column, pa.ListArray) else pa.chunked_array(column).flatten()
     )
-    return pa.Table.from_struct_array(flat).cast(tables.schema(table))
+    return pa.Table.from_struct_array(flat).cast(schemas.schema(table))
 
 
 def rejects(path: Path) -> pa.Table:

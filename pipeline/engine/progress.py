@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline import tables
+from pipeline import schemas
 from pipeline.engine.work import Done
 from pipeline.errors import UserError
 
@@ -86,7 +86,7 @@ def wholesale(name: str, empty: int, rows: int, reasons: Counter[str]) -> UserEr
     reason, count = reasons.most_common(1)[0]
     return UserError(
         f"{name}: {empty} of {rows} rows were rejected. Of {reasons.total()} rejects {count} are "
-        f"{reason}: {tables.REJECT_REASONS[reason]}. Check the data and the parameters of this "
+        f"{reason}: {schemas.REJECT_REASONS[reason]}. Check the data and the parameters of this "
         "stage; engine.max_reject_fraction says how many may be."
     )
 

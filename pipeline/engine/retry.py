@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline import tables
+from pipeline import schemas, tables
 from pipeline.engine import disk, partition, store
 from pipeline.engine.stage import STORES
 from pipeline.errors import UserError
@@ -22,8 +22,8 @@ def retry(stage: str, reason: str = "") -> int:
         UserError: the stage has no store yet, or there is no such reason.
     """
     folder, table = STORES / stage, Path(f"manifests/rejected/{stage}.parquet")
-    if reason and reason not in tables.REJECT_REASONS:
-        reasons = ", ".join(tables.REJECT_REASONS)
+    if reason and reason not in schemas.REJECT_REASONS:
+        reasons = ", ".join(schemas.REJECT_REASONS)
         raise UserError(f"{reason!r} is no reason of rejection. There are: {reasons}.")
     if not folder.is_dir() or not table.is_file():
         raise UserError(

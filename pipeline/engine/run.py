@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline import keys
-from pipeline.config import EngineParams
 from pipeline.engine import disk, partition, store
 from pipeline.engine.division import PLAN_COLUMNS, PartitionPlan
 from pipeline.engine.machine import platform_string
@@ -21,6 +20,7 @@ from pipeline.engine.survey import Store, Survey, survey
 from pipeline.engine.work import Job
 from pipeline.engine.workers import place
 from pipeline.errors import UserError
+from pipeline.params import EngineParams
 
 
 @dataclass(frozen=True)

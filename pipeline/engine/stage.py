@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import keys, tables
-from pipeline.config import EngineParams, read_yaml
+from pipeline.config import read_yaml
 from pipeline.engine import partition
 from pipeline.engine.rows import Plan, Task
 from pipeline.engine.run import Whole, brought_up_to_date
 from pipeline.engine.survey import Store
+from pipeline.params import EngineParams
 
 STORES = Path("data/stores")
 VERSIONS = Path(__file__).parents[1] / "versions.yaml"

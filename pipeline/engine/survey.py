@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import tables
+from pipeline import schemas
 from pipeline.engine import partition, store
 from pipeline.engine.division import PartitionPlan, divide
 from pipeline.engine.partition import Committed
@@ -110,7 +110,7 @@ def _known_rows(
         for at, (mark, rejects) in enumerate(
             zip(rows["fingerprint"], rows["rejects"], strict=True)
         ):
-            transient = any(reject["reason"] in tables.TRANSIENT_REASONS for reject in rejects)
+            transient = any(reject["reason"] in schemas.TRANSIENT_REASONS for reject in rejects)
             if mark in asked and not transient:
                 known.setdefault(mark, (name, at))
     return known

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
-from pipeline import keys, tables, tar
+from pipeline import keys, schemas, tables, tar
 from pipeline.engine import disk, partition, process
 from pipeline.engine.division import PLAN_COLUMNS
 from pipeline.engine.rows import Inputs, Member, Output, RowResult, Task, UnitReject
@@ -81,7 +81,7 @@ class Done:
 
 def member_columns(table: str) -> list[str]:
     """Prefixes of the location columns of a table: ``["", "mask_"]`` for ``expanded``."""
-    names = [column.name for column in tables.TABLES[table]]
+    names = [column.name for column in schemas.TABLES[table]]
     return [name.removesuffix("offset") for name in names if name.endswith("offset")]
 
 
@@ -183,7 +183,7 @@ def _check_units(row: PlanRow, units: Any, result: RowResult) -> None:
             f"+ {len(result.rejects)} rejected"
         )
     for reject in result.rejects:
-        if reject.reason not in tables.REJECT_REASONS:
+        if reject.reason not in schemas.REJECT_REASONS:
             raise ValueError(f"{row.id}: {reject.reason!r} is no known reason of rejection")
 
 
@@ -192,7 +192,7 @@ def _output(
 ) -> Record:
     ids = task.identify(row.id, output.fields)
     record: Record = {**output.fields, **ids, **row.attach}
-    columns = {column.name for column in tables.TABLES[table]}
+    columns = {column.name for column in schemas.TABLES[table]}
     if output.members and tar_file:
         stem = keys.encode_id(next(iter(ids.values())))
         start = None
@@ -280,7 +280,7 @@ def _stored(job: Job, path: Path, output: Record) -> list[Member]:
 def _commit_tar(job: Job, work_tar: Path | None, records: list[Record]) -> partition.Committed:
     """Gives the tar its final name, on disk before the parquet that will name it."""
     transient = sum(
-        reject["reason"] in tables.TRANSIENT_REASONS for r in records for reject in r["rejects"]
+        reject["reason"] in schemas.TRANSIENT_REASONS for r in records for reject in r["rejects"]
     )
     if work_tar is None or not work_tar.stat().st_size:
         return partition.Committed(job.digest, job.platform, "", 0, "", transient)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import tables
+from pipeline import schemas, tables
 from pipeline.errors import UserError
 
 SPLITS = ("val", "test")
@@ -46,7 +46,7 @@ def per_video(faces: pa.Table, videos: pa.Table) -> pa.Table:
     columns = {c: chosen.column(c) for c in chosen.schema.names}
     columns["faces"] = pa.array(counts.astype(np.int32))
     columns["score"] = pa.array(np.where(counts > 0, means, WITHOUT_FACE))
-    schema = tables.schema("predictions_videos")
+    schema = schemas.schema("predictions_videos")
     table = pa.table([columns[name] for name in schema.names], schema=schema)
     tables.check("predictions_videos", table)
     return table

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline import models, tables
+from pipeline import models, schemas, tables
 from pipeline.errors import UserError
 from pipeline.models import Detector, JointEmbedding
 from pipeline.run_config import RunParams
@@ -80,7 +80,7 @@ def score_faces(
     per_face = len(flat) // max(len(shards), 1)
     ends = per_face * np.arange(len(shards) + 1, dtype=np.int32)  # (faces + 1,)
     columns["node_probabilities"] = pa.ListArray.from_arrays(pa.array(ends), pa.array(flat))
-    schema = tables.schema("predictions_faces")
+    schema = schemas.schema("predictions_faces")
     table = pa.table([columns[name] for name in schema.names], schema=schema).sort_by("face_id")
     tables.check("predictions_faces", table)
     return table

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import keys
-from pipeline.config import ExpandParams
 from pipeline.engine.rows import Plan
 from pipeline.errors import UserError
 from pipeline.expansion.expand import GENERATOR
 from pipeline.expansion.matching import nearest_sources
+from pipeline.params import ExpandParams
 
 LeftBehind = tuple[str, str, str]
 """Id, reason and detail of a sample that cannot be made."""

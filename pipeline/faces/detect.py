@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import weights
-from pipeline.config import FacesParams
 from pipeline.images import Image
+from pipeline.params import FacesParams
 
 NMS_IOU = 0.4
 """Of two boxes that overlap more, the better one stays (as in public RetinaFace and SCRFD code)."""

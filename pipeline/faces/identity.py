@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import weights
-from pipeline.config import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.align import TEMPLATE_PX, align
 from pipeline.faces.boxes import BoxesOf, hog_box
 from pipeline.faces.detect import INSIGHTFACE_PACKS, Detection
 from pipeline.faces.track import SIMILARITY_DECIMALS
 from pipeline.images import Image
+from pipeline.params import FacesParams
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import images, keys, tar, weights
-from pipeline.config import LandmarksParams
 from pipeline.engine.rows import Inputs, Output, RowResult
 from pipeline.errors import Reject, UserError
 from pipeline.faces.boxes import BoxesOf, hog_box
 from pipeline.faces.dlib_models import LANDMARKS_68, model_path
+from pipeline.params import LandmarksParams
 
 Points = NDArray[np.float32]
 """float32 (68, 2): x, y in px; whole numbers are pixel centres."""

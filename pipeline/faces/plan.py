@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import FacesParams, Params, resolve
 from pipeline.engine.rows import Plan
 from pipeline.faces.crop import boxes_in_crop
 from pipeline.faces.detect import detector_settings
 from pipeline.faces.identity import identity_settings
 from pipeline.faces.shipped import digest, reads_shipped
+from pipeline.params import FacesParams, Params, resolve
 
 
 def faces_plan(

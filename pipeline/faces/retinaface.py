@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline import weights
-from pipeline.config import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.detect import (
     Candidates,
@@ -27,6 +26,7 @@ from pipeline.faces.detect import (
     weights_file,
 )
 from pipeline.images import Image
+from pipeline.params import FacesParams
 
 STRIDES_PX = (8, 16, 32)
 PRIOR_SIDES_PX = ((16, 32), (64, 128), (256, 512))

@@ -11,7 +11,6 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from pipeline.config import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.detect import (
     Candidates,
@@ -23,6 +22,7 @@ from pipeline.faces.detect import (
 )
 from pipeline.faces.onnx_session import open_session
 from pipeline.images import Image
+from pipeline.params import FacesParams
 
 AUTO_SIDES_PX = (128, 640)
 """insightface's own default: at 640 alone, faces that fill the picture are missed."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline import phash_audit, tables
-from pipeline.config import Params
 from pipeline.datasets.audit import audit
 from pipeline.findings import Finding, in_order, in_short, of_kind
+from pipeline.params import Params
 
 WIDTH = 100
 """Columns of the text; ids are never broken."""

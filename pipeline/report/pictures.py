@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline import images, keys, tables, tar
+from pipeline import images, keys, schemas, tables, tar
 from pipeline.errors import UserError
 from pipeline.semantics import REAL
 from pipeline.shards import fields
@@ -107,7 +107,7 @@ def contact_sheets(shards: Path, per_dataset: int) -> list[Sheet]:
     """
     wanted = [*_WHERE, "split", "label"]
     index = pa.concat_tables(
-        tables.read(shards / split / "index.parquet", "index", wanted) for split in tables.SPLITS
+        tables.read(shards / split / "index.parquet", "index", wanted) for split in schemas.SPLITS
     )
     datasets = sorted(index.column("dataset").unique().to_pylist())
     n = min(per_dataset, MAX_FACES // max(1, len(datasets)))

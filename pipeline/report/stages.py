@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from pipeline import keys, tables
+from pipeline import keys, schemas, tables
 from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, in_bytes, limited
 from pipeline.shards import fields
@@ -74,7 +74,7 @@ def rejects(folder: Path) -> list[Rejects]:
             mine = table.filter(pc.field("reason") == reason)
             pairs = zip(mine["id"].to_pylist(), mine["detail"].to_pylist(), strict=True)
             examples = heapq.nsmallest(EXAMPLES, pairs, key=lambda pair: keys.hash64(pair[0]))
-            meaning = tables.REJECT_REASONS[reason]
+            meaning = schemas.REJECT_REASONS[reason]
             found.append(Rejects(stage, reason, meaning, count, tuple(examples)))
     return found
 

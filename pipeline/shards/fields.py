@@ -4,11 +4,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import tables
+from pipeline import schemas
 
 EXPANDED = "expanded"
 """The folder of expanded samples; the others are named after their splits."""
-FOLDERS = (*tables.SPLITS, EXPANDED)
+FOLDERS = (*schemas.SPLITS, EXPANDED)
 
 FORMAT = 1
 """Of shards.json; counted up when a reader of the old one would misread the new one."""
@@ -17,7 +17,7 @@ _NOT_IN_JSON = ("sample_id", "key", "tar")
 
 
 def index_table(folder: str) -> str:
-    """Name of the table (in :mod:`pipeline.tables`) that the index of a folder is."""
+    """Name of the table (in :mod:`pipeline.schemas`) that the index of a folder is."""
     return "index_expanded" if folder == EXPANDED else "index"
 
 
@@ -30,7 +30,7 @@ def scalars(folder: str) -> dict[str, type]:
     """Python type (str, int or float) of every scalar of the json; the index has them too."""
     return {
         column.name: _python_type(column.type)
-        for column in tables.TABLES[index_table(folder)]
+        for column in schemas.TABLES[index_table(folder)]
         if column.name not in _NOT_IN_JSON
         and not column.name.endswith(("offset", "size"))
         and not pa.types.is_list(column.type)

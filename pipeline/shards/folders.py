@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline import tables
+from pipeline import schemas
 from pipeline.engine import partition
 from pipeline.engine.run import Whole
 from pipeline.semantics import Graph
@@ -27,7 +27,7 @@ def write_folders(whole: Sequence[Whole], root: Path, graphs: Sequence[Graph]) -
         for part, index in zip(parts, indexes, strict=True):
             name = part.facts.tar.removeprefix(f"{folder}/")
             facts[name] = tar_facts(index, part.facts.tar_bytes, part.facts.tar_sha256)
-        index = pa.concat_tables([tables.schema("index_expanded").empty_table(), *indexes])
+        index = pa.concat_tables([schemas.schema("index_expanded").empty_table(), *indexes])
         (root / folder).mkdir(parents=True, exist_ok=True)
         write_folder_index(root / folder, folder, index, facts, graphs)
         metrics["outputs"] += index.num_rows

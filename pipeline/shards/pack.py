@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import images, keys, tables, tar
-from pipeline.config import JpegParams, ShardParams
+from pipeline import images, keys, schemas, tables, tar
 from pipeline.engine.rows import Inputs, Member, Output, Plan, RowResult
 from pipeline.errors import UserError
+from pipeline.params import JpegParams, ShardParams
 from pipeline.semantics import Graph, Semantics
 from pipeline.shards import describe, fields
 
@@ -210,7 +210,7 @@ def write_folder_index(
             f"{folder}: index and facts disagree about the tars: {dict(counted)}, {tars}"
         )
     table = fields.index_table(name)
-    rows = index.select(tables.schema(table).names).cast(tables.schema(table))
+    rows = index.select(schemas.schema(table).names).cast(schemas.schema(table))
     rows = rows.sort_by([("tar", "ascending"), ("offset", "ascending")])
     starts = accumulate((tars[tar_name].samples for tar_name in sorted(tars)), initial=0)
     one_per_tar = [rows.slice(start, stop - start) for start, stop in pairwise(starts)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from pipeline import images, keys, tables, tar
+from pipeline import images, keys, schemas, tar
 from pipeline.errors import UserError
 from pipeline.shards import fields
 from pipeline.shards.read import Shards, group, member_column, parse_json
@@ -49,7 +49,7 @@ class _Rules:
         self.lists = fields.lists(shards.name)
         self.keys = {*self.scalars, *self.lists, "vector"}
         self.split = "train" if shards.name == fields.EXPANDED else shards.name
-        self.categories = {*tables.CATEGORIES, "local"}
+        self.categories = {*schemas.CATEGORIES, "local"}
         self.nodes = {name: len(graph["nodes"]) for name, graph in shards.facts["graphs"].items()}
         self.side_px: tuple[int, int] | None = None
         """Width and height of the first picture, which all others must have."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config import FramesParams, Sampling, resolve
 from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
+from pipeline.params import FramesParams, Sampling, resolve
 from pipeline.video.probe import VideoFacts, probe
 from pipeline.video.stills import probe_stills
 

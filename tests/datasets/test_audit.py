@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import tables
-from pipeline.config import AuditParams
 from pipeline.datasets.audit import UNEVEN, audit
 from pipeline.datasets.drop import apply
 from pipeline.errors import UserError
 from pipeline.findings import SHOWN
+from pipeline.params import AuditParams
 from pipeline.relations import related, ties
 from tests.datasets.trees import entry, put, put_ffpp, rejects, rows, run
 

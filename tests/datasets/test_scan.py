@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import tables
+from pipeline import schemas, tables
 from pipeline.datasets import base
 from pipeline.datasets.scan import _video_ids
 from pipeline.errors import UserError
@@ -323,7 +323,7 @@ def test_every_public_dataset_says_how_to_get_it():
             assert "http" in adapter.access, name
         for total in adapter.expected:
             assert set(total.options) <= set(adapter.options), name
-            assert set(total.kind) <= set(tables.schema("videos").names), name
+            assert set(total.kind) <= set(schemas.schema("videos").names), name
 
 
 def test_an_adapter_that_gives_a_path_twice_is_a_bug_that_is_named():

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import semantics
-from pipeline.config import DatasetEntry, DatasetsParams
 from pipeline.datasets.scan import Scan, scan
+from pipeline.params import DatasetEntry, DatasetsParams
 
 SEMANTICS = Path(__file__).parents[2] / "manifests" / "semantics.yaml"
 

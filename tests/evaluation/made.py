@@ -2,7 +2,7 @@
 
 import pyarrow.compute as pc
 
-from pipeline import tables
+from pipeline import schemas, tables
 from tests.shards import made
 
 
@@ -44,7 +44,7 @@ def shards(root):
         third = pc.match_substring(table.column(id_column), "clip.2é")
         splits = pc.if_else(third, "test", table.column("split"))
         place = table.schema.get_field_index("split")
-        field = tables.schema(name).field("split")
+        field = schemas.schema(name).field("split")
         world.tables[name] = table.set_column(place, field, splits)
     made.shard(world, root / "shards")
     return world.tables["videos"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline import images, keys, tables, tar
-from pipeline.config import ExpandParams
 from pipeline.errors import Reject, UserError
 from pipeline.expansion.expand import SwapTask
 from pipeline.expansion.regions import REGIONS
+from pipeline.params import ExpandParams
 from tests.expansion.faces import crops, points
 
 PARAMS = ExpandParams(datasets=("ffpp",))

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import tables
-from pipeline.config import ExpandParams
 from pipeline.errors import UserError
 from pipeline.expansion.plan import choose_targets, equal_quotas, expansion_plan
+from pipeline.params import ExpandParams
 
 STORE = Path("/store")
 PARAMS = ExpandParams(datasets=("ffpp",))

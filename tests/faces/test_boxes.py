@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from pipeline import images, weights
-from pipeline.config import FacesParams, Weights
 from pipeline.faces.boxes import hog_box
 from pipeline.faces.detect import make_detector
 from pipeline.faces.track import overlap
+from pipeline.params import FacesParams
+from pipeline.values import Weights
 
 
 def test_boxes_of_cnn_detectors_become_those_of_dlib(assets):

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import FacesParams, Weights
 from pipeline.errors import UserError
 from pipeline.faces.detect import (
     Candidates,
@@ -21,6 +20,8 @@ from pipeline.faces.detect import (
     pad_to,
     resize_longer_side,
 )
+from pipeline.params import FacesParams
+from pipeline.values import Weights
 from tests.faces.pictures import overlap
 
 WIDTH_PX, HEIGHT_PX = 200, 100

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import skimage.data
 
-from pipeline import images, tables
-from pipeline.config import FacesParams
+from pipeline import images, schemas, tables
 from pipeline.errors import Reject, UserError
 from pipeline.faces import extract
 from pipeline.faces.align import align
 from pipeline.faces.crop import crop, map_points, whole
 from pipeline.faces.detect import Detection
 from pipeline.faces.extract import FacesTask, cut_out, encode, missing, track_shares
+from pipeline.params import FacesParams
 from pipeline.video.decode import Picture
 
 ENGINE_COLUMNS = {"face_id", "video_id", "digest", "tar", "offset", "size"}
@@ -101,7 +101,7 @@ def test_faces_have_the_columns_of_the_table_in_order_of_time_and_rank(task, mon
     inputs = row(3)
     result = task.work(inputs)
     check(task, inputs, result)
-    columns = {c.name for c in tables.TABLES["faces"]} - ENGINE_COLUMNS
+    columns = {c.name for c in schemas.TABLES["faces"]} - ENGINE_COLUMNS
     rows = []
     for output in result.outputs:
         assert set(output.fields) == columns
@@ -207,7 +207,7 @@ def test_a_file_without_any_picture_is_rejected_whole(tmp_path):
 
 
 def test_reasons_are_known():
-    assert {"no_face", "truncated", "past_end"} <= set(tables.REJECT_REASONS)
+    assert {"no_face", "truncated", "past_end"} <= set(schemas.REJECT_REASONS)
 
 
 def test_a_video_that_gives_too_few_pictures_is_rejected_whole(task, monkeypatch):

@@ -7,7 +7,6 @@ import pytest
 import skimage.data
 
 from pipeline import images, keys, tar, weights
-from pipeline.config import FacesParams, LandmarksParams, Weights
 from pipeline.errors import Reject, UserError
 from pipeline.faces import landmarks
 from pipeline.faces.crop import boxes_in_crop, crop, map_points
@@ -19,6 +18,8 @@ from pipeline.faces.landmarks import (
     landmarker_settings,
     make_landmarker,
 )
+from pipeline.params import FacesParams, LandmarksParams
+from pipeline.values import Weights
 
 EYES_AND_MOUTH = ([36, 39], [42, 45], [48, 48], [54, 54])
 """Points whose middle is an eye or a mouth corner."""

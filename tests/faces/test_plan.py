@@ -5,9 +5,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.config import FacesParams, FramesParams, JpegParams, Params, Weights
 from pipeline.errors import UserError
 from pipeline.faces.plan import faces_plan, landmarks_plan, rules_text
+from pipeline.params import FacesParams, FramesParams, JpegParams, Params
+from pipeline.values import Weights
 
 DATASETS = {"a/real/1": "a", "a/real/2": "a", "b/real/1": "b"}
 SPLITS = ("train", "test", "test")

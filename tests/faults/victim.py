@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import tables, tar
-from pipeline.config import EngineParams
 from pipeline.engine import run, stage
 from pipeline.engine.survey import Store
+from pipeline.params import EngineParams
 from tests.engine import toy
 
 TARGET_ROWS = 3

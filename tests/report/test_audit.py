@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import tables
-from pipeline.config import AuditParams, BalanceParams, DatasetsParams, Params
 from pipeline.findings import Finding
+from pipeline.params import AuditParams, BalanceParams, DatasetsParams, Params
 from pipeline.report import audit, page
 from pipeline.run_config import ReportParams
 from tests.datasets.test_audit import NO_REJECTS, table, video

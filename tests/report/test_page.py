@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import tables
+from pipeline import schemas, tables
 from pipeline.errors import UserError
 from pipeline.report import page
 from pipeline.report.stages import Rejects
@@ -152,7 +152,7 @@ def test_one_class_and_videos_without_a_face_are_named(html: str) -> None:
 
 def test_what_is_absent_is_said(copy: Path) -> None:
     """No expansion, no reject, no history, no scores, no run, a stage that has not run."""
-    empty = tables.schema("index_expanded").empty_table()
+    empty = schemas.schema("index_expanded").empty_table()
     tables.write(copy / "data/shards/expanded/index.parquet", "index_expanded", empty)
     shutil.rmtree(copy / "manifests/rejected")
     shutil.rmtree(copy / "plots")
@@ -171,7 +171,7 @@ def test_what_is_absent_is_said(copy: Path) -> None:
 
 def test_a_project_with_nothing_in_it_has_a_page(copy: Path) -> None:
     for name in ("videos", "faces"):
-        tables.write(copy / f"manifests/{name}.parquet", name, tables.schema(name).empty_table())
+        tables.write(copy / f"manifests/{name}.parquet", name, schemas.schema(name).empty_table())
     world = shards_made.World(
         {name: rows.slice(0, 0) for name, rows in _tables(copy).items()}, Path(), Path()
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import keys, tables
+from pipeline import keys, schemas, tables
 from pipeline.errors import UserError
 from pipeline.report import pictures
 from tests.shards.made import World
@@ -106,7 +106,7 @@ def test_labels_in_words_are_the_papers(root: Path) -> None:
 
 def test_a_face_that_the_shards_lack_is_a_gap(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root / "data/shards", tmp_path / "shards")
-    empty = tables.schema("index").empty_table()
+    empty = schemas.schema("index").empty_table()
     tables.write(tmp_path / "shards/train/index.parquet", "index", empty)
     (swap, *_) = pictures.regions(tmp_path / "shards", 1)[0].swaps
     assert (swap.target, swap.source) == ("", "")

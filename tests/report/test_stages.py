@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tables
+from pipeline import schemas
 from pipeline.errors import UserError
 from pipeline.report import stages
 from tests.report import project
@@ -32,7 +32,7 @@ def test_rejects_by_reason_with_examples_by_hash(root: Path) -> None:
     facts = [(group.stage, group.reason, group.count) for group in found]
     assert facts == [("scan", "missing", 2), ("faces", "truncated", 9), ("faces", "no_face", 1)]
     truncated = found[1]
-    assert truncated.meaning == tables.REJECT_REASONS["truncated"]
+    assert truncated.meaning == schemas.REJECT_REASONS["truncated"]
     ids = [row[0] for row in project.REJECTS["faces"] if row[1] == "truncated"]
     ids.sort(key=lambda name: hashlib.blake2b(name.encode(), digest_size=8).digest())
     assert [name for name, _ in truncated.examples] == ids[:3]

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from pipeline import images, keys, semantics, tables, tar
-from pipeline.config import JpegParams, ShardParams
+from pipeline import images, keys, schemas, semantics, tables, tar
 from pipeline.engine.rows import Plan
+from pipeline.params import JpegParams, ShardParams
 from pipeline.shards import fields
 from pipeline.shards.pack import PackTask, pack_plan, tar_facts, write_folder_index
 
@@ -95,7 +95,7 @@ def shard(made: World, root: Path, jpeg: JpegParams | None = None) -> None:
     task = PackTask(jpeg or JpegParams())
     task.open()
     plan = made.plan()
-    empty = tables.schema("index_expanded").empty_table()
+    empty = schemas.schema("index_expanded").empty_table()
     indexes = {folder: [empty] for folder in fields.FOLDERS}
     facts: dict[str, dict[str, Any]] = {folder: {} for folder in fields.FOLDERS}
     for group, rows in _partitions(plan):

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipeline import images, keys, semantics, tables, tar
-from pipeline.config import JpegParams
+from pipeline import images, keys, schemas, semantics, tables, tar
 from pipeline.errors import UserError
+from pipeline.params import JpegParams
 from pipeline.shards import describe, fields
 from pipeline.shards.pack import PackTask, TarFacts, write_folder_index
 from tests.shards import made
@@ -152,7 +152,7 @@ def test_plan_orders_by_hash_of_the_key_and_mixes_methods(world: made.World) -> 
 
 def test_empty_tables_give_an_empty_plan(world: made.World) -> None:
     names = ("samples", "expanded", "landmarks")
-    empty = {name: tables.schema(name).empty_table() for name in names}
+    empty = {name: schemas.schema(name).empty_table() for name in names}
     plan = replace(world, tables=world.tables | empty).plan()
     assert plan.table.num_rows == 0
     assert plan.table.schema.equals(world.plan().table.schema)
@@ -181,14 +181,14 @@ def test_shards_json_explains_the_folder(shards: Path) -> None:
 def test_tars_that_are_not_named_go(tmp_path: Path) -> None:
     (tmp_path / "old-00007.tar").write_bytes(b"x")
     graph = semantics.load(made.SEMANTICS).graph("ffpp")
-    write_folder_index(tmp_path, "val", tables.schema("index").empty_table(), {}, [graph])
+    write_folder_index(tmp_path, "val", schemas.schema("index").empty_table(), {}, [graph])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["index.parquet", "shards.json"]
 
 
 def test_facts_must_fit_the_index(tmp_path: Path) -> None:
     facts = {"a-00000.tar": TarFacts(1, 1, "", {"fake": 0, "real": 1})}
     with pytest.raises(ValueError, match="disagree"):
-        write_folder_index(tmp_path, "val", tables.schema("index").empty_table(), facts, [])
+        write_folder_index(tmp_path, "val", schemas.schema("index").empty_table(), facts, [])
 
 
 def test_tables_that_do_not_belong_together_are_refused(world: made.World) -> None:
@@ -221,7 +221,7 @@ def test_json_is_canonical_and_finite() -> None:
 
 
 def test_absent_rows_fit_the_table() -> None:
-    places = {c.name for c in tables.TABLES["index_expanded"]} - set(fields.absent())
+    places = {c.name for c in schemas.TABLES["index_expanded"]} - set(fields.absent())
     assert places == {
         *("sample_id", "key", "tar", "offset", "size"),
         *("jpg_offset", "jpg_size", "json_offset", "json_size"),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pipeline import config, models, semantics, tables
+from pipeline import config, models, schemas, semantics, tables
 from pipeline.engine.stage import version
 from pipeline.errors import UserError
 from pipeline.training import checkpoint
@@ -144,7 +144,9 @@ def test_absent_shards_are_named(project, monkeypatch):
 def test_the_document_names_every_column_and_every_number(project, monkeypatch):
     _evaluate(monkeypatch, "plain")
     text = DOCUMENT.read_text(encoding="utf-8")
-    names = {c.name for table in ("faces", "videos") for c in tables.TABLES[f"predictions_{table}"]}
+    names = {
+        c.name for table in ("faces", "videos") for c in schemas.TABLES[f"predictions_{table}"]
+    }
     found = json.loads((project / "predictions/plain/metrics.json").read_text())
     names |= {"meaningless", *found["test"]["overall"]}
     assert [name for name in sorted(names) if f"`{name}" not in text] == []

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import tables
-from pipeline.config import FramesParams, Sampling
+from pipeline import schemas, tables
 from pipeline.errors import Reject
+from pipeline.params import FramesParams, Sampling
 from pipeline.video.plan import STILLS, FramesTask, exact, frames_plan, planned_times, sampling_text
 from pipeline.video.probe import VideoFacts
 from tests.video.clips import write_clip
@@ -169,7 +169,7 @@ def test_task_gives_rows_of_the_table(tmp_path):
     result = task.work(inputs)
     assert (result.done, result.left_out, list(result.rejects)) == (1, 0, [])
     rows = [{**task.identify("d/real/a", o.fields), **o.fields} for o in result.outputs]
-    tables.check("frames", pa.Table.from_pylist(rows, tables.schema("frames")))
+    tables.check("frames", pa.Table.from_pylist(rows, schemas.schema("frames")))
     assert [(r["sample"], r["time_s"]) for r in rows] == [(0, 0.5), (1, 1.0), (2, 1.5)]
     assert {r["video_id"] for r in rows} == {"d/real/a"}
 
