@@ -4,9 +4,7 @@ The stages look again when their turn comes, and read every byte then. Here the 
 remembered for as long as its size, time of change and inode stay, so that looking costs nothing.
 """
 
-import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,9 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import weights
-from pipeline.datasets.fingerprint import SETTLED_S
-from pipeline.engine.stage import write_json
 from pipeline.errors import UserError
+from pipeline.file_memory import FileMemory
 from pipeline.params import FacesParams, Params, resolve
 from pipeline.run_config import ModelParams
 
@@ -50,11 +47,15 @@ def check(params: Params, videos: pa.Table, cache: Path = CACHE) -> str:
     Raises:
         UserError: detectors or the landmarker lack theirs; it names all, those of runs too.
     """
-    digests = Digests(cache)
-    with weights.digests_by(digests):
+    memory = FileMemory(cache, _SHA256)
+
+    def digest(file: Path) -> str:
+        return memory.recall(str(file), file.stat(), "sha256", partial(weights.read_sha256, file))
+
+    with weights.digests_by(digest):
         before_shards = _problems([*_faces(params.faces, videos), _landmarks(params)])
         for_training = _problems(list(_runs(params)))
-    digests.save()
+    memory.save()
     if before_shards:
         raise UserError(_told([*before_shards, *for_training]))
     return _told(for_training) if for_training else ""
@@ -69,56 +70,6 @@ def _problems(looks: Sequence[tuple[str, "Look"]]) -> list[str]:
         except UserError as error:
             found.setdefault(str(error), where)
     return [where + problem for problem, where in found.items()]
-
-
-class Digests:
-    """SHA-256 of files, remembered by absolute path, size, time of change and inode.
-
-    A cache file that is damaged, or of another form, counts as empty.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known = _read(path)
-        self._seen: dict[str, list[int | str]] = {}
-
-    def __call__(self, file: Path) -> str:
-        """SHA-256 of a file as 64 hex characters; reads it only where it changed.
-
-        Raises UserError where it must be read and cannot be.
-        """
-        name, facts = str(file.absolute()), file.stat()
-        stamp: list[int | str] = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
-        entry = self._seen.get(name) or self._known.get(name)
-        if entry is None or entry[:-1] != stamp:
-            entry = [*stamp, weights.read_sha256(file)]
-        if time.time() - facts.st_mtime > SETTLED_S:
-            self._seen[name] = entry
-        return str(entry[-1])
-
-    def save(self) -> None:
-        """Replaces the cache file by one of the files asked for, unless that is what it holds."""
-        if self._seen != self._known:
-            write_json(self._path, self._seen)
-
-
-def _read(path: Path) -> dict[str, list[int | str]]:
-    try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(data, dict):
-        return {}
-    return {name: entry for name, entry in data.items() if _is_entry(entry)}
-
-
-def _is_entry(entry: object) -> bool:
-    return (
-        isinstance(entry, list)
-        and len(entry) == 4
-        and isinstance(entry[3], str)
-        and _SHA256.fullmatch(entry[3]) is not None
-    )
 
 
 def _faces(params: FacesParams, videos: pa.Table) -> Iterator[tuple[str, Look]]:

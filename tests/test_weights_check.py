@@ -194,7 +194,7 @@ def test_a_damaged_cache_counts_as_empty(tmp_path, damage):
     facts = path.stat()
     if damage == "wrong":
         stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
-        damage = json.dumps({str(path): [*stamp, None]})
+        damage = json.dumps({str(path): [*stamp, "sha256", None]})
     weights_check.CACHE.write_text(damage.replace("PATH", str(path)))
     weights_check.check(params, videos())
     assert weights_check.CACHE.read_text() == sound

@@ -183,7 +183,9 @@ def frames_plan(videos: pa.Table, files: Sequence[str], params: FramesParams) ->
     """One row per video; ``files`` holds the absolute path of every row of ``videos``."""
     table = videos.select(["video_id", "fingerprint", "media", "segments_s"])
     columns = (videos.column(name).to_pylist() for name in ("dataset", "split"))
-    sampling = [sampling_text(resolve(params, *of)) for of in zip(*columns, strict=True)]
+    groups = list(zip(*columns, strict=True))
+    texts = {group: sampling_text(resolve(params, *group)) for group in set(groups)}
+    sampling = [texts[group] for group in groups]
     table = table.append_column("sampling", pa.array(sampling, pa.string()))
     table = table.append_column("file", pa.array(files, pa.string()))
     content = ("fingerprint", "media", "segments_s", "sampling")
