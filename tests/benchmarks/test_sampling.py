@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import _clips, _figures, sampling
-from benchmarks._contenders import ffmpeg_select, opencv_read, ours
+from benchmarks._contenders import decoding_alone, ffmpeg_select, opencv_read, ours
+from pipeline.video.decode import VideoReader
 
 TINY = _clips.Recipe("tiny", 160, options={"g": "12"}, targets={"opencv_read": 0.0})
 
@@ -42,10 +43,27 @@ def test_figures(file, capsys):
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["name"] for line in lines] == [
         "sampling.tiny.wrong_pictures",
+        "sampling.tiny.share_of_decoding",
         "sampling.tiny.cpu_of_opencv_read",
     ]
     assert all(set(line) == {"name", "value", "unit", "target", "holds"} for line in lines)
-    assert all(line["holds"] for line in lines)
+    assert [line["holds"] for line in lines[::2]] == [True, True]  # neither is a matter of time
+
+
+def test_two_processes_share_the_files(file):
+    (figure,) = sampling._side_by_side([file], {"ours": ours, "opencv_read": opencv_read}, 1)
+    assert figure.name == "sampling.two_processes.wall_of_opencv_read"
+    assert figure.value > 0
+
+
+def test_decoding_alone_is_part_of_reading(file, monkeypatch):
+    def convert(*_):
+        raise AssertionError("a picture was converted")
+
+    monkeypatch.setattr(VideoReader, "_rgb", convert)
+    decoding_alone(file.path, file.times_s)
+    with pytest.raises(AssertionError, match="converted"):
+        ours(file.path, file.times_s)
 
 
 def test_a_figure_that_misses_its_target():
