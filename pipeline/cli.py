@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         _plan,
         "say what `dvc repro` would do, before it does it",
         "Scan the datasets and hold each heavy stage's plan against its store: rows to do, keep "
-        "and drop, time by the rates of the last run, disk needed and free.",
+        "and drop, time by the rate of the largest of the last runs, disk needed and free.",
     )
 
     command = _add(
@@ -152,8 +152,10 @@ def _profile(arguments: argparse.Namespace) -> None:
     if not change:
         print(f"params.yaml is the profile {arguments.name} already.")
         return
-    print(change, flush=True)
-    profiles.put_in_place(arguments.name, arguments.force)
+    try:
+        profiles.put_in_place(arguments.name, arguments.force)
+    finally:  # shown also where it is refused; and a reader that stops early stops nothing else
+        print(change, flush=True)
     print(f"\nparams.yaml is now the profile {arguments.name}. Next: `dvc repro`.")
 
 
@@ -173,8 +175,9 @@ def _plan(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - has no argum
 def _retry(arguments: argparse.Namespace) -> None:
     from pipeline.engine.retry import retry
 
-    count = counted(retry(arguments.stage, arguments.reason), "reject")
-    print(f"{count} taken back. Next: `dvc repro`.")
+    count = retry(arguments.stage, arguments.reason)
+    next_step = "Next: `dvc repro`." if count else "Nothing is to be tried again."
+    print(f"{counted(count, 'reject')} taken back. {next_step}")
 
 
 def _datasets(arguments: argparse.Namespace) -> None:

@@ -126,12 +126,15 @@ def _identity_contradictions(faces: FacesParams) -> Iterator[str]:
                 'none. Set its path and sha256 to "".'
             )
         return
-    if not faces.identity_weights.path:
-        yield "faces.identity arcface needs faces.identity_weights: path and sha256 of an .onnx."
     if faces.detector == "dlib":
         yield (
             "faces.identity arcface needs five points, and dlib gives none. "
             "Choose another detector, or identity: dlib."
+        )
+    if not faces.identity_weights.path:
+        yield (
+            "faces.identity arcface needs faces.identity_weights: path (an .onnx file, a folder "
+            "or an insightface pack) and sha256."
         )
 
 

@@ -1,5 +1,6 @@
 """How every command and every stage begins and ends: a mistake is one sentence, not a traceback."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ from pipeline.errors import UserError
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 SYSTEM_LIBRARIES = {
     "libGL": "libgl1",
@@ -19,10 +21,17 @@ def run_main(function: Callable[[], int | None]) -> int:
     """Run a command; return its exit code (None counts as 0).
 
     A UserError, or a shared library that the system lacks, becomes one line on stderr and exit code
-    2. Ctrl-C becomes one line and 130. Anything else is a bug and keeps its traceback.
+    2. Ctrl-C becomes one line and 130; who reads the output may stop at any time. Anything else is
+    a bug and keeps its traceback.
     """
     try:
-        return function() or 0
+        code = function() or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has seen enough, such as `head`; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     except UserError as error:
         return _say(str(error), EXIT_USER_ERROR)
     except ImportError as error:

@@ -40,7 +40,7 @@ class Preview:
     estimated: bool
     """An earlier stage changes the plan first: rows to do are by the ratio that held so far."""
     seconds: float | None
-    """By the rate of the last run; None before there was one."""
+    """By the rate of the largest of the last runs; None before there was one."""
     disk_bytes: float | None
     """What the rows to do would take in the store; None before there is a store."""
 

@@ -20,7 +20,9 @@ def main() -> None:
     tables.write(Path("manifests/rejected/scan.parquet"), "rejected", found.rejected)
     write_metrics("scan", found.metrics)
     if found.findings:
-        print(f"Audit: {in_short(found.findings)}. Read them with `faceshards audit`.")
+        print(f"Audit: {in_short(found.findings)}. See `faceshards audit`.")
+    if "train" not in found.videos.column("split").to_pylist():
+        print("No video is in the split train, so there will be nothing to train on.")
     if lacking := weights_check.check(params, found.videos):
         print(f"Before training: {lacking}", file=sys.stderr)
 

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -210,7 +211,8 @@ def test_retry_tells_how_many(monkeypatch, capsys, count, words):
     library = _Library(monkeypatch, "pipeline.engine.retry", "retry", count)
     assert cli.main(["retry", "faces", "--reason", "timeout"]) == 0
     assert library.calls == [("faces", "timeout")]
-    assert capsys.readouterr().out == f"{words} taken back. Next: `dvc repro`.\n"
+    then = "Next: `dvc repro`." if count else "Nothing is to be tried again."
+    assert capsys.readouterr().out == f"{words} taken back. {then}\n"
 
 
 @pytest.mark.parametrize(
@@ -270,3 +272,17 @@ def test_datasets_names_every_adapter_within_100_columns(clone, capsys):
 def test_datasets_refuses_an_unknown_name(clone, capsys):
     assert cli.main(["datasets", "celeb-df"]) == 2
     assert "Did you mean celeb_df?" in capsys.readouterr().err
+
+
+def test_a_profile_is_in_place_though_nobody_reads_the_difference(clone):
+    """`faceshards profile NAME | head -1` must not keep the old parameters silently."""
+    wanted = (clone / "profiles/paper-sjedd.yaml").read_bytes()
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m pipeline.cli profile paper-sjedd | head -1 >/dev/null"],
+        cwd=clone,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert (clone / "params.yaml").read_bytes() == wanted

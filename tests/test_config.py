@@ -200,7 +200,7 @@ def test_impossible_value_names_key_value_and_what_is_allowed(params, text, key,
         ("faces: {detector: precomputed, provider: cuda}", "precomputed runs on cpu only"),
         (
             "faces: {detector: scrfd, identity: arcface}",
-            "faces.identity arcface needs faces.identity_weights: path and sha256",
+            "faces.identity arcface needs faces.identity_weights: path",
         ),
         (
             "faces: {identity_weights: {path: a.onnx}}",

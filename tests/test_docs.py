@@ -1,6 +1,8 @@
 """The guide keeps up with the code."""
 
+import csv
 import re
+import subprocess
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -11,6 +13,7 @@ from pipeline import profiles, summary
 from pipeline.datasets import generic_csv
 from pipeline.params import Params
 from pipeline.schemas import REJECT_REASONS
+from pipeline.video.probe import FORMATS
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
@@ -61,3 +64,23 @@ def test_links_within_a_document_lead_somewhere(document):
         for head in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     }
     assert set(re.findall(r"\]\(#([^)]*)\)", text)) - heads == set()
+
+
+def test_every_container_is_named():
+    listed = GUIDE.split("Videos may be")[1].split("by content")[0].lower()
+    assert [name for name in FORMATS if name not in listed] == []
+
+
+def test_the_listing_of_folders_is_a_csv_that_the_adapter_reads(tmp_path):
+    script = GUIDE.split("cd /data/mine\n")[1].split("\n```")[0]
+    for name in ("real/a b.mp4", "real/b.mp4", "fake/c.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, check=True)
+    with (tmp_path / "mine.csv").open(newline="") as file:
+        rows = [(row["path"], row["label"], row["split"]) for row in csv.DictReader(file)]
+    assert rows == [
+        ("real/a b.mp4", "real", "train"),
+        ("real/b.mp4", "real", "train"),
+        ("fake/c.mp4", "fake", "train"),
+    ]

@@ -63,3 +63,17 @@ def test_a_stage_script_ends_without_traceback(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("faceshards: params.yaml does not exist.")
     assert "Traceback" not in done.stderr
+
+
+def test_who_reads_the_output_may_stop_at_any_time():
+    code = (
+        "from pipeline.entry import run_main\n"
+        "raise SystemExit(run_main(lambda: [print('x' * 9999) for _ in range(999)] and None))\n"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout.readline()
+    running.stdout.close()
+    assert running.stderr.read() == ""
+    assert running.wait() == 141

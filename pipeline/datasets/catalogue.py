@@ -113,6 +113,8 @@ def _listed(entries: Mapping[str, DatasetEntry], videos: pa.Table | None) -> str
         if totals:
             verdict = f"{differ} of {len(totals)} totals differ" if differ else "as a full copy"
         own = videos.filter(pc.equal(videos["dataset"], name))["label"].to_numpy()
+        if not len(own):
+            verdict = "none known; run `dvc repro scan`"
         counts = (len(own), int((own == 0).sum()), int((own == 1).sum()))
         rows.append((name, entry.adapter, *(f"{count:,}" for count in counts), verdict))
     head = ("dataset", "adapter", "videos", "real", "fake", "beside a full copy")
@@ -123,8 +125,10 @@ def _found(entry: DatasetEntry, videos: pa.Table | None) -> str:
     if videos is None:
         return "What is there of it is known after `dvc repro scan`."
     totals = compare(entry, videos)
+    own = videos.filter(pc.equal(videos["dataset"], entry.name)).num_rows
+    if not own:
+        return "No video of it is known. What is there is known after `dvc repro scan`."
     if not totals:
-        own = videos.filter(pc.equal(videos["dataset"], entry.name)).num_rows
         return f"{own:,} videos were found; there are no official totals to hold them against."
     rows = [
         (

@@ -99,6 +99,11 @@ def on_existing(
     scheduler = engine.scheduler
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+    if "://" not in scheduler and not Path(scheduler).is_file():
+        raise UserError(
+            f"engine.scheduler is {scheduler}, which is no file that exists, and no address such "
+            "as tcp://host:8786. Write either, or leave it empty for local workers."
+        )
     try:
         client = Client(**where, timeout=CONNECT_WITHIN_S)
     except (OSError, TimeoutError, ValueError) as error:
@@ -133,7 +138,7 @@ def _check_cluster(
     if not seen:
         raise UserError(
             f"the Dask scheduler at {scheduler} has no workers. Start some there: "
-            f"`dask worker {scheduler} --nthreads 1`."
+            f"`{_worker_command(scheduler)}`."
         )
     ours = _has()
     for address, worker in sorted(seen.items()):
@@ -148,7 +153,7 @@ def _check_cluster(
         words = ", ".join(f"{name}={amount:g}" for name, amount in needs.items())
         raise UserError(
             f"no Dask worker at {scheduler} offers {words}, which engine.gpu_stages asks for. "
-            f"Start workers with `dask worker {scheduler} --nthreads 1 --resources {words}`."
+            f"Start workers with `{_worker_command(scheduler)} --resources {words}`."
         )
     threads = client.nthreads()
     of_node = Counter[str]()
@@ -156,6 +161,11 @@ def _check_cluster(
         of_node[worker.node] += threads.get(address, 1)
     share = min(worker.memory_bytes / of_node[worker.node] for worker in seen.values())
     return sum(worker["nthreads"] for worker in able), share
+
+
+def _worker_command(scheduler: str) -> str:
+    by_file = "--scheduler-file " if Path(scheduler).is_file() else ""
+    return f"dask worker {by_file}{scheduler} --nthreads 1"
 
 
 def _able(client: Client, needs: Mapping[str, float]) -> list[dict[str, Any]]:

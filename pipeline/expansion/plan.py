@@ -170,7 +170,8 @@ def _check_datasets(
             known = ", ".join(sorted(pc.unique(videos["dataset"]).to_pylist()))
             raise UserError(
                 f"expand.datasets names {dataset}, which has no train samples. There are videos of "
-                f"{known}."
+                f"{known}. Take it out (`datasets: []` expands nothing), or add it to "
+                "manifests/datasets.yaml with a train split."
             )
         if dataset not in lossless or pc.any(pc.not_equal(here["encoding"], "png")).as_py():
             raise UserError(

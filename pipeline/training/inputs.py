@@ -71,7 +71,8 @@ def _open(run: Run, root: Path) -> list[Shards]:
         if not len(shards):
             raise UserError(
                 f"{shards.folder} has no samples, and the run {run.name} needs some. Give the "
-                f"datasets' {name} some faces, then `dvc repro shard`."
+                f"datasets' {name} some faces (a CSV does so in its column split), then "
+                "`dvc repro shard`."
                 if name != "expanded"
                 else f"{shards.folder} has no samples, but the run {run.name} reads it. Name the "
                 f"datasets in expand.datasets, or set runs.{run.name}.also to train."

@@ -29,9 +29,6 @@ def test_overview_holds_what_was_found_against_a_full_copy(two):
 
 def test_a_full_copy_has_no_differences(two):
     entries, videos = two
-    for row in cells(catalogue.detail("ffpp", entries, videos.slice(0, 0))):
-        if row[:2] == ["Deepfakes", "train"]:
-            assert row[2:] == ["0", "720", "-720"]
     deepfakes = videos.filter([v == "Deepfakes" and s == "train" for v, s in _pairs(videos)])
     full = deepfakes.take([n % deepfakes.num_rows for n in range(720)])
     rows = cells(catalogue.detail("ffpp", entries, full))
@@ -52,6 +49,14 @@ def test_every_adapter_in_detail(name):
     assert ("\na full copy has  " in text) == bool(adapter.expected)
     words = " ".join(text.split())
     assert " ".join(adapter.access.split()) in words
+
+
+def test_a_dataset_that_was_listed_after_the_last_scan(two):
+    entries, videos = two
+    others = videos.filter([name != "own" for name in videos["dataset"].to_pylist()])
+    rows = cells(catalogue.overview(entries, others))
+    assert ["own", "csv", "0", "0", "0", "none", "known;", "run", "`dvc", "repro", "scan`"] in rows
+    assert "known after `dvc repro scan`" in catalogue.detail("own", entries, others)
 
 
 def test_before_the_first_scan(two):

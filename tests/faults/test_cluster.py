@@ -60,7 +60,8 @@ class Cluster:
 
     def _await(self, workers: int) -> None:
         with Client(scheduler_file=str(self.file)) as client:
-            client.wait_for_workers(workers, timeout=60)
+            if workers:
+                client.wait_for_workers(workers, timeout=60)
 
     def close(self) -> None:
         for process in [*self.workers, self.scheduler]:
@@ -238,6 +239,27 @@ def test_workers_that_do_not_see_the_store_or_are_none_are_refused(tmp_path, two
             time.sleep(0.1)
         with pytest.raises(UserError, match="has no workers"):
             cluster._check_cluster(client, tmp_path, file, {})
+
+
+def test_a_scheduler_file_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match=r"nope\.json, which is no file that exists"):
+        make(tmp_path, toy.texts(6), str(tmp_path / "nope.json"))
+
+
+def test_the_command_that_is_named_starts_a_worker(tmp_path):
+    running = Cluster(tmp_path, 0)
+    try:
+        with pytest.raises(UserError) as error:
+            make(tmp_path, toy.texts(6), str(running.file))
+        words = str(error.value).split("`")[1].split()
+        assert words[0] == "dask"
+        worker = subprocess.Popen(
+            [sys.executable, "-m", *words], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+        running.workers.append(worker)
+        running._await(1)
+    finally:
+        running.close()
 
 
 def test_no_scheduler_there(tmp_path, monkeypatch):
