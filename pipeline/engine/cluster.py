@@ -59,8 +59,7 @@ _LOST = (
 
 def on_local(jobs: Sequence[Job], row_limits: Limits | None, workers: int) -> Iterator[Done]:
     """Works partitions on processes of this machine."""
-    # A worker that dies is said by what its rows became; Dask's own lines would only repeat it.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _quiet()
     with (
         # security=True: without it any local user who knows the port runs code as this one.
         LocalCluster(
@@ -75,6 +74,13 @@ def on_local(jobs: Sequence[Job], row_limits: Limits | None, workers: int) -> It
         Client(local) as client,
     ):
         yield from _submit(client, jobs, row_limits, workers, {}, owner=os.getpid())
+
+
+def _quiet() -> None:
+    """A worker or scheduler that is lost is said in our words; Dask's would bury them."""
+    for name in ("distributed", *logging.root.manager.loggerDict):
+        if name.split(".")[0] == "distributed":  # each has a level of its own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def on_existing(
@@ -97,7 +103,7 @@ def on_existing(
             software or does not see the store, or the cluster goes away during the run.
     """
     scheduler = engine.scheduler
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _quiet()
     where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
     if "://" not in scheduler and not Path(scheduler).is_file():
         raise UserError(

@@ -106,7 +106,7 @@ def test_same_bytes_while_a_worker_is_killed(tmp_path, two_workers, monkeypatch)
     assert digest(remote / "store") == digest(local / "store")
 
 
-def test_a_lost_scheduler_is_a_resumable_stop(tmp_path, two_workers, monkeypatch):
+def test_a_lost_scheduler_is_a_resumable_stop(tmp_path, two_workers, monkeypatch, capfd):
     texts = {name: f"slow {text}" for name, text in toy.texts(30).items()}
     address = json.loads(two_workers.file.read_text())["address"]
     words = "import sys, time, os; time.sleep(2.5); os.kill(int(sys.argv[1]), 9)"
@@ -114,6 +114,7 @@ def test_a_lost_scheduler_is_a_resumable_stop(tmp_path, two_workers, monkeypatch
     with pytest.raises(UserError, match="lost during the run"):
         make(tmp_path, texts, address)
     killer.wait()
+    assert "Traceback" not in capfd.readouterr().err
     assert list((tmp_path / "store").glob("*.parquet"))
     make_at_once(tmp_path / "local", texts, monkeypatch)
     make_at_once(tmp_path, texts, monkeypatch)
