@@ -143,8 +143,11 @@ def _read_table(path: Path) -> dict[float, list[Detection]]:
                 faces = listed.setdefault(_number(row["time_s"]), [])
                 if row["x1"]:
                     faces.append(_face(row))
-    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-        raise Reject("unreadable", f"{path.name} is not a table of faces ({error})") from error
+    except OSError as error:
+        raise Reject("unreadable", f"its table of faces: {error.strerror}") from error
+    except (ValueError, LookupError, TypeError, csv.Error) as error:
+        # Without the file's name: a renamed video keeps what its rejects say.
+        raise Reject("unreadable", f"its table of faces is of another form ({error})") from error
     return listed
 
 
@@ -170,7 +173,9 @@ def _read_points(path: Path) -> list[Detection]:
     """The face that encloses the points, if they are not all zero."""
     try:
         points = np.load(path, allow_pickle=False).astype(np.float64)
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
+        raise Reject("unreadable", f"{path.name}: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
         raise Reject("unreadable", f"{path.name} is not an array of numbers ({error})") from error
     counts = (len(POINT_COLUMNS) // 2, *IBUG_COUNTS)
     if points.shape not in [(count, 2) for count in counts] or not np.isfinite(points).all():

@@ -358,6 +358,26 @@ def test_a_clone_without_raw_data_trains_from_pulled_shards(project, tmp_path):
     assert (clone / "models/sjedd/best.pt").is_file()
 
 
+@pytest.mark.parametrize("links", ["hardlink", "symlink"])
+def test_a_cache_of_links_keeps_its_bytes_when_shards_change(project, tmp_path, links):
+    folder = copied(project, tmp_path / "project")
+    command(folder, "dvc", "config", "cache.type", links)
+    command(folder, "dvc", "checkout", "--relink", "data/shards/train")
+    tars = list((folder / "data/shards/train").rglob("*.tar"))
+    assert tars
+    assert all(tar.is_symlink() or tar.stat().st_nlink > 1 for tar in tars)
+    cached = {p: p.read_bytes() for p in (folder / ".dvc/cache").rglob("*") if p.is_file()}
+    assert {tar.read_bytes() for tar in tars} <= set(cached.values())
+    params = folder / "params.yaml"
+    text = params.read_text()
+    assert text.count("samples_per_shard: 200 ") == 1
+    params.write_text(text.replace("samples_per_shard: 200 ", "samples_per_shard: 60 "))
+    assert stages_run(command(folder, "dvc", "repro", "shard").stdout) == ["scan", "shard"]
+    assert len(list((folder / "data/shards/train").rglob("*.tar"))) > len(tars)
+    command(folder, "faceshards", "verify", "data/shards/train")
+    assert all(path.read_bytes() == content for path, content in cached.items())
+
+
 def test_plan_foresees_what_a_parameter_costs(project, tmp_path):
     folder = copied(project, tmp_path / "project")
     params = folder / "params.yaml"
