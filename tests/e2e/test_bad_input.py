@@ -81,7 +81,8 @@ def test_scan_and_plan_tell_all_missing_weights_and_scan_writes_the_same_bytes(p
         (folder / f"{name}.mp4").write_text(name)  # scan looks into no video
     text = "wild: {adapter: csv, root: data/raw/sample/wild, manifest: wild.csv}\n"
     (project / "manifests/datasets.yaml").write_text(text)
-    command(project, sys.executable, "-m", "stages.scan")
+    said = command(project, sys.executable, "-m", "stages.scan").stdout
+    assert "No video is in the split train" in said
     outputs = ("manifests/videos.parquet", "manifests/rejected/scan.parquet", "metrics/scan.json")
     before = {name: (project / name).read_bytes() for name in outputs}
     for name in outputs:
