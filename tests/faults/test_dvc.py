@@ -99,12 +99,14 @@ def test_a_killed_repro_goes_on_to_the_same_bytes(fresh, undisturbed, tmp_path, 
     assert outputs(folder) == undisturbed
 
 
-def test_a_stage_dies_with_dvc_even_while_it_starts(fresh, tmp_path):
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_stage_dies_with_dvc_even_while_it_starts(fresh, tmp_path, shell):
+    """Whatever shell dvc starts it with: some stay between the two."""
     folder = copied(fresh, tmp_path / "project")
     running = subprocess.Popen(
         ["dvc", "repro", "faces"],
         cwd=folder,
-        env=environment(folder),
+        env=environment(folder) | {"SHELL": shell},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -27,7 +27,7 @@ def _inside(tmp_path, monkeypatch):
 def test_each_culprit_is_named_and_no_innocent_rejected(tmp_path, workers):
     bad = {"crash": "worker_died", "hang": "timeout", "spin": "timeout", "swell": "out_of_memory"}
     texts = toy.texts(20) | {f"toy/real/v{i:04d}_{word}": word for i, word in enumerate(bad)}
-    engine = EngineParams(workers=workers, row_deadline_s=2.5, row_memory_gb=0.7)
+    engine = EngineParams(workers=workers, row_deadline_s=3, row_memory_gb=0.4)
     where = Store(tmp_path / "store", "faces", target_rows=8)
     whole = run.run("toy", toy.ToyTask(), toy.plan(texts), where, engine, version=1)
     rejects = pa.concat_tables(partition.rejects(part.path) for part in whole).to_pylist()
