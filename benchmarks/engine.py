@@ -78,7 +78,7 @@ def one_run(folder: Path, rows: int, changed: int, workers: int) -> None:
     whole = run.run("engine", Trivial(), made, where, EngineParams(workers=workers), version=1)
     stage.write_table(whole, Path("table.parquet"), "landmarks")
     seconds = time.perf_counter() - started
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(json.dumps({"seconds": seconds, "peak_mb": peak_mb}))
 
 
@@ -149,11 +149,16 @@ def overheads(parent: Path, repeat: int) -> list[Figure]:
     ]
     idle_s = statistics.median(one["seconds"] for one in idle)
     grown_bytes = (first["peak_mb"] - small["peak_mb"]) * 1e6 / (ROWS - FEW_ROWS)
+    grown = [
+        Figure(f"peak_of_{rows}_rows_to_do", round(one["peak_mb"], 1), "MB", None, None)
+        for rows, one in ((FEW_ROWS, small), (ROWS, first))
+    ]
     return [
         at_most("no_op_250k_rows", idle_s, "s", 5),
         at_most("no_op_250k_peak", max(one["peak_mb"] for one in idle), "MB", 1000),
         at_most("one_of_250k_changed", statistics.median(changed), "s", 8),
         at_most("row_with_child", statistics.median(child) / FEW_ROWS * 1000, "ms", 2),
+        *grown,
         at_most("parent_memory_per_row", grown_bytes, "bytes", 500),
     ]
 
