@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from benchmarks._figures import Figure, at_least, at_most, show
 from pipeline.engine import run, stage
-from pipeline.engine.rows import Inputs, Output, Plan, RowResult
+from pipeline.engine.rows import BATCH_ROWS, Inputs, Output, Plan, RowResult, in_batches
 from pipeline.engine.survey import Store
 from pipeline.params import EngineParams
 
@@ -56,11 +56,12 @@ class Trivial:
 
 def plan(rows: int, changed: int = -1) -> Plan:
     """A plan as ``frames`` has it; one row may differ."""
-    table = pa.concat_tables(
-        _plan_rows(range(start, min(start + FEW_ROWS, rows)), changed)
-        for start in range(0, rows, FEW_ROWS)
-    )
-    return Plan(table, "id", "id", content=("fingerprint",), location=("file",))
+
+    def batches() -> Iterator[pa.Table]:
+        for start in range(0, rows, BATCH_ROWS):
+            yield _plan_rows(range(start, min(start + BATCH_ROWS, rows)), changed)
+
+    return Plan(batches, "id", "id", content=("fingerprint",), location=("file",))
 
 
 def _plan_rows(numbers: range, changed: int) -> pa.Table:
@@ -109,7 +110,7 @@ def decode(folder: Path, clips: Path, workers: int) -> None:
     rows = [(f"clips/real/{i}-{j}", file) for j in range(COPIES) for i, file in enumerate(files)]
     ids, located = zip(*rows, strict=True)
     table = pa.table({"id": ids, "file": located})
-    made = Plan(table, "id", "id", content=("id",), location=("file",))
+    made = Plan(in_batches(table), "id", "id", content=("id",), location=("file",))
     where = Store(Path("store"), "landmarks", target_rows=4)
     started = time.perf_counter()
     run.run("engine", Decoding(), made, where, EngineParams(workers=workers), version=1)

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from pipeline import config, semantics, weights_check
+from pipeline import config, keys, semantics, weights_check
 from pipeline.datasets.scan import scan
+from pipeline.engine import partition
 from pipeline.engine.partition import Committed
 from pipeline.engine.progress import last_seconds_per_row
 from pipeline.engine.stage import STORES, Stage, version
@@ -67,14 +69,14 @@ def preview(params: Params) -> tuple[list[Preview], str]:
         stage = _prepare(name, params, videos)
         now = survey(stage.task, stage.plan, stage.store, version(name))
         old_ids = _ids(stage.store, now.old)
-        ids = set(stage.plan.table.column(stage.plan.id).to_pylist())
+        kept_ids = int(np.isin(old_ids, now.ids).sum())
         estimated = any(one.to_do or one.drop for one in found)
-        to_do, drop = now.rows_to_do, len(old_ids - ids)
+        to_do, drop = now.rows_to_do, len(old_ids) - kept_ids
         if estimated:
             # Rows that are in no table yet: as many for each earlier one as there were so far.
             to_do = max(to_do, round(changed * growth * now.total_rows))
         elif now.total_rows:
-            growth = len(ids) / max(1, len(ids & old_ids))
+            growth = now.total_rows / max(1, kept_ids)
             changed = to_do / now.total_rows
         rate, size = last_seconds_per_row(name), _bytes_per_row(now.old.values(), len(old_ids))
         found.append(
@@ -120,12 +122,18 @@ def _prepare(name: str, params: Params, videos: pa.Table) -> Stage:
     return prepare(params, videos)  # type: ignore[no-any-return]  # found by name
 
 
-def _ids(store: Store, old: Iterable[str]) -> set[str]:
-    return {
-        row_id
-        for name in old
-        for row_id in pq.read_table(store.folder / name, columns=["id"]).column(0).to_pylist()
-    }
+def _ids(store: Store, old: Iterable[str]) -> NDArray[np.uint64]:
+    """Distinct hashes (n,) of the ids that a store holds."""
+    return np.unique(
+        np.array(
+            [
+                keys.hash64(row_id)
+                for name in old
+                for row_id in partition.read_rows(store.folder / name, ["id"]).column(0).to_pylist()
+            ],
+            np.uint64,
+        )
+    )
 
 
 def _bytes_per_row(old: Iterable[Committed], rows: int) -> float | None:

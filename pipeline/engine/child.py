@@ -16,8 +16,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pipeline.engine import disk, machine, process
+from pipeline.engine.plan_file import PlanRow
 from pipeline.engine.rows import Task
-from pipeline.engine.work import PlanRow, Record, WorkError, opened, perform_row, rejected_row
+from pipeline.engine.work import Record, WorkError, opened, perform_row, rejected_row
 from pipeline.errors import UserError
 
 START_DEADLINE_S = 600.0

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -234,12 +235,12 @@ def _submit(
     owner: int | None = None,
     asked: "_Has | None" = None,
 ) -> Iterator[Done]:
-    waiting = list(reversed(jobs))
+    waiting = iter(jobs)
 
-    def submit() -> Any:  # a future; distributed has no types
+    def submit(job: Job) -> Any:  # a future; distributed has no types
         return client.submit(
             _run_on_worker,
-            waiting.pop(),
+            job,
             row_limits,
             owner,
             asked,
@@ -248,7 +249,7 @@ def _submit(
         )
 
     # A bounded window keeps the scheduler's memory flat; a result is a few numbers.
-    running = {submit() for _ in range(min(2 * threads, len(jobs)))}
+    running = {submit(job) for job in islice(waiting, 2 * threads)}
     seen = time.monotonic()
     while running:
         try:
@@ -264,8 +265,7 @@ def _submit(
             done: Done = future.result()
             running.remove(future)
             future.release()
-            if waiting:
-                running.add(submit())
+            running.update(submit(job) for job in islice(waiting, 1))
             yield done
 
 

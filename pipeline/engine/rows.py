@@ -1,10 +1,13 @@
 """What the engine and the work of a stage say to each other. No files, no processes here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
+
+BATCH_ROWS = 5000
+"""So many rows of a plan are Python objects at a time."""
 
 Inputs = Mapping[str, Any]
 """The plan row as work sees it: its content and location columns, never its id."""
@@ -85,9 +88,11 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What there is to do: one table row per unit of heavy work, and what each column is for."""
+    """What there is to do: one row per unit of heavy work, and what each column is for."""
 
-    table: pa.Table
+    batches: Callable[[], Iterable[pa.Table]]
+    """Gives the rows, at most :data:`BATCH_ROWS` at a time: so many are in memory at once. At least
+    one table, which may be empty; each call gives the same."""
     id: str
     """Column that names the row; unique."""
     bucket_by: str
@@ -102,3 +107,14 @@ class Plan:
     """Column that keeps rows of different values in different partitions ("" = none)."""
     order_by: str = ""
     """Column that orders the rows of a partition ("" = by id)."""
+
+    @property
+    def table(self) -> pa.Table:
+        """All rows at once, for plans known to be small."""
+        return pa.concat_tables(self.batches())
+
+
+def in_batches(table: pa.Table) -> Callable[[], Iterable[pa.Table]]:
+    """The batches of a plan that is in memory already."""
+    starts = range(0, max(1, table.num_rows), BATCH_ROWS)
+    return lambda: (table.slice(start, BATCH_ROWS) for start in starts)

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import pyarrow as pa
+from typing import Any
 
 from pipeline import keys
 from pipeline.engine import disk, partition, store
-from pipeline.engine.division import PLAN_COLUMNS, PartitionPlan
+from pipeline.engine.division import PartitionPlan
 from pipeline.engine.machine import platform_string
 from pipeline.engine.partition import Committed
 from pipeline.engine.progress import Progress, wholesale
@@ -68,10 +67,12 @@ def brought_up_to_date(
     )
     with disk.explained(where.folder), store.locked(where.folder):
         where.sweep(where.committed())
-        found = survey(task, plan, where, version)
+        plan_file = where.folder / f".tmp-plan-{keys.attempt()}.jsonl"
+        with plan_file.open("wb") as file:
+            found = survey(task, plan, where, version, file)
         platform = platform_string()
         _report_platforms(name, found.old, platform)
-        jobs = _jobs(task, where, found, platform)
+        jobs = _Jobs(task, where, found, plan_file, platform)
         progress = Progress(name, found.total_rows, found.rows_to_do, engine.max_reject_fraction)
         for done in place(name, jobs, where.isolate, engine):
             progress.update(done)
@@ -84,27 +85,37 @@ def brought_up_to_date(
         yield whole
 
 
-def _jobs(task: Task, where: Store, found: Survey, platform: str) -> list[Job]:
-    plan_file = _write_plan(where.folder, found.todo)
-    this_run = keys.attempt()
-    return [
-        Job(
-            task=task,
-            table=where.table,
-            store=where.folder,
-            tars=where.tar_folder,
-            content_named=where.content_named,
-            plan_file=plan_file,
-            batch=batch,
+class _Jobs(Sequence[Job]):
+    """The partitions to be made; each is looked up when its turn comes, and not kept."""
+
+    def __init__(
+        self, task: Task, where: Store, found: Survey, plan_file: Path, platform: str
+    ) -> None:
+        self._found = found
+        self._common: dict[str, Any] = {
+            "task": task,
+            "table": where.table,
+            "store": where.folder,
+            "tars": where.tar_folder,
+            "content_named": where.content_named,
+            "plan_file": plan_file,
+            "run": keys.attempt(),
+            "platform": platform,
+        }
+
+    def __len__(self) -> int:
+        return len(self._found.todo)
+
+    def __getitem__(self, place: Any) -> Any:  # a Job; no slices are asked for
+        part = self._found.todo[place]
+        return Job(
+            **self._common,
+            offsets=self._found.offsets[part.rows],
             name=part.name,
             file=part.file,
             digest=part.digest,
-            run=this_run,
-            platform=platform,
-            known=found.matches(part),
+            known=self._found.matches(part),
         )
-        for batch, part in enumerate(found.todo)
-    ]
 
 
 def _accept(part: PartitionPlan, there: Mapping[str, Committed], folder: Path) -> Committed:
@@ -131,17 +142,6 @@ def _check_some_use(name: str, whole: Sequence[Whole]) -> None:
         rows += len(read["done"])
     if rows:
         raise wholesale(name, rows, rows, reasons)
-
-
-def _write_plan(folder: Path, todo: Sequence[PartitionPlan]) -> Path:
-    """The rows to be worked, one record batch per partition, where every worker can map them."""
-    path = folder / f".tmp-plan-{keys.attempt()}.arrow"
-    if todo:
-        columns = pa.schema([(name, pa.string()) for name in PLAN_COLUMNS])
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, columns) as writer:
-            for part in todo:
-                writer.write_batch(part.to_work())
-    return path
 
 
 def _report_platforms(name: str, old: Mapping[str, Committed], platform: str) -> None:

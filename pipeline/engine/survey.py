@@ -3,11 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import schemas
-from pipeline.engine import partition, store
+from pipeline.engine import partition, plan_file, store
 from pipeline.engine.division import PartitionPlan, divide
 from pipeline.engine.partition import Committed
+from pipeline.engine.plan_file import MARK, Ints, Marks
 from pipeline.engine.rows import Plan, Task
 
 
@@ -45,50 +50,87 @@ class Store:
 
 
 @dataclass(frozen=True)
+class _Known:
+    """Where the records of fingerprints lie, of those that were asked for."""
+
+    fingerprints: Marks
+    """Distinct, sorted (n,)."""
+    file: NDArray[np.int32]
+    """Place (n,) of the parquet in ``files``; -1 where there is no record."""
+    row: Ints
+    """Position (n,) in it."""
+    files: Sequence[str]
+
+    def find(self, asked: Marks) -> Ints:
+        """Place (m,) of each fingerprint that has a record; -1 for the others."""
+        at = np.minimum(np.searchsorted(self.fingerprints, asked), len(self.fingerprints) - 1)
+        if not len(self.fingerprints):
+            return np.full(len(asked), -1)
+        has = (self.fingerprints[at] == asked) & (self.file[at] >= 0)
+        return np.where(has, at, -1)
+
+
+@dataclass(frozen=True)
 class Survey:
     """The partitions wanted, those that are there, and what is in between."""
 
-    settings: Mapping[str, object]
+    ids: NDArray[np.uint64]
+    """Hash (N,) of each row's id."""
+    fingerprints: Marks
+    """(N,)"""
+    offsets: Ints
+    """First byte (N,) of each row's line in the plan file."""
     wanted: list[PartitionPlan]
     old: dict[str, Committed]
     todo: list[PartitionPlan]
     """Wanted partitions that are not there as they should be."""
-    known: dict[str, tuple[str, int]]
-    """Where the record of a fingerprint lies: parquet in the store, and position in it."""
+    known: _Known
 
     @property
     def total_rows(self) -> int:
         """Rows of the plan."""
-        return sum(part.size for part in self.wanted)
+        return len(self.ids)
 
     @property
     def rows_to_do(self) -> int:
         """Rows that need work: neither in a partition that stays nor known from another."""
-        return sum(part.size - len(self.matches(part)) for part in self.todo)
+        return sum(int((self._found(part) < 0).sum()) for part in self.todo)
 
     def matches(self, part: PartitionPlan) -> dict[int, tuple[str, int]]:
-        """Positions in a partition's plan that need no work, and where their records lie."""
-        if not self.known:
-            return {}
-        marks = part.fingerprints()
-        return {at: self.known[mark] for at, mark in enumerate(marks) if mark in self.known}
+        """Rows of a partition that need no work, by place, and where their records lie."""
+        found = self._found(part)
+        return {
+            place: (self.known.files[self.known.file[at]], int(self.known.row[at]))
+            for place, at in enumerate(found.tolist())
+            if at >= 0
+        }
+
+    def _found(self, part: PartitionPlan) -> Ints:
+        return self.known.find(self.fingerprints[part.rows])
 
 
-def survey(task: Task, plan: Plan, where: Store, version: int) -> Survey:
-    """Compares a plan with a store. Reads only what has changed."""
+def survey(
+    task: Task, plan: Plan, where: Store, version: int, file: BinaryIO | None = None
+) -> Survey:
+    """Compares a plan with a store. Reads only what has changed.
+
+    ``file`` gets the plan's rows for the workers; None = nobody will work them.
+    """
     settings = {
         "layout": partition.LAYOUT,
         "version": version,
         "table": where.table,
         **task.settings(),
     }
-    contiguous = not where.content_named
-    wanted = divide(plan, settings, where.target_rows, contiguous)
+    rows = plan_file.digest(plan, settings, file)
+    wanted = divide(rows, where.target_rows, contiguous=not where.content_named)
     old = where.committed()
     todo = [part for part in wanted if not _is_up_to_date(part, old)]
     # Shards are made of finished pictures: packing one anew is as cheap as copying it.
-    known = _known_rows(where.folder, old, todo) if where.content_named and todo else {}
-    return Survey(settings, wanted, old, todo, known)
+    copied = todo if where.content_named else []
+    asked = [rows.fingerprints[part.rows] for part in copied]
+    known = _known_rows(where.folder, old, np.concatenate([np.empty(0, MARK), *asked]))
+    return Survey(rows.ids, rows.fingerprints, rows.offsets, wanted, old, todo, known)
 
 
 def _is_up_to_date(part: PartitionPlan, old: Mapping[str, Committed]) -> bool:
@@ -96,21 +138,28 @@ def _is_up_to_date(part: PartitionPlan, old: Mapping[str, Committed]) -> bool:
     return facts is not None and facts.plan == part.digest and not facts.transient
 
 
-def _known_rows(
-    folder: Path, old: Mapping[str, Committed], todo: Sequence[PartitionPlan]
-) -> dict[str, tuple[str, int]]:
-    """Where the record of each fingerprint to do lies, if anywhere.
+def _known_rows(folder: Path, old: Mapping[str, Committed], asked: Marks) -> _Known:
+    """Where the record of each fingerprint that is asked for lies, if anywhere.
 
-    Rows with a transient reject count as unknown.
+    Rows with a transient reject count as unknown, and so do those that are to be tried again.
     """
-    asked = {mark for part in todo for mark in part.fingerprints()}
-    known: dict[str, tuple[str, int]] = {}
-    for name in old:
+    asked = np.unique(asked)
+    files = list(old)
+    known = _Known(asked, np.full(len(asked), -1, np.int32), np.zeros(len(asked), np.int64), files)
+    if not len(asked):
+        return known
+    for number, name in enumerate(files):
         rows = partition.read_rows(folder / name, ["fingerprint", "rejects"]).to_pydict()
-        for at, (mark, rejects) in enumerate(
-            zip(rows["fingerprint"], rows["rejects"], strict=True)
-        ):
-            transient = any(reject["reason"] in schemas.TRANSIENT_REASONS for reject in rejects)
-            if mark in asked and not transient:
-                known.setdefault(mark, (name, at))
+        usable = [
+            row
+            for row, (mark, rejects) in enumerate(
+                zip(rows["fingerprint"], rows["rejects"], strict=True)
+            )
+            if mark and not any(r["reason"] in schemas.TRANSIENT_REASONS for r in rejects)
+        ]
+        marks = np.array([bytes.fromhex(rows["fingerprint"][row]) for row in usable], MARK)
+        at = np.minimum(np.searchsorted(asked, marks), len(asked) - 1)
+        new = (asked[at] == marks) & (known.file[at] < 0)
+        known.file[at[new]] = number
+        known.row[at[new]] = np.array(usable, np.int64)[new]
     return known

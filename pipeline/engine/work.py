@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,26 +10,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-import pyarrow as pa
-
 from pipeline import keys, schemas, tables, tar
-from pipeline.engine import disk, partition, process
-from pipeline.engine.division import PLAN_COLUMNS
-from pipeline.engine.rows import Inputs, Member, Output, RowResult, Task, UnitReject
+from pipeline.engine import disk, partition, plan_file, process
+from pipeline.engine.plan_file import Ints, PlanRow
+from pipeline.engine.rows import Member, Output, RowResult, Task, UnitReject
 from pipeline.errors import Reject
 
 Record = dict[str, Any]
 """One row of a partition as in :func:`pipeline.engine.partition.schema`."""
-
-
-@dataclass(frozen=True)
-class PlanRow:
-    """One row to be worked."""
-
-    id: str
-    fingerprint: str
-    inputs: Inputs
-    attach: Mapping[str, Any]
 
 
 class WorkError(Exception):
@@ -46,7 +33,7 @@ class Performer(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One partition to be made. Small: the rows lie in ``plan_file``, batch ``batch``."""
+    """One partition to be made. Small: its rows lie in a file."""
 
     task: Task
     table: str
@@ -54,7 +41,8 @@ class Job:
     tars: Path
     content_named: bool
     plan_file: Path
-    batch: int
+    offsets: Ints
+    """First byte (n,) of each of its rows there."""
     name: str
     file: str
     digest: str
@@ -62,7 +50,7 @@ class Job:
     """The run it belongs to: jobs of one can share a process, which holds their task."""
     platform: str
     known: Mapping[int, tuple[str, int]] = field(default_factory=dict)
-    """Rows that need no work: position in the plan → parquet in the store and position in it."""
+    """Rows that need no work: place in ``offsets`` → parquet in the store and position in it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +75,7 @@ def member_columns(table: str) -> list[str]:
 
 def run_job(job: Job, performer: Performer) -> Done:
     """Makes and commits one partition."""
-    rows = _plan_rows(job)
+    rows = plan_file.read(job.plan_file, job.offsets)
     records: list[Record] = []
     worked: list[Record] = []
     final = job.store / job.file
@@ -102,7 +90,8 @@ def run_job(job: Job, performer: Performer) -> Done:
         if work_tar:
             work_tar.touch()
         known = _known_records(job)
-        for at, row in enumerate(rows):
+        for at in sorted(range(len(rows)), key=lambda at: (rows[at].order, rows[at].id)):
+            row = rows[at]
             record = _copy(job, row, known[at], work_tar) if at in known else None
             if record is None:
                 record = performer.perform(row, work_tar)
@@ -206,18 +195,6 @@ def _output(
             record["offset"], record["size"] = start, at + tar.stored_size(size) - tar.BLOCK - start
         record["tar"] = ""  # known when the tar is whole
     return record
-
-
-def _plan_rows(job: Job) -> list[PlanRow]:
-    with pa.memory_map(str(job.plan_file)) as source:
-        batch = pa.ipc.open_file(source).get_batch(job.batch).to_pydict()
-    columns = [batch[name] for name in PLAN_COLUMNS]
-    return [
-        PlanRow(
-            row_id, fingerprint, {**json.loads(content), **json.loads(where)}, json.loads(attach)
-        )
-        for row_id, fingerprint, content, where, attach in zip(*columns, strict=True)
-    ]
 
 
 def _known_records(job: Job) -> dict[int, tuple[Path, Record]]:

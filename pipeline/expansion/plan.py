@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import keys
-from pipeline.engine.rows import Plan
+from pipeline.engine.rows import Plan, in_batches
 from pipeline.errors import UserError
 from pipeline.expansion.expand import GENERATOR
 from pipeline.expansion.matching import nearest_sources
@@ -117,7 +117,7 @@ def expansion_plan(
         parts.append(part)
         rejects += left
     plan = Plan(
-        table=pa.concat_tables(parts).combine_chunks().sort_by("sample_id"),
+        in_batches(pa.concat_tables(parts).combine_chunks().sort_by("sample_id")),
         id="sample_id",
         bucket_by="video_id",
         content=("region", *_roles("digest", "points")),

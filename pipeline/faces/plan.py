@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.engine.rows import Plan
+from pipeline.engine.rows import Plan, in_batches
 from pipeline.faces.crop import boxes_in_crop
 from pipeline.faces.detect import detector_settings
 from pipeline.faces.identity import identity_settings
@@ -68,7 +68,9 @@ def faces_plan(
     for name, column in columns.items():
         table = table.append_column(name, column)
     content = ("media", "fingerprint", "times_s", "encoding", "rules", "min_frames", "shipped")
-    plan = Plan(table, id="video_id", bucket_by="video_id", content=content, location=("file",))
+    plan = Plan(
+        in_batches(table), id="video_id", bucket_by="video_id", content=content, location=("file",)
+    )
     return plan, {texts[group]: rules for group, rules in faces.items()}
 
 
@@ -114,7 +116,7 @@ def landmarks_plan(samples: pa.Table, faces: pa.Table, store: Path) -> Plan:
     tars = [f"{folder}/{name}" for name in chosen.column("tar").to_pylist()]
     table = table.append_column("tar", pa.array(tars, pa.string()))
     return Plan(
-        table,
+        in_batches(table),
         id="face_id",
         bucket_by="video_id",
         content=("digest", "box_in_crop", "detector"),

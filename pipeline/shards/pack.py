@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import images, keys, schemas, tables, tar
-from pipeline.engine.rows import Inputs, Member, Output, Plan, RowResult
+from pipeline.engine.rows import Inputs, Member, Output, Plan, RowResult, in_batches
 from pipeline.errors import UserError
 from pipeline.params import JpegParams, ShardParams
 from pipeline.semantics import Graph, Semantics
@@ -55,7 +55,7 @@ def pack_plan(
         _plan_rows(altered_ids, altered_folders, altered, expanded, expand_store),
     ]
     return Plan(
-        table=pa.concat_tables(parts),
+        in_batches(pa.concat_tables(parts)),
         id="sample_id",
         bucket_by="video_id",
         content=("fields", "digest", "encoding"),

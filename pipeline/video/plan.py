@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine.rows import Inputs, Output, Plan, RowResult
+from pipeline.engine.rows import Inputs, Output, Plan, RowResult, in_batches
 from pipeline.errors import Reject
 from pipeline.params import FramesParams, Sampling, resolve
 from pipeline.video.probe import VideoFacts, probe
@@ -189,4 +189,6 @@ def frames_plan(videos: pa.Table, files: Sequence[str], params: FramesParams) ->
     table = table.append_column("sampling", pa.array(sampling, pa.string()))
     table = table.append_column("file", pa.array(files, pa.string()))
     content = ("fingerprint", "media", "segments_s", "sampling")
-    return Plan(table, id="video_id", bucket_by="video_id", content=content, location=("file",))
+    return Plan(
+        in_batches(table), id="video_id", bucket_by="video_id", content=content, location=("file",)
+    )

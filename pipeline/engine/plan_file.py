@@ -1,0 +1,161 @@
+"""A plan on its way to the workers: its rows become lines of a file, and digests in memory.
+
+As Python objects a plan takes a hundred times the memory of its digests, so its rows are read once,
+a batch at a time. What workers need of a row is a line of JSON beside the store; what decides where
+the row belongs and whether it is known is some 50 bytes here.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline import keys
+from pipeline.engine.rows import Inputs, Plan
+
+Ints = NDArray[np.int64]
+Marks = NDArray[np.bytes_]
+"""Digests (n,) of 16 bytes each."""
+DIGEST_BYTES = 16
+MARK = np.dtype(f"S{DIGEST_BYTES}")
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One row to be worked."""
+
+    id: str
+    fingerprint: str
+    inputs: Inputs
+    attach: Mapping[str, Any]
+    order: Any
+    """Rows of a partition are sorted by this, then by id."""
+
+
+@dataclass(frozen=True)
+class Digests:
+    """What is kept of N rows, in the plan's order."""
+
+    groups: list[str]
+    """Distinct groups."""
+    group: NDArray[np.int32]
+    """Place (N,) of each row's group in ``groups``."""
+    bucket: NDArray[np.uint64]
+    """Hash (N,) that picks the bucket."""
+    ids: NDArray[np.uint64]
+    """Hash (N,) of the id."""
+    fingerprints: Marks
+    """(N,)"""
+    rows: Marks
+    """Digest (N,) of all that decides a row's records: id, fingerprint, attached columns, order."""
+    offsets: Ints
+    """First byte (N,) of each row's line in the plan file."""
+
+
+def digest(plan: Plan, settings: Mapping[str, Any], file: BinaryIO | None) -> Digests:
+    """Reads a plan once.
+
+    Args:
+        plan: the rows.
+        settings: what holds for all of them (parameters, weights, version); part of every
+            fingerprint.
+        file: gets a line per row; None = nobody will work them.
+
+    Raises:
+        ValueError: two rows have the same id.
+    """
+    base = hashlib.blake2b(canonical(settings).encode(), digest_size=DIGEST_BYTES)
+    groups: dict[str, int] = {}
+    group, bucket, ids = bytearray(), bytearray(), bytearray()
+    fingerprints, rows, sizes = bytearray(), bytearray(), bytearray()
+    for batch in plan.batches():
+        named = batch.column(plan.id).cast(pa.string()).to_pylist()
+        content = _texts(batch, plan.content)
+        marks = [_extended(base, text) for text in content]
+        attach = _texts(batch, plan.attach)
+        order = batch.column(plan.order_by).to_pylist() if plan.order_by else named
+        heads = [
+            f"[{canonical(one)},{canonical(by)},{text}"
+            for one, by, text in zip(named, order, attach, strict=True)
+        ]
+        for head, mark in zip(heads, marks, strict=True):
+            fingerprints += mark
+            rows += hashlib.blake2b(head.encode() + mark, digest_size=DIGEST_BYTES).digest()
+        ids += _hashes(named)
+        if plan.bucket_by != plan.id:
+            bucket += _hashes(batch.column(plan.bucket_by).to_pylist())
+        in_group = batch.column(plan.group_by).to_pylist() if plan.group_by else [""] * len(named)
+        codes = [groups.setdefault(name, len(groups)) for name in in_group]
+        group += np.array(codes, np.int32).tobytes()
+        if file is not None:
+            where = _texts(batch, plan.location)
+            texts = zip(heads, marks, content, where, strict=True)
+            lines = [f'{a},"{b.hex()}",{c},{d}]\n'.encode() for a, b, c, d in texts]
+            sizes += np.array([len(line) for line in lines], np.int64).tobytes()
+            file.writelines(lines)
+    ends = np.cumsum(np.frombuffer(sizes, np.int64))
+    found = Digests(
+        groups=list(groups),
+        group=np.frombuffer(group, np.int32),
+        bucket=np.frombuffer(bucket if plan.bucket_by != plan.id else ids, np.uint64),
+        ids=np.frombuffer(ids, np.uint64),
+        fingerprints=np.frombuffer(fingerprints, MARK),
+        rows=np.frombuffer(rows, MARK),
+        offsets=np.concatenate([[0], ends[:-1]]).astype(np.int64),
+    )
+    if len(np.unique(found.ids)) < len(found.ids):
+        _check_all_differ(plan)
+    return found
+
+
+def _check_all_differ(plan: Plan) -> None:
+    """Raises ValueError where an id comes twice; two ids of one hash are no reason to stop."""
+    seen: set[str] = set()
+    for batch in plan.batches():
+        for name in batch.column(plan.id).to_pylist():
+            if name in seen:
+                raise ValueError(f"plan column {plan.id} is not unique: {name!r}")
+            seen.add(name)
+
+
+def read(path: Path, offsets: Ints) -> list[PlanRow]:
+    """Rows of a plan file by the first bytes (n,) of their lines, in that order."""
+    rows: list[PlanRow | None] = [None] * len(offsets)
+    with path.open("rb") as file:
+        for at in np.argsort(offsets).tolist():
+            file.seek(int(offsets[at]))
+            row_id, order, attach, mark, content, where = json.loads(file.readline())
+            rows[at] = PlanRow(row_id, mark, {**content, **where}, attach, order)
+    return [row for row in rows if row is not None]
+
+
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+)
+
+
+def canonical(value: Any) -> str:
+    """JSON text of a value, the same for the same value, without line breaks."""
+    return _ENCODER.encode(value)
+
+
+def _texts(batch: pa.Table, columns: Sequence[str]) -> list[str]:
+    if not columns:
+        return ["{}"] * batch.num_rows
+    return [canonical(row) for row in batch.select(list(columns)).to_pylist()]
+
+
+def _extended(base: "hashlib.blake2b", text: str) -> bytes:
+    found = base.copy()
+    found.update(text.encode())
+    return found.digest()
+
+
+def _hashes(texts: Iterable[str]) -> bytes:
+    return np.array([keys.hash64(text) for text in texts], np.uint64).tobytes()
