@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,12 @@ def show(figures: list[Figure]) -> None:
     print(f"{len(missed)} of {len(figures)} figures miss their target", file=sys.stderr)
     for figure in figures:
         print(json.dumps(asdict(figure)))
+
+
+def peak_mb() -> float:
+    """The most memory this process has held.
+
+    Not by ru_maxrss, which a process takes over from the one that started it.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6

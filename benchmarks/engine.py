@@ -6,9 +6,9 @@ one and with two workers, in turn.
 """
 
 import argparse
+import importlib
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,13 +21,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from benchmarks._figures import Figure, at_least, at_most, show
-from pipeline.engine import run, stage
-from pipeline.engine.rows import BATCH_ROWS, Inputs, Output, Plan, RowResult, in_batches
+from benchmarks import _tables
+from benchmarks._figures import Figure, at_least, at_most, peak_mb, show
+from pipeline import config
+from pipeline.engine import run, stage, survey
+from pipeline.engine.rows import Inputs, Output, Plan, RowResult, in_batches
 from pipeline.engine.survey import Store
 from pipeline.params import EngineParams
+from pipeline.sources import BATCH_ROWS
 
+ROOT = Path(__file__).parents[1]
 ROWS = 250_000
+PLANNED = ("frames", "faces", "landmarks", "shard")
 FEW_ROWS = 10_000
 MAX_SIDE_PX = 8192
 COPIES = 32
@@ -79,8 +84,7 @@ def one_run(folder: Path, rows: int, changed: int, workers: int) -> None:
     whole = run.run("engine", Trivial(), made, where, EngineParams(workers=workers), version=1)
     stage.write_table(whole, Path("table.parquet"), "landmarks")
     seconds = time.perf_counter() - started
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb}))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()}))
 
 
 def fresh(kind: str, *words: object) -> dict[str, float]:
@@ -117,6 +121,16 @@ def decode(folder: Path, clips: Path, workers: int) -> None:
     print(json.dumps({"seconds": time.perf_counter() - started}))
 
 
+def stage_plan(folder: Path, name: str) -> None:
+    """Makes the plan of a stage and compares it with an empty store; prints memory and rows."""
+    os.chdir(folder)
+    prepared = importlib.import_module(f"stages.{name}").prepare(config.load())
+    with tempfile.TemporaryFile() as file:
+        number = stage.version(name)
+        found = survey.survey(prepared.task, prepared.plan, prepared.store, number, file)
+    print(json.dumps({"peak_mb": peak_mb(), "rows": found.total_rows}))
+
+
 def main(words: Sequence[str]) -> None:
     """Measures and prints one JSON line per figure."""
     if words[:1] == ["one-run"]:
@@ -125,11 +139,15 @@ def main(words: Sequence[str]) -> None:
     if words[:1] == ["decode"]:
         decode(Path(words[1]), Path(words[2]), int(words[3]))
         return
+    if words[:1] == ["stage-plan"]:
+        stage_plan(Path(words[1]), words[2])
+        return
     parser = argparse.ArgumentParser(prog="python -m benchmarks engine", description=__doc__)
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as parent:
         figures = overheads(Path(parent), arguments.repeat)
+        figures += plans(Path(parent))
         assets = os.environ.get("FACESHARDS_ASSETS")
         if assets:
             figures.append(scaling(Path(parent), Path(assets), arguments.repeat))
@@ -160,8 +178,29 @@ def overheads(parent: Path, repeat: int) -> list[Figure]:
         at_most("one_of_250k_changed", statistics.median(changed), "s", 8),
         at_most("row_with_child", statistics.median(child) / FEW_ROWS * 1000, "ms", 2),
         *grown,
-        at_most("parent_memory_per_row", grown_bytes, "bytes", 500),
+        at_most("parent_memory_per_row", grown_bytes, "bytes", 120),
     ]
+
+
+def plans(parent: Path) -> list[Figure]:
+    """Memory of making a stage's plan, for few and for many videos."""
+    peaks: dict[str, list[dict[str, float]]] = {name: [] for name in PLANNED}
+    for videos in (FEW_ROWS, ROWS):
+        folder = parent / f"tables{videos}"
+        (folder / "raw").mkdir(parents=True)
+        _tables.write(folder, videos)
+        entry = f"dfdc: {{adapter: csv, root: {folder}/raw, manifest: rows.csv}}\n"
+        (folder / "manifests/datasets.yaml").write_text(entry)
+        for name in ("params.yaml", "manifests/semantics.yaml"):
+            (folder / name).write_text((ROOT / name).read_text())
+        for name, found in peaks.items():
+            found.append(fresh("stage-plan", folder, name))
+    figures = []
+    for name, (few, many) in peaks.items():
+        grown_bytes = (many["peak_mb"] - few["peak_mb"]) * 1e6 / (many["rows"] - few["rows"])
+        figures.append(at_most(f"plan_of_{name}_per_row", grown_bytes, "bytes", 400))
+        figures.append(Figure(f"plan_of_{name}_peak", round(many["peak_mb"], 1), "MB", None, None))
+    return figures
 
 
 def scaling(parent: Path, assets: Path, repeat: int) -> Figure:

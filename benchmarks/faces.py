@@ -7,7 +7,6 @@ Weights and clips come from FACESHARDS_ASSETS.
 import argparse
 import multiprocessing
 import os
-import re
 import sys
 import tempfile
 import time
@@ -36,6 +35,7 @@ from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
 from pipeline.images import Image
 from pipeline.params import EngineParams, FacesParams, FramesParams, Params
+from pipeline.sources import Held
 from pipeline.values import Weights
 from pipeline.video.decode import VideoReader
 from pipeline.video.plan import FramesTask, sampling_text
@@ -296,6 +296,7 @@ def _planned(files: Sequence[Path], params: FacesParams) -> tuple[FacesTask, Any
         "split": ["train"] * len(files),
         "media": ["video"] * len(files),
         "fingerprint": [path.name for path in files],
+        "path": [str(path) for path in files],
     }
     frames = FramesTask(FramesParams())
     sampled: list[Mapping[str, Any]] = []
@@ -305,9 +306,9 @@ def _planned(files: Sequence[Path], params: FacesParams) -> tuple[FacesTask, Any
         rows = frames.work(inputs).outputs
         sampled += [{"video_id": video, "time_s": row.fields["time_s"]} for row in rows]
     plan, rules = faces_plan(
-        pa.table(columns),
-        pa.Table.from_pylist(sampled),
-        [str(path) for path in files],
+        Held(pa.table(columns)),
+        Held(pa.Table.from_pylist(sampled)),
+        lambda rows: rows.column("path").to_pylist(),
         Params(faces=params),
     )
     return FacesTask(rules, MAX_SIDE_PX), plan
@@ -329,7 +330,7 @@ def _memory(assets: Path) -> Iterator[Figure]:
                 target=_work_4k, args=(video, params, results)
             )
             child.start()
-            peak_gb = results.get() * 1024 / 1e9
+            peak_gb = results.get() / 1000
             child.join()
             _say(f"{name} on a 4K video: {peak_gb:.2f} GB")
             yield _figures.at_most(f"resident_gb_on_4k_{name}", peak_gb, "GB", 1.5)
@@ -341,8 +342,7 @@ def _work_4k(video: Path, params: FacesParams, results: Any) -> None:
     task.open()
     (row,) = plan.table.to_pylist()
     task.work({name: row[name] for name in (*plan.content, *plan.location)})
-    # Not ru_maxrss, which a child takes over from its parent.
-    results.put(int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]))
+    results.put(_figures.peak_mb())
 
 
 def _gpu(picture: Image) -> Iterator[Figure]:

@@ -4,7 +4,8 @@ Files carry no clock times: same rows, same bytes (for one version of pyarrow).
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,27 +99,66 @@ def write(path: Path, name: str, batches: pa.Table | Iterable[pa.Table]) -> int:
 
 def read(path: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads and checks a table. Raises UserError where the file is absent or of another schema."""
+    with _readable(path):
+        table = pq.read_table(path, columns=list(columns) if columns else None)
+    _check_schema(path, name, table.schema, columns)
+    _check_columns(name, table)
+    return table
+
+
+def read_batches(
+    path: Path, name: str, columns: Sequence[str], batch_rows: int
+) -> Iterator[pa.Table]:
+    """Reads and checks columns of a table, so many rows at a time; at least one table, maybe empty.
+
+    Raises UserError as :func:`read`.
+    """
+    with _readable(path):
+        file = pq.ParquetFile(path)
+    with file:
+        # In the order asked for; a column that is missing is left out, and so missed.
+        found = [c for c in columns if c in file.schema_arrow.names]
+        _check_schema(path, name, pa.schema([file.schema_arrow.field(c) for c in found]), columns)
+        batches = file.iter_batches(batch_rows, columns=found, use_threads=False)
+        table = schema(name).empty_table().select(found)
+        while True:
+            yield table
+            with _readable(path):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            table = pa.Table.from_batches([batch]).select(found)
+            _check_columns(name, table)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     if not path.is_file():
         raise UserError(
             f"{path} does not exist. It is written by an earlier stage: run `dvc repro`."
         )
     try:
-        table = pq.read_table(path, columns=list(columns) if columns else None)
+        yield
     except pa.ArrowException as error:
         raise UserError(
             f"{path} is not a readable table ({error}). Delete it and run `dvc repro`."
         ) from error
+
+
+def _check_schema(path: Path, name: str, found: pa.Schema, columns: Sequence[str] | None) -> None:
     wanted = schema(name)
     if columns:
         wanted = pa.schema([wanted.field(c) for c in columns])
-    if not table.schema.equals(wanted, check_metadata=False):
+    if not found.equals(wanted, check_metadata=False):
         raise UserError(
             f"{path} is not a table of this version ({name}). Run `dvc repro` to make it anew."
         )
+
+
+def _check_columns(name: str, table: pa.Table) -> None:
     for c in TABLES[name]:
-        if c.name in table.schema.names:
+        if c.name in table.column_names:
             _check_column(name, c, table.column(c.name))
-    return table
 
 
 def replace_durably(temporary: Path, final: Path) -> None:

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from pipeline import config
-from pipeline.engine.stage import STORES, Stage, read_tables, run_stage, table_store
+from pipeline.engine.stage import STORES, Stage, inputs, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.expansion.expand import SwapTask
 from pipeline.expansion.plan import expansion_plan
@@ -14,10 +14,9 @@ SAMPLES_PER_PARTITION = 1000
 
 def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     """What the stage is to do, with the table ``videos`` as it is or as it would be."""
-    names = ("videos", "faces", "samples", "landmarks")
-    videos, faces, samples, landmarks = read_tables(names, videos)
+    known, faces, samples, landmarks = inputs(("videos", "faces", "samples", "landmarks"), videos)
     plan, refused = expansion_plan(
-        videos,
+        known,
         faces,
         samples,
         landmarks,

@@ -1,10 +1,12 @@
 """Every face at every planned time: decoded, detected, cropped, stored. One pass per video."""
 
+from functools import partial
+
 import pyarrow as pa
 
 from pipeline import config
 from pipeline.datasets.locate import files
-from pipeline.engine.stage import Stage, read_tables, run_stage, table_store
+from pipeline.engine.stage import Stage, inputs, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
@@ -15,10 +17,10 @@ VIDEOS_PER_PARTITION = 32
 
 def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     """What the stage is to do, with the table ``videos`` as it is or as it would be."""
-    videos, frames = read_tables(("videos", "frames"), videos)
+    known, frames = inputs(("videos", "frames"), videos)
     entries = config.load_datasets()
     config.check_datasets(params, entries)
-    plan, rules = faces_plan(videos, frames, files(entries, videos), params)
+    plan, rules = faces_plan(known, frames, partial(files, entries), params)
     task = FacesTask(rules, params.frames.max_side_px)
     return Stage("faces", task, plan, table_store("faces", "faces", VIDEOS_PER_PARTITION))
 

@@ -1,10 +1,12 @@
 """Which pictures to look at: headers are read, times are planned, nothing is decoded."""
 
+from functools import partial
+
 import pyarrow as pa
 
 from pipeline import config
 from pipeline.datasets.locate import files
-from pipeline.engine.stage import Stage, read_tables, run_stage, table_store
+from pipeline.engine.stage import Stage, inputs, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.params import Params
 from pipeline.video.plan import FramesTask, frames_plan
@@ -14,10 +16,10 @@ VIDEOS_PER_PARTITION = 2000
 
 def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     """What the stage is to do, with the table ``videos`` as it is or as it would be."""
-    (videos,) = read_tables(("videos",), videos)
+    (known,) = inputs(("videos",), videos)
     entries = config.load_datasets()
     config.check_datasets(params, entries)
-    plan = frames_plan(videos, files(entries, videos), params.frames)
+    plan = frames_plan(known, partial(files, entries), params.frames)
     task = FramesTask(params.frames)
     return Stage("frames", task, plan, table_store("frames", "frames", VIDEOS_PER_PARTITION))
 

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from pipeline import config
-from pipeline.engine.stage import STORES, Stage, read_tables, run_stage, table_store
+from pipeline.engine.stage import STORES, Stage, inputs, run_stage, table_store
 from pipeline.entry import run_main
 from pipeline.faces.landmarks import LandmarksTask
 from pipeline.faces.plan import landmarks_plan
@@ -14,7 +14,7 @@ FACES_PER_PARTITION = 1000
 
 def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     """What the stage is to do, with the table ``videos`` as it is or as it would be."""
-    samples, faces = read_tables(("samples", "faces"), videos)
+    samples, faces = inputs(("samples", "faces"), videos)
     plan = landmarks_plan(samples, faces, STORES / "faces")
     task = LandmarksTask(params.landmarks)
     return Stage(

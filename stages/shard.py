@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from pipeline import config, semantics
 from pipeline.engine.run import brought_up_to_date
-from pipeline.engine.stage import STORES, Stage, read_tables, version, write_metrics
+from pipeline.engine.stage import STORES, Stage, inputs, version, write_metrics
 from pipeline.engine.survey import Store
 from pipeline.entry import run_main
 from pipeline.params import Params
@@ -19,9 +19,9 @@ SHARDS = Path("data/shards")
 def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     """What the stage is to do, with the table ``videos`` as it is or as it would be."""
     names = ("videos", "faces", "samples", "landmarks", "expanded")
-    videos, faces, samples, landmarks, expanded = read_tables(names, videos)
+    known, faces, samples, landmarks, expanded = inputs(names, videos)
     plan = pack_plan(
-        videos,
+        known,
         faces,
         samples,
         landmarks,

@@ -6,8 +6,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-BATCH_ROWS = 5000
-"""So many rows of a plan are Python objects at a time."""
+from pipeline.sources import Held
 
 Inputs = Mapping[str, Any]
 """The plan row as work sees it: its content and location columns, never its id."""
@@ -91,8 +90,8 @@ class Plan:
     """What there is to do: one row per unit of heavy work, and what each column is for."""
 
     batches: Callable[[], Iterable[pa.Table]]
-    """Gives the rows, at most :data:`BATCH_ROWS` at a time: so many are in memory at once. At least
-    one table, which may be empty; each call gives the same."""
+    """Gives the rows, some thousands at a time, as Python objects of so many are in memory at once.
+    At least one table, which may be empty; each call gives the same."""
     id: str
     """Column that names the row; unique."""
     bucket_by: str
@@ -116,5 +115,4 @@ class Plan:
 
 def in_batches(table: pa.Table) -> Callable[[], Iterable[pa.Table]]:
     """The batches of a plan that is in memory already."""
-    starts = range(0, max(1, table.num_rows), BATCH_ROWS)
-    return lambda: (table.slice(start, BATCH_ROWS) for start in starts)
+    return lambda: Held(table).batches(table.column_names)

@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from pipeline import keys, tables
+from pipeline import keys, schemas, tables
 from pipeline.config import read_yaml
 from pipeline.engine import partition
 from pipeline.engine.rows import Plan, Task
 from pipeline.engine.run import Whole, brought_up_to_date
 from pipeline.engine.survey import Store
 from pipeline.params import EngineParams
+from pipeline.sources import Filtered, Held, Places, Source, Stored
 
 STORES = Path("data/stores")
 VERSIONS = Path(__file__).parents[1] / "versions.yaml"
@@ -34,7 +37,7 @@ class Stage:
     """Id, reason and detail of units that the plan itself had to refuse."""
 
 
-def read_tables(names: Sequence[str], videos: pa.Table | None) -> list[pa.Table]:
+def inputs(names: Sequence[str], videos: pa.Table | None) -> list[Source]:
     """Tables of ``manifests/`` that a plan is made from.
 
     Args:
@@ -42,24 +45,30 @@ def read_tables(names: Sequence[str], videos: pa.Table | None) -> list[pa.Table]
         videos: None = as they are; else the table ``videos`` as it would be: rows of the others
             that belong to none of its videos are left out.
     """
-    found = []
-    for name in names:
-        if name == "videos" and videos is not None:
-            found.append(videos)
-            continue
-        table = tables.read(Path(f"manifests/{name}.parquet"), name)
-        found.append(table if videos is None else _of_videos(table, videos.column("video_id")))
-    return found
+    stored: dict[str, Source] = {
+        name: Stored(Path(f"manifests/{name}.parquet"), name) for name in names
+    }
+    if videos is None:
+        return list(stored.values())
+    known = Places.of(Held(videos), "video_id")
+    others = {name: _of_videos(stored[name], name, known) for name in names if name != "videos"}
+    return [Held(videos) if name == "videos" else others[name] for name in names]
 
 
-def _of_videos(table: pa.Table, ids: pa.ChunkedArray) -> pa.Table:
-    for column in ("video_id", "face_id", "target_face_id", "source_face_id"):
-        if column in table.column_names:
-            video = table.column(column)
+def _of_videos(source: Source, name: str, known: Places) -> Source:
+    there = schemas.schema(name).names
+    by = tuple(c for c in ("target_face_id", "source_face_id", "face_id", "video_id") if c in there)
+
+    def keep(batch: pa.Table) -> NDArray[np.bool_]:
+        kept = np.ones(batch.num_rows, np.bool_)
+        for column in by:
+            video = batch.column(column)
             if column != "video_id":
                 video = pc.replace_substring_regex(video, "/[^/]*$", "")  # as keys.face_id makes it
-            table = table.filter(pc.is_in(video, ids.combine_chunks()))
-    return table
+            kept &= known.find(video) >= 0
+        return kept
+
+    return Filtered(source, by, keep)
 
 
 def table_store(name: str, table: str, target_rows: int) -> Store:

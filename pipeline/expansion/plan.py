@@ -20,6 +20,7 @@ from pipeline.errors import UserError
 from pipeline.expansion.expand import GENERATOR
 from pipeline.expansion.matching import nearest_sources
 from pipeline.params import ExpandParams
+from pipeline.sources import Filtered, Places, Source, read
 
 LeftBehind = tuple[str, str, str]
 """Id, reason and detail of a sample that cannot be made."""
@@ -73,10 +74,10 @@ class _Pick:
 
 
 def expansion_plan(
-    videos: pa.Table,
-    faces: pa.Table,
-    samples: pa.Table,
-    landmarks: pa.Table,
+    videos: Source,
+    faces: Source,
+    samples: Source,
+    landmarks: Source,
     params: ExpandParams,
     seed: int,
     lossless: tuple[str, ...],
@@ -107,8 +108,9 @@ def expansion_plan(
         UserError: a dataset is not there, is not stored losslessly or has no real faces, a source
             method has no samples, or the tables do not belong together.
     """
-    candidates = _train_faces(videos, faces, samples, landmarks, params.datasets)
-    _check_datasets(videos, candidates, params, lossless)
+    known = read(videos, ["video_id", *_VIDEO_COLUMNS])
+    candidates = _train_faces(known, faces, samples, landmarks, params.datasets)
+    _check_datasets(known, candidates, params, lossless)
     parts = [_SCHEMA.empty_table()]
     rejects: list[LeftBehind] = []
     for dataset in params.datasets:
@@ -133,14 +135,15 @@ def _roles(*names: str) -> tuple[str, ...]:
 
 def _train_faces(
     videos: pa.Table,
-    faces: pa.Table,
-    samples: pa.Table,
-    landmarks: pa.Table,
+    faces: Source,
+    samples: Source,
+    landmarks: Source,
     datasets: Sequence[str],
 ) -> pa.Table:
     """Train samples of the datasets with their face, video and points (null without landmarks)."""
-    chosen = samples.filter(pc.equal(samples["split"], "train")).select(["face_id", "label"])
-    chosen = _attach(chosen, "face_id", faces, _FACE_COLUMNS)
+    chosen = read(samples, ["face_id", "label", "split"])
+    chosen = chosen.filter(pc.equal(chosen["split"], "train")).drop_columns(["split"])
+    chosen = _attach(chosen, "face_id", read(faces, ["face_id", *_FACE_COLUMNS]), _FACE_COLUMNS)
     chosen = _attach(chosen, "video_id", videos, _VIDEO_COLUMNS)
     if chosen["dataset"].null_count:
         raise UserError(
@@ -148,7 +151,10 @@ def _train_faces(
             "which stem from different runs. Run `dvc repro`."
         )
     wanted = pc.is_in(chosen["dataset"], value_set=pa.array(datasets, pa.string()))
-    chosen = _attach(chosen.filter(wanted), "face_id", landmarks, ("points",))
+    chosen = chosen.filter(wanted)
+    among = Places([chosen["face_id"]])
+    here = Filtered(landmarks, ("face_id",), lambda rows: among.find(rows["face_id"]) >= 0)
+    chosen = _attach(chosen, "face_id", read(here, ["face_id", "points"]), ("points",))
     return chosen.sort_by("face_id")
 
 

@@ -1,30 +1,39 @@
 """What there is to do for ``faces`` (one row per video) and ``landmarks`` (one row per face)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.engine.rows import Plan, in_batches
+from pipeline.engine.rows import Plan
+from pipeline.errors import UserError
 from pipeline.faces.crop import boxes_in_crop
 from pipeline.faces.detect import detector_settings
 from pipeline.faces.identity import identity_settings
 from pipeline.faces.shipped import digest, reads_shipped
 from pipeline.params import FacesParams, Params, resolve
+from pipeline.sources import Places, Source
+
+_VIDEO_COLUMNS = ("dataset", "split", "media", "fingerprint", "path")
+_FACE_COLUMNS = (
+    *("face_id", "video_id", "detector", "digest", "offset", "size"),
+    *("tar", "box", "affine"),
+)
 
 
 def faces_plan(
-    videos: pa.Table, frames: pa.Table, files: Sequence[str], params: Params
+    videos: Source, frames: Source, files: Callable[[pa.Table], Sequence[str]], params: Params
 ) -> tuple[Plan, dict[str, FacesParams]]:
     """One row per video that has planned times, and the rules that the rows name.
 
     Args:
-        videos: table ``videos``.
+        videos: table ``videos``; some of its columns are held in memory.
         frames: table ``frames``; the rows of a video are adjacent and in the order of ``sample``.
-        files: where every row of ``videos`` lies, absolute.
+        files: gives the absolute path of rows of ``videos``.
         params: ``faces`` and ``frames`` by dataset and split; ``jpeg`` for what is not lossless.
 
     Returns:
@@ -33,45 +42,83 @@ def faces_plan(
     Raises:
         UserError: weights are missing or wrong, or there is no place for precomputed faces.
     """
-    ids = frames.column("video_id").combine_chunks()
-    starts = np.flatnonzero(_changes(ids))
-    times = pa.ListArray.from_arrays(
-        pa.array(np.append(starts, len(ids)), pa.int32()), frames.column("time_s").combine_chunks()
-    )
-    planned = ids.take(pa.array(starts))
-    at = pc.index_in(planned, videos.column("video_id").combine_chunks())
-    chosen = videos.select(["video_id", "dataset", "split", "media", "fingerprint"]).take(at)
-    located = pa.array(files, pa.string()).take(at)
-    lossless = pc.is_in(chosen.column("dataset"), pa.array(params.faces.lossless, pa.string()))
-    jpeg = params.jpeg
-    encoding = pc.if_else(lossless, "png", f"jpg/{jpeg.quality}/{jpeg.subsampling}")
-
-    groups = list(
-        zip(chosen.column("dataset").to_pylist(), chosen.column("split").to_pylist(), strict=True)
-    )
-    faces = {group: resolve(params.faces, *group) for group in dict.fromkeys(groups)}
+    find = _finder(videos)
+    planned = (find(part["video_id"]) for part in _times(frames))
+    groups = {group for part in planned for group in _groups(part)}
+    faces = {group: resolve(params.faces, *group) for group in sorted(groups)}
     texts = {group: rules_text(rules) for group, rules in faces.items()}
     fewest = {group: resolve(params.frames, *group).min_frames for group in faces}
-    shipped = [
-        digest(Path(file)) if reads_shipped(faces[group]) else ""
-        for group, file in zip(groups, located.to_pylist(), strict=True)
-    ]
-    columns = {
-        "times_s": times,
-        "encoding": encoding,
-        "rules": pa.array([texts[group] for group in groups], pa.string()),
-        "min_frames": pa.array([fewest[group] for group in groups], pa.int32()),
-        "shipped": pa.array(shipped, pa.string()),
-        "file": located,
-    }
-    table = chosen
-    for name, column in columns.items():
-        table = table.append_column(name, column)
+    jpeg = f"jpg/{params.jpeg.quality}/{params.jpeg.subsampling}"
     content = ("media", "fingerprint", "times_s", "encoding", "rules", "min_frames", "shipped")
-    plan = Plan(
-        in_batches(table), id="video_id", bucket_by="video_id", content=content, location=("file",)
-    )
+
+    def batches() -> Iterator[pa.Table]:
+        for part in _times(frames):
+            table = find(part["video_id"])
+            here, located = _groups(table), files(table)
+            shipped = [
+                digest(Path(file)) if reads_shipped(faces[group]) else ""
+                for group, file in zip(here, located, strict=True)
+            ]
+            columns = {
+                "media": table.column("media").cast(pa.string()),
+                "fingerprint": table.column("fingerprint"),
+                "times_s": part.column("times_s"),
+                "encoding": ["png" if d in params.faces.lossless else jpeg for d, _ in here],
+                "rules": [texts[group] for group in here],
+                "min_frames": pa.array([fewest[group] for group in here], pa.int32()),
+                "shipped": pa.array(shipped, pa.string()),
+                "file": pa.array(located, pa.string()),
+            }
+            yield pa.table({"video_id": part.column("video_id"), **columns})
+
+    plan = Plan(batches, "video_id", "video_id", content, location=("file",))
     return plan, {texts[group]: rules for group, rules in faces.items()}
+
+
+def _finder(videos: Source) -> Callable[[pa.ChunkedArray], pa.Table]:
+    """Gives the rows of videos by their ids; what it needs of them is held in memory."""
+    places = Places.of(videos, "video_id")
+    held = pa.concat_tables(videos.batches(_VIDEO_COLUMNS)).combine_chunks()
+    for at, name in enumerate(("dataset", "split", "media")):  # a number a row
+        held = held.set_column(at, name, held.column(name).dictionary_encode())
+
+    def find(ids: pa.ChunkedArray) -> pa.Table:
+        at = places.find(ids)
+        if (at < 0).any():
+            missing = ids[int(np.flatnonzero(at < 0)[0])].as_py()
+            raise UserError(
+                f"{missing} is in manifests/frames.parquet and not in videos.parquet: the tables "
+                "stem from different runs. Run `dvc repro`."
+            )
+        return held.take(pa.array(at))
+
+    return find
+
+
+def _groups(videos: pa.Table) -> list[tuple[str, str]]:
+    """Dataset and split of each row."""
+    names = (videos.column(name).to_pylist() for name in ("dataset", "split"))
+    return list(zip(*names, strict=True))
+
+
+def _times(frames: Source) -> Iterator[pa.Table]:
+    """``video_id`` and ``times_s`` of every video, from adjacent rows of ``frames``."""
+    left = None
+    for part in chain(frames.batches(["video_id", "time_s"]), [None]):
+        rows = part if left is None else left if part is None else pa.concat_tables([left, part])
+        ids = rows.column("video_id").combine_chunks()
+        starts = np.append(np.flatnonzero(_changes(ids)), len(ids))
+        if part is not None:  # the last video may go on in the next batch
+            left = rows.slice(int(starts[-2]) if len(ids) else 0)
+            starts = starts[:-1]
+        if len(starts):
+            times = rows.column("time_s").combine_chunks()
+            yield pa.table(
+                {
+                    "video_id": ids.take(pa.array(starts[:-1])),
+                    "times_s": pa.ListArray.from_arrays(pa.array(starts, pa.int32()), times),
+                }
+            )
 
 
 def rules_text(params: FacesParams) -> str:
@@ -99,24 +146,39 @@ def _changes(ids: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.append(True, codes[1:] != codes[:-1])
 
 
-def landmarks_plan(samples: pa.Table, faces: pa.Table, store: Path) -> Plan:
-    """One row per train sample; ``store`` is the folder of the faces store."""
-    train = samples.filter(pc.equal(samples.column("split"), "train"))
-    at = pc.index_in(
-        train.column("face_id").combine_chunks(), faces.column("face_id").combine_chunks()
-    )
-    chosen = faces.take(at)
-    n = chosen.num_rows
-    boxes = _matrix(chosen.column("box"), n, 4)
-    affines = _matrix(chosen.column("affine"), n, 6)
-    inside = boxes_in_crop(boxes, affines)  # (N, 4)
-    table = chosen.select(["face_id", "video_id", "detector", "digest", "offset", "size"])
-    table = table.append_column("box_in_crop", pa.array(inside.tolist(), pa.list_(pa.float64())))
+def landmarks_plan(samples: Source, faces: Source, store: Path) -> Plan:
+    """One row per train sample; ``store`` is the folder of the faces store.
+
+    Raises UserError, where it is read, for samples whose face is not there.
+    """
     folder = str(store.absolute())
-    tars = [f"{folder}/{name}" for name in chosen.column("tar").to_pylist()]
-    table = table.append_column("tar", pa.array(tars, pa.string()))
+    train = Places(
+        part.filter(pc.equal(part["split"], "train"))["face_id"]
+        for part in samples.batches(["face_id", "split"])
+    )
+
+    def batches() -> Iterator[pa.Table]:
+        found = 0
+        for part in faces.batches(_FACE_COLUMNS):
+            chosen = part.filter(pa.array(train.find(part["face_id"]) >= 0))
+            found += chosen.num_rows
+            boxes = _matrix(chosen.column("box"), chosen.num_rows, 4)
+            affines = _matrix(chosen.column("affine"), chosen.num_rows, 6)
+            inside = boxes_in_crop(boxes, affines)  # (n, 4)
+            table = chosen.drop_columns(["box", "affine", "tar"])
+            table = table.append_column(
+                "box_in_crop", pa.array(inside.tolist(), pa.list_(pa.float64()))
+            )
+            tars = [f"{folder}/{name}" for name in chosen.column("tar").to_pylist()]
+            yield table.append_column("tar", pa.array(tars, pa.string()))
+        if found < len(train):
+            raise UserError(
+                f"{len(train) - found} train samples have no face in manifests/faces.parquet: the "
+                "tables stem from different runs. Run `dvc repro`."
+            )
+
     return Plan(
-        in_batches(table),
+        batches,
         id="face_id",
         bucket_by="video_id",
         content=("digest", "box_in_crop", "detector"),

@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from pipeline.errors import UserError
 from pipeline.semantics import LOCAL, Semantics
+from pipeline.shards.landmarks import Landmarks
+from pipeline.sources import Ints, Places, Source
 
 Columns = dict[str, list[Any]]
 """json key to its values, one per sample."""
@@ -35,7 +37,6 @@ _DECIMALS = {
     "brightness": 2,
     "pose_deg": 1,
     "box": 4,
-    "points": 2,
     "distance": 3,
     "blur_sigma_px": 4,
     "source_affine": 6,
@@ -43,13 +44,18 @@ _DECIMALS = {
 """Digits that mean something; more would only make the json longer."""
 
 
+FACE_COLUMNS = _FROM_FACE
+"""Columns of the table ``faces`` that samples are described by."""
+EXPANDED_COLUMNS = ("sample_id", "target_face_id", *_FROM_EXPANDED)
+"""Columns of the table ``expanded`` that samples are described by."""
+
+
 class Describer:
-    """Describes samples from the tables ``videos``, ``faces`` and ``landmarks``.
+    """Describes samples, some at a time.
 
     Args:
-        videos: table of that name.
-        faces: table of that name.
-        landmarks: table of that name; faces that it lacks have landmarks [].
+        videos: table of that name; what it needs of it is held in memory.
+        landmarks: the points of faces; those that it lacks have landmarks [].
         semantics: where the label vectors come from.
         adapters: name of each dataset's adapter, which label vectors may be listed under.
         graph: name of the graph that the vectors follow.
@@ -57,56 +63,47 @@ class Describer:
 
     def __init__(
         self,
-        videos: pa.Table,
-        faces: pa.Table,
-        landmarks: pa.Table,
+        videos: Source,
+        landmarks: Landmarks,
         semantics: Semantics,
         adapters: Mapping[str, str],
         graph: str,
     ) -> None:
-        self._videos, self._faces, self._landmarks = videos, faces, landmarks
+        self._videos, self._video_places = _held(videos), Places.of(videos, "video_id")
+        self._landmarks = landmarks
         self._semantics, self._adapters, self._graph = semantics, adapters, graph
         self._vectors: dict[tuple[str, str, int, str], list[int]] = {}
 
-    def faces(self, face_ids: pa.ChunkedArray) -> pa.Table:
-        """The rows of ``faces`` with these ids, in this order. Raises UserError for unknown ids."""
-        return _matched(self._faces, "face_id", face_ids)
-
-    def samples(self, samples: pa.Table) -> Columns:
-        """Columns of the rows of the table ``samples``."""
-        columns = self._common(samples.column("face_id"))
-        columns |= {"split": plain(samples, "split"), "label": plain(samples, "label")}
+    def samples(self, faces: pa.Table, splits: list[str], labels: list[int]) -> Columns:
+        """Columns of the samples that are these rows of ``faces``."""
+        columns = self._common(faces) | {"split": splits, "label": labels}
         for name in ("generator", "region", "source_method"):
-            columns[name] = [""] * samples.num_rows
+            columns[name] = [""] * faces.num_rows
         return self._labelled(columns)
 
-    def expanded(self, expanded: pa.Table) -> Columns:
-        """Columns of the rows of the table ``expanded``: those of the target, relabelled.
+    def expanded(self, expanded: pa.Table, targets: pa.Table, sources: pa.Table) -> Columns:
+        """Columns of rows of ``expanded``: those of the target, relabelled.
 
         Quality columns, box and landmarks are the target face's. ``source_id`` is who is visible in
-        the source face's video.
+        the source face's video. ``targets`` and ``sources`` are the rows of ``faces``.
         """
         n = expanded.num_rows
-        columns = self._common(expanded.column("target_face_id"))
+        columns = self._common(targets)
         columns |= {name: plain(expanded, name) for name in _FROM_EXPANDED}
         columns |= {"split": ["train"] * n, "label": [1] * n}
         columns |= {"category": [LOCAL] * n, "subtype": [""] * n}
-        source = self._videos_of(self.faces(expanded.column("source_face_id")))
+        source = self._videos_of(sources)
         columns |= {"target_id": columns["identity"], "source_id": plain(source, "identity")}
         return self._labelled(columns)
 
-    def _common(self, face_ids: pa.ChunkedArray) -> Columns:
-        face = self.faces(face_ids)
+    def _common(self, face: pa.Table) -> Columns:
         video = self._videos_of(face)
         columns = {name: plain(video, name) for name in _FROM_VIDEO}
         columns |= {name: plain(face, name) for name in _FROM_FACE}
-        where = pc.index_in(face_ids, self._landmarks.column("face_id"))
-        points = iter(plain(self._landmarks.take(where.drop_null()), "points"))
-        has_points = pc.is_valid(where).to_pylist()
-        return columns | {"landmarks": [next(points) if has else [] for has in has_points]}
+        return columns | {"landmarks": self._landmarks.of(face.column("face_id"))}
 
     def _videos_of(self, face: pa.Table) -> pa.Table:
-        return _matched(self._videos, "video_id", face.column("video_id"))
+        return self._videos.take(pa.array(places(self._video_places, face.column("video_id"))))
 
     def _labelled(self, columns: Columns) -> Columns:
         named = zip(*(columns[n] for n in ("dataset", "method", "label", "category")), strict=True)
@@ -161,12 +158,24 @@ def _rounded(values: pa.ChunkedArray, decimals: int) -> list[float]:
     return rounded
 
 
-def _matched(table: pa.Table, key: str, wanted: pa.ChunkedArray) -> pa.Table:
-    where = pc.index_in(wanted, table.column(key))
-    if where.null_count:
-        missing = wanted.filter(pc.is_null(where))[0].as_py()
-        raise UserError(
-            f"The tables of earlier stages do not belong together: {key} {missing} is named by one "
-            "and missing in another. Run `dvc repro` to make them anew."
-        )
-    return table.take(where)
+def places(known: Places, ids: pa.ChunkedArray) -> Ints:
+    """Where each id (n,) is. Raises UserError where one is not."""
+    at = known.find(ids)
+    if (at < 0).any():
+        raise mismatch(ids[int(np.flatnonzero(at < 0)[0])].as_py())
+    return at
+
+
+def mismatch(missing: str) -> UserError:
+    """What to say of an id that one table names and another lacks."""
+    return UserError(
+        f"The tables of earlier stages do not belong together: {missing} is named by one and "
+        "missing in another. Run `dvc repro` to make them anew."
+    )
+
+
+def _held(videos: Source) -> pa.Table:
+    """What samples have from their video. Values come many times; each is held once."""
+    table = pa.concat_tables(videos.batches(_FROM_VIDEO)).combine_chunks()
+    columns = {name: table.column(name).dictionary_encode() for name in _FROM_VIDEO}
+    return pa.table(columns)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline import schemas
 from pipeline.engine import partition
 from pipeline.engine.run import Whole
 from pipeline.semantics import Graph
@@ -22,16 +21,21 @@ def write_folders(whole: Sequence[Whole], root: Path, graphs: Sequence[Graph]) -
     metrics = {"inputs": 0, "outputs": 0, "rejects": 0, "left_out": 0}
     for folder in fields.FOLDERS:
         parts = [part for part in whole if part.facts.tar.startswith(f"{folder}/")]
-        indexes = [partition.outputs(part.path, "index_expanded") for part in parts]
         facts: dict[str, TarFacts] = {}
-        for part, index in zip(parts, indexes, strict=True):
+        for part in parts:
             name = part.facts.tar.removeprefix(f"{folder}/")
-            facts[name] = tar_facts(index, part.facts.tar_bytes, part.facts.tar_sha256)
-        index = pa.concat_tables([schemas.schema("index_expanded").empty_table(), *indexes])
+            labels = _index(part).column("label").to_pylist()
+            facts[name] = tar_facts(labels, part.facts.tar_bytes, part.facts.tar_sha256)
         (root / folder).mkdir(parents=True, exist_ok=True)
-        write_folder_index(root / folder, folder, index, facts, graphs)
-        metrics["outputs"] += index.num_rows
-        metrics[f"samples_{folder}"] = index.num_rows
+        write_folder_index(root / folder, folder, map(_index, parts), facts, graphs)
+        samples = sum(one.samples for one in facts.values())
+        metrics["outputs"] += samples
+        metrics[f"samples_{folder}"] = samples
         metrics[f"tars_{folder}"] = len(facts)
     metrics["inputs"] = metrics["outputs"]
     return metrics
+
+
+def _index(part: Whole) -> pa.Table:
+    """The samples of one tar."""
+    return partition.outputs(part.path, "index_expanded")

@@ -6,10 +6,11 @@ here, the others when they were cropped.
 """
 
 import json
+import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate, pairwise
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,21 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import images, keys, schemas, tables, tar
-from pipeline.engine.rows import Inputs, Member, Output, Plan, RowResult, in_batches
+from pipeline.engine.rows import Inputs, Member, Output, Plan, RowResult
 from pipeline.errors import UserError
 from pipeline.params import JpegParams, ShardParams
 from pipeline.semantics import Graph, Semantics
 from pipeline.shards import describe, fields
+from pipeline.shards.landmarks import Landmarks
+from pipeline.sources import Filtered, Places, Source
 
 
 def pack_plan(
-    videos: pa.Table,
-    faces: pa.Table,
-    samples: pa.Table,
-    landmarks: pa.Table,
-    expanded: pa.Table,
+    videos: Source,
+    faces: Source,
+    samples: Source,
+    landmarks: Source,
+    expanded: Source,
     semantics: Semantics,
     adapters: Mapping[str, str],
     params: ShardParams,
@@ -42,20 +45,18 @@ def pack_plan(
     ``adapters`` names each dataset's adapter; the stores are the folders that the column ``tar`` of
     ``faces`` and ``expanded`` is relative to.
 
-    Raises UserError where the tables do not belong together.
+    Raises UserError, where the plan is read, for tables that do not belong together.
     """
-    describer = describe.Describer(videos, faces, landmarks, semantics, adapters, params.graph)
-    sampled = describer.samples(samples)
-    face = describer.faces(samples.column("face_id"))
-    altered = describer.expanded(expanded)
-    altered_ids = expanded.column("sample_id").to_pylist()
-    altered_folders = [fields.EXPANDED] * expanded.num_rows
-    parts = [
-        _plan_rows(sampled["face_id"], sampled["split"], sampled, face, faces_store),
-        _plan_rows(altered_ids, altered_folders, altered, expanded, expand_store),
-    ]
+
+    def batches() -> Iterator[pa.Table]:
+        with tempfile.TemporaryFile() as file:
+            points = Landmarks(landmarks, file)
+            describer = describe.Describer(videos, points, semantics, adapters, params.graph)
+            yield from _of_samples(describer, samples, faces, faces_store)
+            yield from _of_expanded(describer, expanded, faces, expand_store)
+
     return Plan(
-        in_batches(pa.concat_tables(parts)),
+        batches,
         id="sample_id",
         bucket_by="video_id",
         content=("fields", "digest", "encoding"),
@@ -63,6 +64,51 @@ def pack_plan(
         group_by="group",
         order_by="order",
     )
+
+
+_FACE_COLUMNS = (*describe.FACE_COLUMNS, "encoding", "digest", "tar", "offset", "size")
+_EXPANDED_COLUMNS = (
+    *describe.EXPANDED_COLUMNS,
+    *("digest", "tar", "offset", "size", "mask_offset", "mask_size"),
+)
+
+
+def _of_samples(
+    describer: describe.Describer, samples: Source, faces: Source, store: Path
+) -> Iterator[pa.Table]:
+    """Plan rows of the table ``samples``, in the order of ``faces``."""
+    chosen = Places.of(samples, "face_id")
+    kinds = pa.concat_tables(samples.batches(["split", "label"])).combine_chunks()
+    kinds = kinds.set_column(0, "split", kinds.column("split").dictionary_encode())
+    found = np.zeros(len(chosen), np.bool_)
+    for part in faces.batches(_FACE_COLUMNS):
+        at = chosen.find(part.column("face_id"))
+        face, at = part.filter(pa.array(at >= 0)), at[at >= 0]
+        found[at] = True
+        splits, labels = (c.to_pylist() for c in kinds.take(pa.array(at)).columns)
+        columns = describer.samples(face, splits, labels)
+        yield _plan_rows(columns["face_id"], splits, columns, face, store)
+    if not found.all():
+        ids = chain.from_iterable(p["face_id"].to_pylist() for p in samples.batches(["face_id"]))
+        raise describe.mismatch(next(compress(ids, ~found)))
+
+
+def _of_expanded(
+    describer: describe.Describer, expanded: Source, faces: Source, store: Path
+) -> Iterator[pa.Table]:
+    """Plan rows of the table ``expanded``; its faces are held in memory."""
+    roles = ("target_face_id", "source_face_id")
+    named = Places(column for part in expanded.batches(roles) for column in part.columns)
+    there = Filtered(faces, ("face_id",), lambda part: named.find(part["face_id"]) >= 0)
+    held = pa.concat_tables(there.batches(describe.FACE_COLUMNS)).combine_chunks()
+    places = Places([held.column("face_id")])
+    for part in expanded.batches(_EXPANDED_COLUMNS):
+        target, source = (
+            held.take(pa.array(describe.places(places, part.column(role)))) for role in roles
+        )
+        columns = describer.expanded(part, target, source)
+        ids = part.column("sample_id").to_pylist()
+        yield _plan_rows(ids, [fields.EXPANDED] * part.num_rows, columns, part, store)
 
 
 def _plan_rows(
@@ -175,11 +221,9 @@ class TarFacts:
     """Samples by label: ``{"fake": 5, "real": 5}``."""
 
 
-def tar_facts(index: pa.Table, n_bytes: int, sha256: str) -> TarFacts:
-    """Facts of one tar from its rows of the index, its size and its digest."""
-    return TarFacts(
-        index.num_rows, n_bytes, sha256, count_labels(index.column("label").to_pylist())
-    )
+def tar_facts(labels: Sequence[int], n_bytes: int, sha256: str) -> TarFacts:
+    """Facts of one tar from the labels of its samples, its size and its digest."""
+    return TarFacts(len(labels), n_bytes, sha256, count_labels(labels))
 
 
 def count_labels(labels: Sequence[int]) -> dict[str, int]:
@@ -191,7 +235,7 @@ def count_labels(labels: Sequence[int]) -> dict[str, int]:
 def write_folder_index(
     folder: Path,
     name: str,
-    index: pa.Table,
+    indexes: Iterable[pa.Table],
     tars: Mapping[str, TarFacts],
     graphs: Sequence[Graph],
 ) -> None:
@@ -200,28 +244,25 @@ def write_folder_index(
     Args:
         folder: the shard folder; made where it is absent.
         name: a split, or ``expanded``.
-        index: rows of the folder's samples; columns that its table lacks are left out.
-        tars: facts by file name, for every tar in ``index``.
+        indexes: rows of the samples of each tar, in order of the tars' names; columns that the
+            folder's table lacks are left out.
+        tars: facts by file name, for every tar.
         graphs: label graphs that the vectors follow.
+
+    Raises:
+        ValueError: the tars of ``indexes`` are not those of ``tars``.
     """
-    counted = Counter(index.column("tar").to_pylist())
-    if counted != {tar_name: facts.samples for tar_name, facts in tars.items()}:
-        raise ValueError(
-            f"{folder}: index and facts disagree about the tars: {dict(counted)}, {tars}"
-        )
     table = fields.index_table(name)
-    rows = index.select(schemas.schema(table).names).cast(schemas.schema(table))
-    rows = rows.sort_by([("tar", "ascending"), ("offset", "ascending")])
-    starts = accumulate((tars[tar_name].samples for tar_name in sorted(tars)), initial=0)
-    one_per_tar = [rows.slice(start, stop - start) for start, stop in pairwise(starts)]
-    tables.write(folder / "index.parquet", table, one_per_tar)
+    tables.write(folder / "index.parquet", table, _one_per_tar(folder, table, indexes, tars))
     about = {
         "format": fields.FORMAT,
         "name": name,
         "members": list(fields.members(name)),
         "samples": sum(facts.samples for facts in tars.values()),
         "bytes": sum(facts.bytes for facts in tars.values()),
-        "labels": count_labels(rows.column("label").to_pylist()),
+        "labels": {
+            label: sum(facts.labels[label] for facts in tars.values()) for label in ("fake", "real")
+        },
         "tars": {tar_name: asdict(facts) for tar_name, facts in tars.items()},
         "graphs": {graph.name: _graph_json(graph) for graph in graphs},
     }
@@ -229,6 +270,21 @@ def write_folder_index(
     for path in folder.glob("*.tar"):
         if path.name not in tars:
             path.unlink()
+
+
+def _one_per_tar(
+    folder: Path, table: str, indexes: Iterable[pa.Table], tars: Mapping[str, TarFacts]
+) -> Iterator[pa.Table]:
+    """Rows of the index, a tar at a time, in the order in which samples lie there."""
+    counted: Counter[str] = Counter()
+    for index in indexes:
+        rows = index.select(schemas.schema(table).names).cast(schemas.schema(table))
+        counted.update(rows.column("tar").to_pylist())
+        yield rows.sort_by("offset")
+    if list(counted.items()) != [(name, tars[name].samples) for name in sorted(tars)]:
+        raise ValueError(
+            f"{folder}: index and facts disagree about the tars: {dict(counted)}, {tars}"
+        )
 
 
 def _graph_json(graph: Graph) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from fractions import Fraction
 from pathlib import Path
@@ -10,15 +10,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine.rows import Inputs, Output, Plan, RowResult, in_batches
+from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
 from pipeline.params import FramesParams, Sampling, resolve
+from pipeline.sources import Source
 from pipeline.video.probe import VideoFacts, probe
 from pipeline.video.stills import probe_stills
 
 STILLS = ("frames", "image", "tar")
 """What :func:`probe_stills` calls containers: pictures that have a place but no time."""
 _DENOMINATOR = 1_000_000
+_VIDEO_COLUMNS = ("video_id", "fingerprint", "media", "segments_s", "dataset", "split", "path")
 
 
 def exact(number: float) -> Fraction:
@@ -179,16 +181,20 @@ def sampling_text(params: Sampling) -> str:
     return json.dumps({f.name: getattr(params, f.name) for f in fields(Sampling)}, sort_keys=True)
 
 
-def frames_plan(videos: pa.Table, files: Sequence[str], params: FramesParams) -> Plan:
-    """One row per video; ``files`` holds the absolute path of every row of ``videos``."""
-    table = videos.select(["video_id", "fingerprint", "media", "segments_s"])
-    columns = (videos.column(name).to_pylist() for name in ("dataset", "split"))
-    groups = list(zip(*columns, strict=True))
-    texts = {group: sampling_text(resolve(params, *group)) for group in set(groups)}
-    sampling = [texts[group] for group in groups]
-    table = table.append_column("sampling", pa.array(sampling, pa.string()))
-    table = table.append_column("file", pa.array(files, pa.string()))
+def frames_plan(
+    videos: Source, files: Callable[[pa.Table], Sequence[str]], params: FramesParams
+) -> Plan:
+    """One row per video; ``files`` gives the absolute path of rows of ``videos``, see there."""
     content = ("fingerprint", "media", "segments_s", "sampling")
-    return Plan(
-        in_batches(table), id="video_id", bucket_by="video_id", content=content, location=("file",)
-    )
+
+    def batches() -> Iterator[pa.Table]:
+        for part in videos.batches(_VIDEO_COLUMNS):
+            columns = (part.column(name).to_pylist() for name in ("dataset", "split"))
+            groups = list(zip(*columns, strict=True))
+            texts = {group: sampling_text(resolve(params, *group)) for group in set(groups)}
+            sampling = pa.array([texts[group] for group in groups], pa.string())
+            table = part.append_column("sampling", sampling)
+            table = table.append_column("file", pa.array(files(part), pa.string()))
+            yield table.select(["video_id", *content, "file"])
+
+    return Plan(batches, "video_id", "video_id", content, location=("file",))

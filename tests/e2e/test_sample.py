@@ -316,15 +316,29 @@ def test_a_change_in_expansion_reruns_only_the_run_that_reads_it(project, tmp_pa
     assert ran == ["scan", "expand", "shard", "train@sjedd", "evaluate@sjedd", "report"]
 
 
-def test_a_removed_run_leaves_no_trace_in_the_report(project, tmp_path):
+def test_a_removed_run_leaves_nothing_behind(project, tmp_path):
     folder = copied(project, tmp_path / "project")
+    model = (folder / "models/sjedd/best.pt").read_bytes()
+    unfinished = folder / "models/unfinished/last.pt"
+    unfinished.parent.mkdir()
+    unfinished.write_bytes(b"days of work")
     assert "sjedd" in (folder / "report/index.html").read_text()
     text = (folder / "params.yaml").read_text()
     start = text.index("  sjedd:\n")
     end = text.index("\nevaluate:")
     (folder / "params.yaml").write_text(text[:start] + text[end:])
-    assert stages_run(command(folder, "dvc", "repro").stdout) == ["scan", "report"]
+    done = command(folder, "dvc", "repro")
+    assert stages_run(done.stdout) == ["scan", "report"]
     assert "sjedd" not in (folder / "report/index.html").read_text()
+    outputs = ("models", "predictions", "plots", "metrics")
+    assert not [p for name in outputs for p in (folder / name).rglob("*") if "sjedd" in p.name]
+    assert unfinished.read_bytes() == b"days of work"
+    assert "models/unfinished" in done.stdout + done.stderr
+    assert stages_run(command(folder, "dvc", "repro").stdout) == ["scan"]
+    # Named again, it is there again: DVC kept what it had made.
+    (folder / "params.yaml").write_text(text)
+    command(folder, "dvc", "checkout", "models/sjedd")
+    assert (folder / "models/sjedd/best.pt").read_bytes() == model
 
 
 def test_dvc_shows_metrics_plots_and_graph(project):

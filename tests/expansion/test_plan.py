@@ -12,6 +12,7 @@ from pipeline import tables
 from pipeline.errors import UserError
 from pipeline.expansion.plan import choose_targets, equal_quotas, expansion_plan
 from pipeline.params import ExpandParams
+from pipeline.sources import Held
 
 STORE = Path("/store")
 PARAMS = ExpandParams(datasets=("ffpp",))
@@ -94,7 +95,7 @@ class World:
 
     def plan(self, params: ExpandParams = PARAMS, lossless: tuple[str, ...] = ("ffpp",)) -> Any:
         names = ("videos", "faces", "samples", "landmarks")
-        return expansion_plan(*map(self.table, names), params, 0, lossless, STORE)
+        return expansion_plan(*(Held(self.table(n)) for n in names), params, 0, lossless, STORE)
 
 
 def persons(video: dict[str, Any]) -> set[str]:

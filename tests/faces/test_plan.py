@@ -8,6 +8,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.faces.plan import faces_plan, landmarks_plan, rules_text
 from pipeline.params import FacesParams, FramesParams, JpegParams, Params
+from pipeline.sources import Held
 from pipeline.values import Weights
 
 DATASETS = {"a/real/1": "a", "a/real/2": "a", "b/real/1": "b"}
@@ -17,7 +18,6 @@ SPLITS = ("train", "test", "test")
 @pytest.fixture
 def made(tmp_path):
     """Plan of three videos, the second of which has no planned times."""
-    files = [str(tmp_path / name) for name in ("videos/1.mp4", "videos/2.mp4", "videos/3.mp4")]
     videos = pa.table(
         {
             "video_id": list(DATASETS),
@@ -25,14 +25,18 @@ def made(tmp_path):
             "split": SPLITS,
             "media": ["video", "video", "frames"],
             "fingerprint": ["f1", "f2", "f3"],
+            "path": ["videos/1.mp4", "videos/2.mp4", "videos/3.mp4"],
         }
     )
     frames = pa.table(
         {"video_id": ["a/real/1", "a/real/1", "b/real/1"], "time_s": [0.0, 1.0, 0.0]},
     )
 
+    def files(rows):
+        return [str(tmp_path / path) for path in rows["path"].to_pylist()]
+
     def plan(**params):
-        return faces_plan(videos, frames, files, Params(**params))
+        return faces_plan(Held(videos), Held(frames), files, Params(**params))
 
     return plan
 
@@ -149,7 +153,7 @@ def test_landmarks_know_whose_boxes_they_get(tmp_path):
         }
     )
     samples = pa.table({"face_id": ["2", "1"], "split": ["train", "val"]})
-    plan = landmarks_plan(samples, faces, tmp_path)
+    plan = landmarks_plan(Held(samples), Held(faces), tmp_path)
     (row,) = plan.table.to_pylist()
     assert (row["face_id"], row["detector"]) == ("2", "none")
     assert np.allclose(row["box_in_crop"], [21, 41, 61, 121])

@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from pipeline import images, keys, schemas, semantics, tables, tar
+from pipeline import images, keys, semantics, tables, tar
 from pipeline.engine.rows import Plan
 from pipeline.params import JpegParams, ShardParams
 from pipeline.shards import fields
 from pipeline.shards.pack import PackTask, pack_plan, tar_facts, write_folder_index
+from pipeline.sources import Held
 
 SEMANTICS = Path(__file__).parents[2] / "manifests" / "semantics.yaml"
 LOSSLESS = "ffpp"
@@ -33,7 +34,7 @@ class World:
     def plan(self) -> Plan:
         t = self.tables
         return pack_plan(
-            *(t[n] for n in ("videos", "faces", "samples", "landmarks", "expanded")),
+            *(Held(t[n]) for n in ("videos", "faces", "samples", "landmarks", "expanded")),
             semantics.load(SEMANTICS),
             {"ffpp": "faceforensics", "wild": "csv"},
             SHARDED,
@@ -95,8 +96,7 @@ def shard(made: World, root: Path, jpeg: JpegParams | None = None) -> None:
     task = PackTask(jpeg or JpegParams())
     task.open()
     plan = made.plan()
-    empty = schemas.schema("index_expanded").empty_table()
-    indexes = {folder: [empty] for folder in fields.FOLDERS}
+    indexes: dict[str, list[pa.Table]] = {folder: [] for folder in fields.FOLDERS}
     facts: dict[str, dict[str, Any]] = {folder: {} for folder in fields.FOLDERS}
     for group, rows in _partitions(plan):
         folder, name = group.split("/")
@@ -110,12 +110,13 @@ def shard(made: World, root: Path, jpeg: JpegParams | None = None) -> None:
             tar.finish(file)
         index = tables.from_rows("index_expanded", records)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        facts[folder][path.name] = tar_facts(index, path.stat().st_size, sha256)
+        facts[folder][path.name] = tar_facts(
+            index["label"].to_pylist(), path.stat().st_size, sha256
+        )
         indexes[folder].append(index)
     graph = semantics.load(SEMANTICS).graph(SHARDED.graph)
     for folder in fields.FOLDERS:
-        index = pa.concat_tables(indexes[folder])
-        write_folder_index(root / folder, folder, index, facts[folder], [graph])
+        write_folder_index(root / folder, folder, indexes[folder], facts[folder], [graph])
 
 
 def _partitions(plan: Plan) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -70,10 +70,9 @@ def shards(root: Path, name: str, samples: list[Sample], per_tar: int = 100) -> 
             tar.finish(file)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         table = tables.from_rows("index_expanded", here)
-        facts[path.name] = tar_facts(table, path.stat().st_size, digest)
-        rows += here
-    index = tables.from_rows("index_expanded", rows)
-    write_folder_index(folder, name, index, facts, [GRAPH])
+        facts[path.name] = tar_facts(table["label"].to_pylist(), path.stat().st_size, digest)
+        rows.append(table)
+    write_folder_index(folder, name, rows, facts, [GRAPH])
     return folder
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline import schemas, tables
 from pipeline.errors import Reject
 from pipeline.params import FramesParams, Sampling
+from pipeline.sources import Held
 from pipeline.video.plan import STILLS, FramesTask, exact, frames_plan, planned_times, sampling_text
 from pipeline.video.probe import VideoFacts
 from tests.video.clips import write_clip
@@ -195,6 +196,7 @@ def test_every_row_says_how_it_is_sampled():
             "dataset": ["a", "b", "b"],
             "split": ["test", "test", "train"],
             "fingerprint": ["f", "g", "h"],
+            "path": ["1", "2", "3"],
             "media": ["video", "frames", "tar"],
             "segments_s": pa.array([[], [], []], pa.list_(pa.float64())),
         }
@@ -202,7 +204,7 @@ def test_every_row_says_how_it_is_sampled():
     params = FramesParams(
         fps=2.0, per_split={"test": {"n_even": 32}}, per_dataset={"b": {"min_frames": 3}}
     )
-    plan = frames_plan(videos, ["/1", "/2", "/3"], params)
+    plan = frames_plan(Held(videos), lambda rows: rows["path"].to_pylist(), params)
     assert {"sampling", "media"} <= set(plan.content)
     assert [Sampling(**json.loads(text)) for text in plan.table["sampling"].to_pylist()] == [
         Sampling(fps=0.0, n_even=32),

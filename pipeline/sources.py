@@ -1,0 +1,114 @@
+"""Tables read a batch at a time: what a plan is made from can be larger than memory."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline import tables
+
+BATCH_ROWS = 5000
+"""So many rows are looked at together."""
+
+Ints = NDArray[np.int64]
+_DIGEST_BYTES = 16
+
+
+class Source(Protocol):
+    """A table that can be read again and again."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """These columns of all rows in order, at most :data:`BATCH_ROWS` at a time.
+
+        At least one table, which may be empty.
+        """
+
+
+@dataclass(frozen=True)
+class Held:
+    """A table that is in memory."""
+
+    table: pa.Table
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """As :meth:`Source.batches`."""
+        chosen = self.table.select(list(columns))
+        for start in range(0, max(1, chosen.num_rows), BATCH_ROWS):
+            yield chosen.slice(start, BATCH_ROWS)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A table on disk."""
+
+    path: Path
+    name: str
+    """Its schema."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """As :meth:`Source.batches`. Raises UserError as :func:`pipeline.tables.read`."""
+        return tables.read_batches(self.path, self.name, columns, BATCH_ROWS)
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Some rows of another source."""
+
+    source: Source
+    by: tuple[str, ...]
+    """Columns that ``keep`` looks at."""
+    keep: Callable[[pa.Table], NDArray[np.bool_]]
+    """Tells (n,) rows of a batch that stay."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """As :meth:`Source.batches`."""
+        for batch in self.source.batches(list(dict.fromkeys([*columns, *self.by]))):
+            yield batch.filter(pa.array(self.keep(batch))).select(list(columns))
+
+
+def read(source: Source, columns: Sequence[str]) -> pa.Table:
+    """These columns of all rows; for tables that are small, or whose columns are."""
+    return pa.concat_tables(source.batches(columns))
+
+
+class Places:
+    """Where ids stand in a list; 24 bytes an id are held, whatever its length.
+
+    Of an id that stands there twice, either place is found.
+    """
+
+    def __init__(self, ids: Iterable[pa.ChunkedArray]) -> None:
+        digests = np.frombuffer(bytearray(b"").join(map(_digests, ids)), f"S{_DIGEST_BYTES}")
+        self._at = np.argsort(digests)  # (N,)
+        self._digests = digests[self._at]
+
+    @classmethod
+    def of(cls, source: Source, column: str) -> "Places":
+        """Places of a source's rows by one of its columns."""
+        return cls(batch.column(column) for batch in source.batches([column]))
+
+    def __len__(self) -> int:
+        """Number of ids."""
+        return len(self._at)
+
+    def find(self, ids: pa.ChunkedArray) -> Ints:
+        """Place (n,) of each id; -1 where it is not there."""
+        wanted = np.frombuffer(_digests(ids), self._digests.dtype)
+        if not len(self):
+            return np.full(len(wanted), -1)
+        near = np.minimum(np.searchsorted(self._digests, wanted), len(self) - 1)
+        return np.where(self._digests[near] == wanted, self._at[near], -1)
+
+
+def _digests(ids: pa.ChunkedArray) -> bytes:
+    # As good as never equal for two different ids, so that the ids need not be kept.
+    return b"".join(
+        hashlib.blake2b(name.encode(), digest_size=_DIGEST_BYTES).digest()
+        for name in chain.from_iterable(chunk.to_pylist() for chunk in ids.chunks)
+    )
