@@ -23,6 +23,11 @@ from pipeline.params import BalanceParams, resolve
 _CLASSES = ("real", "fake")
 _NOT_BALANCED = "balance"
 """Why a face that counts is left out."""
+FACE_COLUMNS = (
+    *("face_id", "video_id", "sample", "rank", "track", "track_share"),
+    *("score", "face_px", "padded", "sharpness", "phash"),
+)
+"""What :func:`balance` may look at of the table ``faces``, which is long."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline import config, tables
-from pipeline.balance import balance
+from pipeline.balance import FACE_COLUMNS, balance
 from pipeline.engine.stage import write_metrics
 from pipeline.entry import run_main
 
@@ -12,7 +12,7 @@ def main() -> None:
     """Writes ``samples`` and its metrics."""
     params = config.load()
     videos = tables.read(Path("manifests/videos.parquet"), "videos")
-    faces = tables.read(Path("manifests/faces.parquet"), "faces")
+    faces = tables.read(Path("manifests/faces.parquet"), "faces", FACE_COLUMNS)
     chosen = balance(videos, faces, params.balance, params.seed)
     tables.write(Path("manifests/samples.parquet"), "samples", chosen.samples)
     write_metrics("balance", chosen.metrics)
