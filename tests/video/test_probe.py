@@ -109,7 +109,7 @@ def test_such_a_clip_that_is_cut_lasts_as_its_header_says(tmp_path):
 )
 def test_packets_are_walked_only_where_the_header_does_not_do(tmp_path, monkeypatch, name, stamps):
     clip = write_clip(tmp_path / name, stamps, options={"bf": "2", "g": "7"})
-    monkeypatch.setattr(probing, "_walk", lambda *_: pytest.fail("packets are walked"))
+    monkeypatch.setattr(probing, "read_timeline", lambda *_: pytest.fail("packets are walked"))
     assert probe(clip, SIDE_PX).duration_s == pytest.approx((stamps[-1] + 1) / 25, abs=1e-3)
 
 
@@ -147,7 +147,7 @@ def test_a_length_that_cannot_be_is_not_believed(tmp_path, tag):
     data = path.read_bytes()
     assert data.count(b"00:00:01.200000000") == 1
     path.write_bytes(data.replace(b"00:00:01.200000000", tag.ljust(18, b"\0")))
-    assert probe(path, SIDE_PX).duration_s == pytest.approx(3, abs=0.1)
+    assert probe(path, SIDE_PX).duration_s == pytest.approx(1.2, abs=1e-3)
 
 
 def test_a_rate_that_only_pictures_tell(tmp_path):
