@@ -58,6 +58,8 @@ class _First:
     """Ticks; None where there is no picture, or no time."""
     place: int
     """Packets before the one that pushed it out."""
+    earliest: int | None
+    """The least stamp of the packets up to there; less than its own where pictures are lost."""
 
 
 def probe(path: Path, max_side_px: int) -> VideoFacts:
@@ -81,7 +83,7 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
         exact = exact and not _adds_up_otherwise(container, stream)
         first = _first_picture(container, stream)
         duration_s = claimed_s
-        if duration_s is None or not exact or not _starts_at_zero(container, stream, first):
+        if duration_s is None or not exact or not _starts_as_told(container, stream, first):
             shown = read_timeline(path, max_side_px, first.stamp)
             # Of a file that is cut, the header tells what is missing.
             if duration_s is None or shown.whole:
@@ -166,14 +168,17 @@ def _adds_up_otherwise(container: InputContainer, stream: VideoStream) -> bool:
     )
 
 
-def _starts_at_zero(container: InputContainer, stream: VideoStream, first: _First) -> bool:
-    """Whether time zero of the file is that of the first picture, from which time counts.
+def _starts_as_told(container: InputContainer, stream: VideoStream, first: _First) -> bool:
+    """Whether the header's length starts with the first picture, from which time counts.
 
-    In AVI, the first packet is, and the first picture is pushed out by a later one where pictures
-    are out of order.
+    In MP4 it is a sum of steps, from wherever the first one is. Elsewhere it counts from zero, at
+    which is the first packet in AVI; where pictures are out of order, a later one pushes the first
+    picture out.
     """
     if first.stamp is None:
         return True  # nobody can do better, and that there is no picture is found out later
+    if container.format.name.startswith("mov"):
+        return first.stamp == first.earliest
     if container.format.name != "avi" or not stream.has_b_frames:
         return first.stamp == 0
     delay = _DELAY.get(stream.codec_context.codec.canonical_name, 1)
@@ -182,12 +187,15 @@ def _starts_at_zero(container: InputContainer, stream: VideoStream, first: _Firs
 
 
 def _first_picture(container: InputContainer, stream: VideoStream) -> _First:
+    earliest: int | None = None
     for place, packet in enumerate(packets(container, stream)):
         if packet.has_sidedata("encryption_info"):
             raise Reject("encrypted")
         if place == _PACKETS_TO_FIRST_PICTURE:
             break
+        if packet.pts is not None and not packet.is_discard:
+            earliest = packet.pts if earliest is None else min(earliest, packet.pts)
         with contextlib.suppress(av.error.FFmpegError):
             for frame in packet.decode():
-                return _First(display_turn(frame)[0], stamp_of(container, frame), place)
-    return _First(0, None, 0)
+                return _First(display_turn(frame)[0], stamp_of(container, frame), place, earliest)
+    return _First(0, None, 0, earliest)

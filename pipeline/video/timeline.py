@@ -200,8 +200,9 @@ def _walk(
     end_s = Fraction(0)
     try:
         for packet in all_packets(container):
-            if packet.dts is not None and packet.time_base:
-                end_s = max(end_s, (packet.dts + (packet.duration or 0)) * packet.time_base)
+            latest = max((t for t in (packet.dts, packet.pts) if t is not None), default=None)
+            if latest is not None and packet.time_base:
+                end_s = max(end_s, (latest + (packet.duration or 0)) * packet.time_base)
             if packet.stream_index != stream.index or not packet.size or packet.is_discard:
                 continue
             at = packet.dts if in_order else packet.pts

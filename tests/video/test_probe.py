@@ -131,6 +131,18 @@ def with_sound(path: Path) -> Path:
     return path
 
 
+def test_the_packets_of_an_mp4_that_starts_late_are_not_walked(tmp_path, monkeypatch):
+    """As muxers without edit lists write pictures out of order."""
+    clip = write_clip(tmp_path / "a.mp4", range(60), options={"bf": "2", "b_strategy": "0"})
+    data = clip.read_bytes()
+    assert data.count(b"edts") == 1
+    clip.write_bytes(data.replace(b"edts", b"free"))
+    with av.open(str(clip)) as container:
+        assert container.streams.video[0].start_time > 0
+    monkeypatch.setattr(probing, "read_timeline", lambda *_: pytest.fail("packets are walked"))
+    assert probe(clip, SIDE_PX).duration_s == pytest.approx(2.4, abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.mp4"])
 def test_sound_that_goes_on_does_not_count(tmp_path, name):
     path = with_sound(tmp_path / name)

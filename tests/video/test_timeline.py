@@ -319,3 +319,25 @@ def test_what_is_missing_of_a_cut_file_with_sound_is_planned(tmp_path, name, pic
     numbers = read(path, times)
     assert numbers[:2] == [0, 2]
     assert numbers[-1] == -1
+
+
+@pytest.mark.parametrize(
+    ("name", "stamps", "codec", "options"),
+    [
+        ("b.flv", VARIABLE, "libx264", REORDERED),
+        ("b.mp4", range(-17, 50), "mpeg4", REORDERED),
+        ("b.mp4", range(-17, 50), "libx264", REORDERED),
+        ("b.mp4", VARIABLE, "libx264", REORDERED),
+        ("b.mkv", VARIABLE, "libx264", REORDERED),
+    ],
+)
+def test_what_the_ffmpeg_program_copies(tmp_path, name, stamps, codec, options):
+    """To FLV, which starts late then; to fragments, which lose the edit list."""
+    clip = write_clip(tmp_path / "a.mp4", stamps, codec=codec, options=options)
+    path = tmp_path / name
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(clip), "-c", "copy"]
+    fragments = ["-movflags", "frag_keyframe+empty_moov"] if name == "b.mp4" else []
+    subprocess.run([*command, *fragments, str(path)], check=True)
+    assert probe(path, SIDE_PX).duration_s == pytest.approx(shown_s(path), abs=2e-3)
+    numbers = [number for _, number in shown(path)]
+    assert read(path, planned(path, Sampling(fps=0.0, every_n=2))) == numbers[::2]
