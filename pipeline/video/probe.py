@@ -87,7 +87,7 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
             shown = read_timeline(path, max_side_px, first.stamp)
             # Of a file that is cut, the header tells what is missing.
             if duration_s is None or shown.whole:
-                duration_s, frame_count = shown.spans_s[-1][1], len(shown.spans_s)
+                duration_s, frame_count = shown.spans[-1][1] * shown.tick_s, len(shown.spans)
         if not 0 < duration_s <= MAX_DURATION_S:
             raise Reject("no_duration", f"{float(duration_s):g} s by the file")
         return VideoFacts(
@@ -117,11 +117,10 @@ def shown_spans_s(
     with container:
         first = _first_picture(container, stream)
     shown = read_timeline(path, max_side_px, first.stamp)
-    spans_s = list(shown.spans_s)
+    spans_s = [(start * shown.tick_s, end * shown.tick_s) for start, end in shown.spans]
     if not shown.whole and facts.average_fps > 0:
-        step_s = 1 / Fraction(facts.average_fps)
-        missing = int((Fraction(facts.duration_s) - spans_s[-1][1]) / step_s)
-        end_s = spans_s[-1][1]
+        end_s, step_s = spans_s[-1][1], 1 / Fraction(facts.average_fps)
+        missing = int((Fraction(facts.duration_s) - end_s) / step_s)
         spans_s += [(end_s + k * step_s, end_s + (k + 1) * step_s) for k in range(missing)]
     return spans_s
 

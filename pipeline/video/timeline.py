@@ -35,9 +35,10 @@ class Span(Generic[_T]):
 class Timeline:
     """When the pictures of a whole video are on screen."""
 
-    spans_s: list[tuple[Fraction, Fraction]]
-    """Start and end of each picture in s from the first one, in order; at least one. A picture that
-    another one replaces in the same tick is never on screen."""
+    spans: list[tuple[int, int]]
+    """Start and end of each picture in ticks from the first one, in order; at least one. A picture
+    that another one replaces in the same tick is never on screen."""
+    tick_s: Fraction
     whole: bool
     """Whether the file was read without a complaint, and to the end that its header tells."""
 
@@ -75,8 +76,8 @@ def read_timeline(path: Path, max_side_px: int, first: int | None) -> Timeline:
     whole = reached and not notes and complaints()[0] == before
     if not stamps or tick_s is None:
         raise Reject("no_duration", "nothing that has a time is shown")
-    shown = [span for span in spans(stamps) if span.start < span.end]
-    return Timeline([(span.start * tick_s, span.end * tick_s) for span in shown], whole)
+    shown = [(span.start, span.end) for span in spans(stamps) if span.start < span.end]
+    return Timeline(shown, tick_s, whole)
 
 
 def length_per_track(container: InputContainer) -> bool:
