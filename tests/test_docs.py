@@ -13,7 +13,7 @@ from pipeline import profiles, summary
 from pipeline.datasets import generic_csv
 from pipeline.params import Params
 from pipeline.schemas import REJECT_REASONS
-from pipeline.video.probe import FORMATS
+from pipeline.video.container import FORMATS
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs/guide.md").read_text(encoding="utf-8")

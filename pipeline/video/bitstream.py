@@ -7,6 +7,7 @@ packet's first units are read, never its picture.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -37,6 +38,8 @@ class Look:
     layer: int = 0
     """Temporal layer (HEVC). A picture that its own layer does not need may be needed by another's,
     so that in streams of several layers none is left out."""
+    shown: bool = True
+    """As :func:`shows`."""
 
 
 class Looker:
@@ -69,7 +72,8 @@ class Looker:
         if self._codec in ("mpeg1video", "mpeg2video"):
             # Without its sequence header, a picture would take the tables of another part.
             return Look(packet.is_keyframe and self._head(packet)[:4] == _SEQUENCE_HEADER)
-        return Look(packet.is_keyframe and self._codec in _BY_FLAG)
+        safe = packet.is_keyframe and self._codec in _BY_FLAG
+        return Look(safe, shown=shows(self._codec, packet))
 
     def _h264(self, packet: "Packet[VideoStream]") -> Look:
         found: set[int] = set()
@@ -96,6 +100,11 @@ class Looker:
 
     def _head(self, packet: "Packet[VideoStream]") -> bytes:
         return bytes(memoryview(packet)[:_HEAD_BYTES])
+
+
+def shows(codec: str, packet: "Packet[Any]") -> bool:
+    """Whether a packet holds a picture that is shown; VP8 has some that others only refer to."""
+    return codec != "vp8" or bool(memoryview(packet)[0] >> 4 & 1)
 
 
 def _length_bytes(codec: str, extra: bytes) -> int:

@@ -11,12 +11,12 @@ picture is; the result is the same.
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Self
 
 import av.error
 import cv2
@@ -26,9 +26,10 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from pipeline.errors import Reject
+from pipeline.video.container import complaints, display_turn, open_video, packets, square_size
 from pipeline.video.plan import exact
-from pipeline.video.probe import complaints, display_turn, open_video, packets, square_size
 from pipeline.video.skip import Odd, Shown, Skipper, Wanted
+from pipeline.video.timeline import by_packet, spans, stamped_pictures, usual_duration
 
 # ACCURATE_RND and BITEXACT make swscale's output the same with and without SIMD. Full chroma takes
 # the path that rounds: the short cut otherwise taken darkens limited-range video, and only that, by
@@ -46,8 +47,6 @@ _TURNS = {
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
 
-_T = TypeVar("_T")
-
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -61,20 +60,10 @@ class Picture:
     """uint8 (H, W, 3) RGB, turned for display, contiguous."""
 
 
-@dataclass(frozen=True)
-class Span(Generic[_T]):
-    """What is on screen in the ticks [start, end), counted from the first picture."""
-
-    start: int
-    end: int
-    shown: _T
-
-
 class VideoReader:
     """Reads one video file from its start to the last picture wanted.
 
-    Use as a context manager; :meth:`pictures_at` may be called once. Decoding is single-threaded:
-    one process per core is faster than threads in one process.
+    Use as a context manager; :meth:`pictures_at` may be called once.
 
     Attributes:
         fell_back: whether every picture had to be decoded.
@@ -108,7 +97,6 @@ class VideoReader:
     def _open(self) -> None:
         self._complaints = complaints()[0]
         self._container, self._stream = open_video(self.path, self.max_side_px)
-        self._stream.codec_context.thread_count = 1
 
     def pictures_at(self, times_s: Sequence[float]) -> Iterator[Picture]:
         """Pictures on screen at the times, in presentation order; each picture once.
@@ -157,13 +145,19 @@ class VideoReader:
         return Picture(shown.places, shown.pts, self._rgb(shown.frame))
 
     def _skipper(self, wanted: Sequence[Wanted]) -> Skipper:
-        by_packet, usual = self._by_packet(), self._usual_duration()
-        return Skipper(self._stream, wanted, by_packet=by_packet, usual_duration=usual)
+        return Skipper(
+            self._stream,
+            wanted,
+            by_packet=by_packet(self._container),
+            usual_duration=usual_duration(self._container, self._stream),
+        )
 
     def _everything(self, wanted: deque[Wanted], tick_s: Fraction) -> Iterator[Picture]:
         """Pictures at the wanted ticks, by decoding all."""
         decoded = False
-        for span in spans(self._stamped()):
+        for span in spans(
+            stamped_pictures(self._container, self._stream, self._complaints, self._note)
+        ):
             decoded = True
             self.end_s = float(span.end * tick_s)
             places = []
@@ -176,51 +170,6 @@ class VideoReader:
                 return
         if not decoded:
             raise Reject("decode_error", self.damage or "the stream holds no picture")
-
-    def _by_packet(self) -> bool:
-        # AVI stores no presentation times: what FFmpeg reports as such is the order of the packets,
-        # while the packet that pushed a picture out runs in step with the pictures. So it is with
-        # H.264 in ASF; of other codecs there, FFmpeg finds the times.
-        name, codec = self._container.format.name, self._stream.codec_context.codec.canonical_name
-        return (name, codec) == ("asf", "h264") or name == "avi"
-
-    def _stamped(self) -> Iterator[tuple[int, int, VideoFrame]]:
-        """Tick, duration in ticks and picture, in the order the decoder shows them."""
-        usual = self._usual_duration()
-        by_packet = self._by_packet()
-        following = 0
-        latest = None
-        for frame in self._frames():
-            stamp = frame.dts if by_packet else frame.pts
-            at = following if stamp is None else stamp
-            if latest is not None and at < latest:
-                self._note("time stamps run backwards")
-                continue
-            duration = frame.duration or usual
-            latest, following = at, at + duration
-            frame.pts = at
-            yield at, duration, frame
-
-    def _usual_duration(self) -> int:
-        rate, tick_s = self._stream.average_rate, self._stream.time_base
-        return max(1, round(1 / (rate * tick_s))) if rate and tick_s else 1
-
-    def _frames(self) -> Iterator[VideoFrame]:
-        """Everything that can be decoded, in presentation order; complaints are noted."""
-        try:
-            for packet in packets(self._container, self._stream):
-                try:
-                    frames = packet.decode()
-                except av.error.FFmpegError as error:
-                    self._note(error.strerror or str(error))
-                    continue
-                count, last = complaints()
-                if count > self._complaints:
-                    self._note(last)
-                    self._complaints = count
-                yield from frames
-        except av.error.FFmpegError as error:
-            self._note(error.strerror or str(error))
 
     def _note(self, complaint: str) -> None:
         self.damage = self.damage or complaint
@@ -258,23 +207,3 @@ def _merged(planar: VideoFrame) -> NDArray[np.uint8]:
         for plane in planar.planes
     )  # (H, W) each
     return np.asarray(cv2.merge([red, green, blue]), np.uint8)
-
-
-def spans(stamped: Iterable[tuple[int, int, _T]]) -> Iterator[Span[_T]]:
-    """From stamps to spans: each picture stays until the next one comes, the last for its duration.
-
-    Args:
-        stamped: tick, duration in ticks, picture; ticks never descend. A picture that the next one
-            replaces in the same tick has an empty span.
-    """
-    first = 0
-    held: tuple[int, int, _T] | None = None
-    for stamp in stamped:
-        if held is None:
-            first = stamp[0]
-        else:
-            yield Span(held[0] - first, stamp[0] - first, held[2])
-        held = stamp
-    if held is not None:
-        at, duration, shown = held
-        yield Span(at - first, at + duration - first, shown)

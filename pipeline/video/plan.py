@@ -14,7 +14,7 @@ from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
 from pipeline.params import FramesParams, Sampling, resolve
 from pipeline.sources import Source
-from pipeline.video.probe import VideoFacts, probe
+from pipeline.video.probe import VideoFacts, probe, shown_spans_s
 from pipeline.video.stills import probe_stills
 
 STILLS = ("frames", "image", "tar")
@@ -33,13 +33,16 @@ def exact(number: float) -> Fraction:
 
 
 def planned_times(
-    facts: VideoFacts, sampling: Sampling, segments_s: Sequence[float] = ()
+    facts: VideoFacts,
+    sampling: Sampling,
+    segments_s: Sequence[float] = (),
+    spans_s: Sequence[tuple[Fraction, Fraction]] = (),
 ) -> list[float]:
     """Times at which a video is looked at (metric learning, section 4.1: 1 FPS).
 
     - ``fps``: k / fps.
-    - ``every_n``: the middle of picture k x n, counted with the average rate. The middle, since
-      containers round the times of pictures, and the start may already belong to the next.
+    - ``every_n``: the middle of the time that picture k x n is on screen. The middle, since a float
+      may fall short of the start, which then still belongs to the picture before.
     - ``stride_int_fps``: the same with n = int(average rate), 1 below one picture per second.
     - ``n_even``: the middles of n equal parts.
 
@@ -53,6 +56,8 @@ def planned_times(
         segments_s: start, end, start, end … in seconds. Where given, only times within one of the
             half-open parts [start, end) are planned. The grid stays that of the whole video, and
             ``n_even`` divides what the parts hold together.
+        spans_s: start and end of each picture, as of :func:`shown_spans_s`. Without them, pictures
+            are taken to come at the average rate.
 
     Returns:
         Seconds from the first picture, ascending, each the nearest float.
@@ -77,6 +82,9 @@ def planned_times(
     if not rate:
         raise Reject("no_duration", "no frame rate, which this way of sampling counts with")
     every = max(1, int(rate)) if sampling.stride_int_fps else sampling.every_n
+    if spans_s:
+        middles = [(start + end) / 2 for start, end in spans_s[::every]]
+        return [float(t) for t in middles if any(start <= t < end for start, end in parts)]
     return [float(t) for t in _grid(parts, every / rate, 1 / (2 * rate))]
 
 
@@ -159,7 +167,10 @@ class FramesTask:
         else:
             facts = probe_stills(inputs["media"], inputs["file"], limit)
         sampling = Sampling(**json.loads(inputs["sampling"]))
-        times = planned_times(facts, sampling, inputs["segments_s"])
+        spans_s: Sequence[tuple[Fraction, Fraction]] = ()
+        if inputs["media"] == "video" and (sampling.every_n or sampling.stride_int_fps):
+            spans_s = shown_spans_s(Path(inputs["file"]), limit, facts)
+        times = planned_times(facts, sampling, inputs["segments_s"], spans_s)
         if not times:
             raise Reject("past_end", "no planned time lies in a labelled part of the video")
         if len(times) < sampling.min_frames:

@@ -1,15 +1,7 @@
-"""What a video's header says, and the one safe way to open a video file.
-
-A file is untrusted: only local files, only the containers of :data:`FORMATS`, and nothing larger
-than the caller allows is ever decoded.
-"""
+"""What a video's header says, and how long its pictures are shown."""
 
 import contextlib
-import math
 import re
-import stat
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -17,36 +9,30 @@ from pathlib import Path
 
 import av
 import av.error
-import av.logging
 from av.container import InputContainer
-from av.packet import Packet
-from av.sidedata.sidedata import SideDataContainer, Type
-from av.stream import Disposition
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.errors import Reject
-
-FORMATS = (
-    *("mov", "mp4", "m4a", "3gp", "3g2", "mj2"),
-    *("matroska", "webm", "avi", "mpegts", "mpeg", "gif", "flv", "ogg", "asf"),
+from pipeline.video.container import display_turn, open_video, packets
+from pipeline.video.timeline import (
+    average_rate,
+    length_per_track,
+    read_timeline,
+    stamp_of,
+    usual_duration,
 )
-"""The closed list of containers, by FFmpeg's demuxer names."""
 
 MAX_DURATION_S = 24 * 3600
 """A header that claims more is taken for damage: the plan of times grows with it."""
 
-MIN_STRETCH = Fraction(1, 100)
-"""Pixels further from square than this are made square."""
-
-_STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
-"""MP4 brands of still pictures (AVIF, HEIF); FFmpeg opens their main picture as a video."""
 _WITHOUT_DURATION = {"mpegts", "mpeg"}
 """Containers whose header holds no duration; what FFmpeg reports for them is an estimate."""
 _TRACK_LENGTH = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 """A tag of Matroska; its header has one length for picture and sound together."""
-_NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 _PACKETS_TO_FIRST_PICTURE = 64
+_DELAY = {"h264": 2, "hevc": 2}
+"""Packets that come before the one that pushes the first picture out, where pictures are out of
+order; 1 for other codecs. Where there are more, the first ones may have been lost."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +49,25 @@ class VideoFacts:
     frame_count: int
 
 
+@dataclass(frozen=True)
+class _First:
+    """The first picture that decodes."""
+
+    rotation_deg: int
+    stamp: int | None
+    """Ticks; None where there is no picture, or no time."""
+    place: int
+    """Packets before the one that pushed it out."""
+    earliest: int | None
+    """The least stamp of the packets up to there; less than its own where pictures are lost."""
+
+
 def probe(path: Path, max_side_px: int) -> VideoFacts:
     """Facts of a video file from its header and first picture.
 
-    The packets are walked only where the header has no trustworthy duration. The first picture is
-    decoded because PyAV tells the display rotation of pictures alone.
+    The packets are walked only where the header may not tell how long pictures are shown. The first
+    picture is decoded because PyAV tells the display rotation of pictures alone, and because time
+    counts from it.
 
     Raises:
         Reject: ``missing``, ``unreadable``, ``empty``, ``not_media``, ``no_video_stream``,
@@ -76,15 +76,18 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
     """
     container, stream = open_video(path, max_side_px)
     with container:
-        duration_s = _header_duration_s(container, stream)
         frame_count = stream.frames or -1
         if container.format.name == "gif" and frame_count == 1:
             raise Reject("not_media", "a still picture (gif)")
-        if duration_s is None or _adds_up_otherwise(container, stream):
-            walked_s, walked_count, whole = _walk(path, max_side_px)
+        claimed_s, exact = _header_duration_s(container, stream)
+        exact = exact and not _adds_up_otherwise(container, stream)
+        first = _first_picture(container, stream)
+        duration_s = claimed_s
+        if duration_s is None or not exact or not _starts_as_told(container, stream, first):
+            shown = read_timeline(path, max_side_px, first.stamp)
             # Of a file that is cut, the header tells what is missing.
-            if duration_s is None or whole:
-                duration_s, frame_count = walked_s, walked_count
+            if duration_s is None or shown.whole:
+                duration_s, frame_count = shown.spans[-1][1] * shown.tick_s, len(shown.spans)
         if not 0 < duration_s <= MAX_DURATION_S:
             raise Reject("no_duration", f"{float(duration_s):g} s by the file")
         return VideoFacts(
@@ -92,205 +95,106 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
             codec=stream.codec_context.codec.canonical_name,
             width_px=stream.codec_context.width,
             height_px=stream.codec_context.height,
-            rotation_deg=_first_rotation_deg(container, stream),
+            rotation_deg=first.rotation_deg,
             duration_s=float(duration_s),
-            average_fps=float(stream.average_rate or stream.guessed_rate or -1),
+            average_fps=float(average_rate(container, stream) or -1),
             frame_count=frame_count,
         )
 
 
-def open_video(path: Path, max_side_px: int) -> tuple[InputContainer, VideoStream]:
-    """Opens a video file and picks its first video stream that is no cover art.
+def shown_spans_s(
+    path: Path, max_side_px: int, facts: VideoFacts
+) -> list[tuple[Fraction, Fraction]]:
+    """When each picture is on screen: start and end in s from the first one, in order.
 
-    The decoder is told to refuse pictures of more than ``max_side_px`` squared pixels, also where
-    the stream turns larger than the header says.
-
-    Returns:
-        The container, to be closed by the caller, and the stream. Nothing is decoded yet.
-
-    Raises:
-        Reject: as :func:`probe`, without ``no_duration`` and ``encrypted``.
-    """
-    check_file(path)
-    # Quiet, but errors stay available through get_last_error.
-    av.logging.set_level(av.logging.PANIC)
-    max_pixels = str(max_side_px * max_side_px)
-    options = {
-        "protocol_whitelist": "file",
-        "format_whitelist": ",".join(FORMATS),
-        "max_pixels": max_pixels,
-    }
-    before = complaints()[0]
-    try:
-        container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
-    except av.error.FFmpegError as error:
-        count, last = complaints()
-        detail = last if count > before else error.strerror
-        raise Reject("not_media", detail or str(error)) from error
-    try:
-        stream = _film(container, max_side_px)
-    except Reject:
-        container.close()
-        raise
-    stream.codec_context.options = {"max_pixels": max_pixels}
-    return container, stream
-
-
-def complaints() -> tuple[int, str]:
-    """How many errors FFmpeg has logged in this process so far, and the last of them."""
-    count, last = av.logging.get_last_error()
-    return count, f"{last[1]}: {last[2].strip()}" if last else ""
-
-
-def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
-    """Packets of a stream to the end of the file, and an empty one that flushes the decoder.
+    All packets are read. Of a file that is cut, the missing pictures are added at the average rate,
+    up to the length that its header tells.
 
     Raises:
-        av.error.FFmpegError: the file cannot be read on.
+        Reject: as :func:`probe`.
     """
-    # Where further streams turned up on the way, PyAV fails behind the last packet of this one.
-    with contextlib.suppress(IndexError):
-        yield from container.demux(stream)
+    container, stream = open_video(path, max_side_px)
+    with container:
+        first = _first_picture(container, stream)
+    shown = read_timeline(path, max_side_px, first.stamp)
+    spans_s = [(start * shown.tick_s, end * shown.tick_s) for start, end in shown.spans]
+    if not shown.whole and facts.average_fps > 0:
+        end_s, step_s = spans_s[-1][1], 1 / Fraction(facts.average_fps)
+        missing = int((Fraction(facts.duration_s) - end_s) / step_s)
+        spans_s += [(end_s + k * step_s, end_s + (k + 1) * step_s) for k in range(missing)]
+    return spans_s
 
 
-def check_file(path: Path) -> None:
-    """Raises Reject ``missing``, ``unreadable`` or ``empty`` where a file cannot be read from."""
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise Reject("missing") from error
-    except OSError as error:
-        raise Reject("unreadable", error.strerror or str(error)) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise Reject("unreadable", "not a regular file")
-    if status.st_size == 0:
-        raise Reject("empty")
-    # FFmpeg reports damage as an input error too; so real ones are looked for here.
-    try:
-        with path.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise Reject("unreadable", error.strerror or str(error)) from error
-
-
-def square_size(width_px: int, height_px: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Size in px at which a picture's pixels are square; one side grows, none shrinks.
-
-    Args:
-        width_px: as coded.
-        height_px: as coded.
-        aspect: width of a coded pixel over its height; None or 0 where it is not known. Deviations
-            from 1 of less than :data:`MIN_STRETCH` are left alone: they come of rounding.
-    """
-    if not aspect or abs(aspect - 1) < MIN_STRETCH:
-        return width_px, height_px
-    if aspect > 1:
-        return round(width_px * aspect), height_px
-    return width_px, round(height_px / aspect)
-
-
-def display_turn(frame: VideoFrame) -> tuple[int, bool]:
-    """How a decoded picture has to be turned for display, from its display matrix.
-
-    Returns:
-        Clockwise turn in degrees (0, 90, 180 or 270), and whether the picture is to be mirrored
-        left to right before that turn.
-    """
-    # frame.side_data would tie the frame into a cycle that is never freed.
-    matrix = SideDataContainer(frame).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]
-    if matrix is None:
-        return 0, False
-    # (1, 0) of the picture goes to (a, b) of the display, (0, 1) to (c, d); y runs down.
-    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
-    mirrored = a * d - b * c < 0
-    if mirrored:
-        a, b = -a, -b
-    return round(math.degrees(math.atan2(b, a)) / 90) % 4 * 90, mirrored
-
-
-def _film(container: InputContainer, max_side_px: int) -> VideoStream:
-    brand = container.metadata.get("major_brand", "").strip()
-    if brand in _STILL_BRANDS:
-        raise Reject("not_media", f"a still picture ({brand})")
-    streams = [s for s in container.streams.video if not s.disposition & _NOT_FILM]
-    if not streams:
-        kinds = sorted({s.type for s in container.streams})
-        raise Reject("no_video_stream", f"streams: {', '.join(kinds) or 'none'}")
-    stream = streams[0]
-    if stream.codec_context is None:
-        raise Reject("decode_error", "no decoder for this codec")
-    width, height = stream.codec_context.width, stream.codec_context.height
-    width, height = square_size(width, height, stream.sample_aspect_ratio)
-    if not (0 < width <= max_side_px and 0 < height <= max_side_px):
-        raise Reject("bad_dimensions", f"{width} x {height} px; at most {max_side_px} a side")
-    return stream
-
-
-def _header_duration_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
+def _header_duration_s(
+    container: InputContainer, stream: VideoStream
+) -> tuple[Fraction | None, bool]:
+    """What the header tells, None for nothing, and whether that is for the pictures alone."""
     name = container.format.name
-    # Only a track of MP4 has a length of its own; elsewhere muxers disagree whether the duration
-    # counts from 0 or from the first picture.
-    ambiguous = bool(stream.start_time) and not name.startswith("mov")
-    if ambiguous or name in _WITHOUT_DURATION:
-        return None
+    if name in _WITHOUT_DURATION:
+        return None, False
+    alone = length_per_track(container) or len(container.streams) == 1
     if stream.duration and stream.time_base:
-        return stream.duration * stream.time_base
+        return stream.duration * stream.time_base, alone
     if not container.duration:
-        return None
+        return None, False
     whole = Fraction(container.duration, av.time_base)
     tag = _TRACK_LENGTH.fullmatch(stream.metadata.get("DURATION", ""))
     if tag is None:
-        return whole
+        return whole, alone
     hours, minutes, seconds = map(Fraction, tag.groups())
-    return min(hours * 3600 + minutes * 60 + seconds, whole) or whole
+    length = hours * 3600 + minutes * 60 + seconds
+    return (length, True) if 0 < length <= whole else (whole, alone)
 
 
 def _adds_up_otherwise(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether a header's length may not be how long pictures are shown.
+    """Whether the length of an MP4's track may not be how long its pictures are shown.
 
-    In MP4 it is the sum of the steps from one stored picture to the next. Where pictures are stored
-    in another order than shown, and steps differ, that sum is another one.
+    It is the sum of the steps from one stored picture to the next, or what an edit list makes of
+    it. Where steps differ, and pictures are stored in another order than shown, that sum is another
+    one; and an edit list may start or end within a picture, which is then shown whole or not.
     """
-    if not (container.format.name.startswith("mov") and stream.codec_context.has_b_frames):
+    if not container.format.name.startswith("mov"):
         return False
     stored = [entry.timestamp for entry in stream.index_entries]
     steps = [after - before for before, after in pairwise(stored)]
-    return bool(steps) and max(steps) - min(steps) > 1  # one tick: rounding
+    if not steps:
+        return False
+    sum_of_steps = stored[-1] - stored[0] + max(steps)
+    return (
+        any(entry.is_discard for entry in stream.index_entries)
+        or max(steps) - min(steps) > 1  # one tick: rounding
+        or abs((stream.duration or 0) - sum_of_steps) > 1
+    )
 
 
-def _first_rotation_deg(container: InputContainer, stream: VideoStream) -> int:
-    for _, packet in zip(
-        range(_PACKETS_TO_FIRST_PICTURE), packets(container, stream), strict=False
-    ):
+def _starts_as_told(container: InputContainer, stream: VideoStream, first: _First) -> bool:
+    """Whether the header's length starts with the first picture, from which time counts.
+
+    In MP4 it is a sum of steps, from wherever the first one is. Elsewhere it counts from zero, at
+    which is the first packet in AVI; where pictures are out of order, a later one pushes the first
+    picture out.
+    """
+    if first.stamp is None:
+        return True  # nobody can do better, and that there is no picture is found out later
+    if container.format.name.startswith("mov"):
+        return first.stamp == first.earliest
+    if container.format.name != "avi" or not stream.has_b_frames:
+        return first.stamp == 0
+    delay = _DELAY.get(stream.codec_context.codec.canonical_name, 1)
+    steps = first.stamp / usual_duration(container, stream)
+    return steps == first.place <= delay
+
+
+def _first_picture(container: InputContainer, stream: VideoStream) -> _First:
+    earliest: int | None = None
+    for place, packet in enumerate(packets(container, stream)):
         if packet.has_sidedata("encryption_info"):
             raise Reject("encrypted")
+        if place == _PACKETS_TO_FIRST_PICTURE:
+            break
+        if packet.pts is not None and not packet.is_discard:
+            earliest = packet.pts if earliest is None else min(earliest, packet.pts)
         with contextlib.suppress(av.error.FFmpegError):
             for frame in packet.decode():
-                return display_turn(frame)[0]
-    return 0
-
-
-def _walk(path: Path, max_side_px: int) -> tuple[Fraction, int, bool]:
-    """Walks all packets.
-
-    Returns:
-        Duration from the first shown packet to the end of the last one, in s; how many there are;
-        and whether the file was read to its end without a complaint.
-    """
-    spans: list[tuple[int, int]] = []
-    container, stream = open_video(path, max_side_px)
-    before, whole = complaints()[0], False
-    with container, contextlib.suppress(av.error.FFmpegError):
-        for packet in packets(container, stream):
-            at = packet.dts if packet.pts is None else packet.pts
-            if packet.size and at is not None and not packet.is_discard:
-                spans.append((at, packet.duration or 0))
-        whole = complaints()[0] == before
-    if not spans or not stream.time_base:
-        raise Reject("no_duration", "no packet carries a time stamp")
-    first = min(at for at, _ in spans)
-    last, last_duration = max(spans)
-    ticks = Fraction(last - first + last_duration)
-    if not last_duration and stream.average_rate:
-        ticks += 1 / (stream.average_rate * stream.time_base)
-    return ticks * stream.time_base, len(spans), whole
+                return _First(display_turn(frame)[0], stamp_of(container, frame), place, earliest)
+    return _First(0, None, 0, earliest)

@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.video.bitstream import Look, Looker
-from pipeline.video.probe import complaints
+from pipeline.video.container import complaints
 
 MAX_SEGMENT_BYTES = 128 << 20
 """Two segments are held in memory. Where one is longer, everything is decoded instead."""
@@ -73,7 +73,7 @@ class _Segment:
         self.packets.append(packet)
         self.stamps.append(stamp)
         self.looks.append(look)
-        if not packet.is_discard:
+        if look.shown and not packet.is_discard:
             self.shown.append(stamp)
         self.size += packet.size
 
@@ -90,7 +90,7 @@ class Skipper:
     Args:
         stream: the stream; its decoder must work in one thread.
         wanted: ascending by tick.
-        by_packet: whether only the order of packets tells times (AVI, H.264 in ASF).
+        by_packet: whether only the order of packets tells times (AVI, ASF).
         usual_duration: ticks that a picture lasts where nothing says so.
     """
 
@@ -255,7 +255,8 @@ class Skipper:
     def _shown(self, expected: _Expected, frame: VideoFrame) -> Iterator[Shown]:
         end = expected.end
         if end is None:
-            end = expected.stamp + (frame.duration or self._usual)
+            own = 0 if self._by_packet else frame.duration
+            end = expected.stamp + (own or self._usual)
         ticks = end - self._first
         places = tuple(sorted(w.place for w in expected.wanted if w.tick < ticks))
         if expected.wanted:

@@ -16,8 +16,9 @@ from typing import BinaryIO, Protocol, cast
 
 from pipeline.datasets import folders
 from pipeline.errors import Reject
+from pipeline.video.container import check_file
 from pipeline.video.picture_header import Header, read_header
-from pipeline.video.probe import VideoFacts, check_file
+from pipeline.video.probe import VideoFacts
 
 MAX_PICTURE_BYTES = 256 << 20
 """Larger pictures are not read."""

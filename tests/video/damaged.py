@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 
-from tests.video.clips import numbered, write_clip
+from tests.video.clips import lacks_encoder, numbered, write_clip
 
 PICTURES = 50
 FINE = ""
@@ -47,7 +47,16 @@ def corpus(folder: Path, canary: Path, address: str) -> list[Bad]:
 def _clips(folder: Path) -> dict[str, Path]:
     folder.mkdir()
     group = {"g": "10"}
-    return {
+    av1 = {"codec": "libsvtav1", "options": {"g": "10", "preset": "12"}}
+    found = (
+        {}
+        if lacks_encoder("libsvtav1")
+        else {
+            "av1": write_clip(folder / "c.mkv", range(PICTURES), **av1),
+            "av1mp4": write_clip(folder / "c.mp4", range(PICTURES), **av1),
+        }
+    )
+    return found | {
         "mp4": write_clip(folder / "a.mp4", range(PICTURES), options={**group, "bf": "2"}),
         "mkv": write_clip(folder / "a.mkv", range(PICTURES), options={**group, "bf": "2"}),
         "ts": write_clip(folder / "a.ts", range(PICTURES), options={**group, "bf": "2"}),

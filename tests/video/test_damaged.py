@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
-from tests.video.clips import write_clip
+from pipeline.video.decode import VideoReader
+from pipeline.video.skip import Odd, Skipper
+from tests.video.clips import lacks_encoder, number_of, numbered, write_clip
 from tests.video.damaged import FINE, corpus
 
 ROUNDS = 4
@@ -81,3 +85,53 @@ def test_no_other_file_is_opened_and_nobody_is_called(result):
 def test_nothing_leaks(result):
     early, *_, last = result["resident_bytes"][1:]
     assert last - early < LEAK_BYTES
+
+
+@pytest.mark.skipif(lacks_encoder("libsvtav1"), reason="this PyAV has no encoder of AV1")
+@pytest.mark.parametrize("harm", ["bits", "start", "end"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_damaged_av1_is_read_as_by_decoding_all(tmp_path, monkeypatch, name, harm):
+    """Pictures of other groups come out whole, and nothing is told apart by what was left out."""
+    random = np.random.Generator(np.random.Philox(key=8))
+    texture = random.integers(0, 64, (64, 256, 3), np.uint8)
+    pictures = [
+        np.kron(numbered(i) // 2, np.ones((2, 2, 1), np.uint8)) + np.roll(texture, i, 1)
+        for i in range(60)
+    ]
+    options = {"preset": "10", "svtav1-params": "keyint=20"}
+    clip = write_clip(
+        tmp_path / name, range(60), codec="libsvtav1", options=options, pictures=pictures
+    )
+    whole = clip.read_bytes()
+    with av.open(str(clip)) as container:
+        packets = [(p.pos, p.size, p.is_keyframe) for p in container.demux(video=0) if p.size]
+    assert [k for k, (*_, key) in enumerate(packets) if key] == [0, 20, 40]
+    harmed = 0
+    for place in (20, 21, 24, 28, 33, 39):
+        at, size, _ = packets[place]
+        data = bytearray(whole)
+        if harm == "bits":
+            for byte in random.integers(at, at + size, 3):
+                data[byte] ^= 1 << int(random.integers(8))
+        else:
+            start, end = (at, at + min(size, 4)) if harm == "start" else (at + size // 2, at + size)
+            data[start:end] = b"\xff" * (end - start)
+        clip.write_bytes(data)
+        for chosen in (range(60), range(3, 60, 9), [place, place + 1, 55], [20, 50]):
+            times = [(k + 0.5) / 25 for k in chosen]
+            found = []
+            for skips in (True, False):
+                with monkeypatch.context() as patch, VideoReader(clip, 2048) as reader:
+                    if not skips:
+                        patch.setattr(Skipper, "pictures", _refuse)
+                    shown = list(reader.pictures_at(times))
+                found.append([(p.samples, p.pts, p.image.tobytes()) for p in shown])
+                numbers = {chosen[s]: number_of(p.image) for p in shown for s in p.samples}
+                assert all(numbers[k] == k for k in chosen if not 20 <= k < 40)
+                harmed += any(numbers[k] != k for k in chosen)
+            assert found[0] == found[1], (place, chosen)
+    assert harmed, "the damage is no trap"
+
+
+def _refuse(self, packets):
+    raise Odd("asked for")

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import Reject
-from pipeline.video.decode import VideoReader, spans
+from pipeline.video.decode import VideoReader
 from pipeline.video.probe import probe
+from pipeline.video.timeline import spans
 from tests.video.clips import lacks_encoder, number_of, numbered, write_clip
 
 SIDE_PX = 4096
