@@ -81,7 +81,7 @@ class VideoReader:
         self._reformatter = VideoReformatter()
 
     def __enter__(self) -> Self:
-        """Opens the file. Raises Reject as :func:`pipeline.video.probe.open_video`."""
+        """Opens the file. Raises Reject as :func:`pipeline.video.container.open_video`."""
         self._open()
         return self
 
