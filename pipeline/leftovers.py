@@ -2,9 +2,15 @@
 
 import shutil
 from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pipeline.config import read_yaml
+from pipeline.values import NAME
+
+ABOUT = "run.json"
+"""In ``models/<run>`` while the run is trained to its end, and not while it is trained."""
 
 _OF_A_RUN = (
     "models/{}",
@@ -15,32 +21,46 @@ _OF_A_RUN = (
 )
 
 
-def remove(root: Path, runs: Collection[str]) -> list[str]:
+@dataclass(frozen=True)
+class Leftovers:
+    """Runs that are named no more, by name, ascending."""
+
+    removed: list[str]
+    kept: list[str]
+    """Those that were never finished, or are trained anew: their checkpoints are nowhere else."""
+
+
+def remove(root: Path, runs: Collection[str]) -> Leftovers:
     """Deletes all of the finished runs that are named no more.
 
-    DVC does not: it forgets a stage that is gone from dvc.yaml and lets its outputs lie. What it
-    has in dvc.lock, it has in its cache too, where `dvc checkout` of an older commit finds it.
+    DVC does not: it forgets a stage that is gone from dvc.yaml and lets its outputs lie. A finished
+    run that it has in dvc.lock it has in its cache too, from where `dvc checkout` brings it back.
 
     Args:
         root: folder of the project.
         runs: the names in params.yaml.
-
-    Returns:
-        Runs named no more that were never finished, ascending. Their checkpoints are nowhere else
-        and stay.
     """
-    lock = root / "dvc.lock"
-    stages = read_yaml(lock)["stages"] if lock.is_file() else {}
-    finished = {name.removeprefix("train@") for name in stages if name.startswith("train@")}
-    for name in finished - set(runs):
-        for pattern in _OF_A_RUN:
-            _delete(root / pattern.format(name))
-    begun = {path.parent.name for path in (root / "models").glob("*/last.pt")}
-    return sorted(begun - set(runs) - finished)
+    there = {path.parent.name for path in (root / "models").glob("*/last.pt")}
+    finished = {name for name in there if (root / "models" / name / ABOUT).is_file()}
+    gone = _locked(root / "dvc.lock") - set(runs)
+    # A name that is none would be a path to somewhere else.
+    removed = {name for name in gone if NAME.holds(name) and name not in there - finished}
+    left = {name: paths for name in sorted(removed) if (paths := _outputs(root, name))}
+    for path in chain.from_iterable(left.values()):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return Leftovers(list(left), sorted(there - set(runs) - removed))
 
 
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _outputs(root: Path, name: str) -> list[Path]:
+    paths = [root / pattern.format(name) for pattern in _OF_A_RUN]
+    return [path for path in paths if path.exists() or path.is_symlink()]
+
+
+def _locked(lock: Path) -> set[str]:
+    """Runs that DVC has trained."""
+    content = read_yaml(lock) if lock.is_file() else None
+    stages = (content or {}).get("stages") or {}
+    return {name.removeprefix("train@") for name in stages if name.startswith("train@")}

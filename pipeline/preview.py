@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline import config, keys, semantics, weights_check
 from pipeline.datasets.scan import scan
-from pipeline.engine import partition
+from pipeline.engine import disk, partition
 from pipeline.engine.partition import Committed
 from pipeline.engine.progress import last_seconds_per_row
 from pipeline.engine.stage import STORES, Stage, version
@@ -67,7 +67,8 @@ def preview(params: Params) -> tuple[list[Preview], str]:
         if not all(Path(f"manifests/{table}.parquet").is_file() for table in needs):
             break
         stage = _prepare(name, params, videos)
-        now = survey(stage.task, stage.plan, stage.store, version(name))
+        with disk.explained(stage.store.folder):
+            now = survey(stage.task, stage.plan, stage.store, version(name))
         old_ids = _ids(stage.store, now.old)
         kept_ids = int(np.isin(old_ids, now.ids).sum())
         estimated = any(one.to_do or one.drop for one in found)

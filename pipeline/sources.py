@@ -106,6 +106,19 @@ class Places:
         return np.where(self._digests[near] == wanted, self._at[near], -1)
 
 
+def lookup(source: Source, key: str, columns: Sequence[str]) -> tuple[Places, pa.Table]:
+    """Places of a source's rows by a column of ids, and other columns, which are held in memory."""
+    held: list[pa.Table] = []
+
+    def ids() -> Iterator[pa.ChunkedArray]:
+        for batch in source.batches(list(dict.fromkeys([key, *columns]))):
+            held.append(batch.select(list(columns)))
+            yield batch.column(key)
+
+    places = Places(ids())
+    return places, pa.concat_tables(held).combine_chunks()
+
+
 def _digests(ids: pa.ChunkedArray) -> bytes:
     # As good as never equal for two different ids, so that the ids need not be kept.
     return b"".join(

@@ -139,7 +139,10 @@ def _readable(path: Path) -> Iterator[None]:
         )
     try:
         yield
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        # Without a number, it is how Arrow calls damage.
         raise UserError(
             f"{path} is not a readable table ({error}). Delete it and run `dvc repro`."
         ) from error

@@ -11,9 +11,15 @@ from pipeline.report import page
 def main() -> None:
     """Writes ``report/index.html``; removed runs go, so that no folder shows them any more."""
     params = config.load()
-    for name in leftovers.remove(Path(), params.runs):
+    left = leftovers.remove(Path(), params.runs)
+    for name in left.removed:
         sys.stderr.write(
-            f"report: models/{name} is of a run that params.yaml does not name and that was never "
+            f"report: params.yaml names run {name} no more; its outputs were deleted. Name it "
+            f"again, and `dvc checkout models/{name}` brings the model back.\n"
+        )
+    for name in left.kept:
+        sys.stderr.write(
+            f"report: models/{name} is of a run that params.yaml does not name and that is not "
             "finished. Its checkpoint is nowhere else, so it stays; delete it if nobody needs it.\n"
         )
     page.write(

@@ -8,7 +8,7 @@ the row belongs and whether it is known is some 50 bytes here.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,7 +55,7 @@ class Digests:
     rows: Marks
     """Digest (N,) of all that decides a row's records: id, fingerprint, attached columns, order."""
     offsets: Ints
-    """First byte (N,) of each row's line in the plan file."""
+    """First byte (N,) of each row's line in the plan file; empty where there is none."""
 
 
 def digest(plan: Plan, settings: Mapping[str, Any], file: BinaryIO | None) -> Digests:
@@ -72,46 +72,66 @@ def digest(plan: Plan, settings: Mapping[str, Any], file: BinaryIO | None) -> Di
     """
     base = hashlib.blake2b(canonical(settings).encode(), digest_size=DIGEST_BYTES)
     groups: dict[str, int] = {}
-    group, bucket, ids = bytearray(), bytearray(), bytearray()
-    fingerprints, rows, sizes = bytearray(), bytearray(), bytearray()
+    found = _Columns()
     for batch in plan.batches():
-        named = batch.column(plan.id).cast(pa.string()).to_pylist()
-        content = _texts(batch, plan.content)
-        marks = [_extended(base, text) for text in content]
-        attach = _texts(batch, plan.attach)
-        order = batch.column(plan.order_by).to_pylist() if plan.order_by else named
-        heads = [
-            f"[{canonical(one)},{canonical(by)},{text}"
-            for one, by, text in zip(named, order, attach, strict=True)
-        ]
-        for head, mark in zip(heads, marks, strict=True):
-            fingerprints += mark
-            rows += hashlib.blake2b(head.encode() + mark, digest_size=DIGEST_BYTES).digest()
-        ids += _hashes(named)
-        if plan.bucket_by != plan.id:
-            bucket += _hashes(batch.column(plan.bucket_by).to_pylist())
-        in_group = batch.column(plan.group_by).to_pylist() if plan.group_by else [""] * len(named)
-        codes = [groups.setdefault(name, len(groups)) for name in in_group]
-        group += np.array(codes, np.int32).tobytes()
-        if file is not None:
-            where = _texts(batch, plan.location)
-            texts = zip(heads, marks, content, where, strict=True)
-            lines = [f'{a},"{b.hex()}",{c},{d}]\n'.encode() for a, b, c, d in texts]
-            sizes += np.array([len(line) for line in lines], np.int64).tobytes()
-            file.writelines(lines)
-    ends = np.cumsum(np.frombuffer(sizes, np.int64))
-    found = Digests(
-        groups=list(groups),
-        group=np.frombuffer(group, np.int32),
-        bucket=np.frombuffer(bucket if plan.bucket_by != plan.id else ids, np.uint64),
-        ids=np.frombuffer(ids, np.uint64),
-        fingerprints=np.frombuffer(fingerprints, MARK),
-        rows=np.frombuffer(rows, MARK),
-        offsets=np.concatenate([[0], ends[:-1]]).astype(np.int64),
-    )
-    if len(np.unique(found.ids)) < len(found.ids):
+        _add(batch, plan, base, groups, found, file)
+    sizes = np.frombuffer(found.sizes, np.int64)
+    ids = np.frombuffer(found.ids, np.uint64)
+    if len(np.unique(ids)) < len(ids):
         _check_all_differ(plan)
-    return found
+    return Digests(
+        groups=list(groups),
+        group=np.frombuffer(found.group, np.int32),
+        bucket=ids if plan.bucket_by == plan.id else np.frombuffer(found.bucket, np.uint64),
+        ids=ids,
+        fingerprints=np.frombuffer(found.fingerprints, MARK),
+        rows=np.frombuffer(found.rows, MARK),
+        offsets=np.cumsum(sizes) - sizes,
+    )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Bytes of the arrays in :class:`Digests`, and of the lines' sizes, as they grow."""
+
+    group: bytearray = field(default_factory=bytearray)
+    bucket: bytearray = field(default_factory=bytearray)
+    ids: bytearray = field(default_factory=bytearray)
+    fingerprints: bytearray = field(default_factory=bytearray)
+    rows: bytearray = field(default_factory=bytearray)
+    sizes: bytearray = field(default_factory=bytearray)
+
+
+def _add(
+    batch: pa.Table,
+    plan: Plan,
+    base: "hashlib.blake2b",
+    groups: dict[str, int],
+    found: _Columns,
+    file: BinaryIO | None,
+) -> None:
+    ids = batch.column(plan.id).cast(pa.string()).to_pylist()
+    content, attach = _texts(batch, plan.content), _texts(batch, plan.attach)
+    order = batch.column(plan.order_by).to_pylist() if plan.order_by else ids
+    heads = [
+        f"[{canonical(one)},{canonical(by)},{text}"
+        for one, by, text in zip(ids, order, attach, strict=True)
+    ]
+    marks = [_extended(base, text) for text in content]
+    for head, mark in zip(heads, marks, strict=True):
+        found.fingerprints.extend(mark)
+        found.rows.extend(hashlib.blake2b(head.encode() + mark, digest_size=DIGEST_BYTES).digest())
+    found.ids.extend(_hashes(ids))
+    if plan.bucket_by != plan.id:
+        found.bucket.extend(_hashes(batch.column(plan.bucket_by).to_pylist()))
+    in_group = batch.column(plan.group_by).to_pylist() if plan.group_by else [""] * len(ids)
+    codes = [groups.setdefault(name, len(groups)) for name in in_group]
+    found.group.extend(np.array(codes, np.int32).tobytes())
+    if file is not None:
+        texts = zip(heads, marks, content, _texts(batch, plan.location), strict=True)
+        lines = [f'{a},"{b.hex()}",{c},{d}]\n'.encode() for a, b, c, d in texts]
+        found.sizes.extend(np.array([len(line) for line in lines], np.int64).tobytes())
+        file.writelines(lines)
 
 
 def _check_all_differ(plan: Plan) -> None:
@@ -126,13 +146,13 @@ def _check_all_differ(plan: Plan) -> None:
 
 def read(path: Path, offsets: Ints) -> list[PlanRow]:
     """Rows of a plan file by the first bytes (n,) of their lines, in that order."""
-    rows: list[PlanRow | None] = [None] * len(offsets)
+    rows: dict[int, PlanRow] = {}
     with path.open("rb") as file:
         for at in np.argsort(offsets).tolist():
             file.seek(int(offsets[at]))
             row_id, order, attach, mark, content, where = json.loads(file.readline())
             rows[at] = PlanRow(row_id, mark, {**content, **where}, attach, order)
-    return [row for row in rows if row is not None]
+    return [rows[at] for at in range(len(offsets))]
 
 
 _ENCODER = json.JSONEncoder(

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,22 +67,34 @@ def brought_up_to_date(
     )
     with disk.explained(where.folder), store.locked(where.folder):
         where.sweep(where.committed())
-        plan_file = where.folder / f".tmp-plan-{keys.attempt()}.jsonl"
-        with plan_file.open("wb") as file:
-            found = survey(task, plan, where, version, file)
-        platform = platform_string()
-        _report_platforms(name, found.old, platform)
-        jobs = _Jobs(task, where, found, plan_file, platform)
-        progress = Progress(name, found.total_rows, found.rows_to_do, engine.max_reject_fraction)
-        for done in place(name, jobs, where.isolate, engine):
-            progress.update(done)
-        progress.close()
+        with _plan_file(where.folder) as plan_file:
+            with plan_file.open("wb") as file:
+                found = survey(task, plan, where, version, file)
+            platform = platform_string()
+            _report_platforms(name, found.old, platform)
+            jobs = _Jobs(task, where, found, plan_file, platform)
+            most = engine.max_reject_fraction
+            progress = Progress(name, found.total_rows, found.rows_to_do, most)
+            for done in place(name, jobs, where.isolate, engine):
+                progress.update(done)
+            progress.close()
         there = where.committed()
         wanted = {part.file: _accept(part, there, where.folder) for part in found.wanted}
         where.sweep(wanted)
         whole = [Whole(where.folder / file, facts) for file, facts in wanted.items()]
         _check_some_use(name, whole)
         yield whole
+
+
+@contextmanager
+def _plan_file(folder: Path) -> Iterator[Path]:
+    """Where a plan's rows lie while they are worked."""
+    path = folder / f".tmp-plan-{keys.attempt()}.jsonl"
+    try:
+        yield path
+    finally:
+        with suppress(OSError):  # what else went wrong is what counts
+            path.unlink(missing_ok=True)
 
 
 class _Jobs(Sequence[Job]):
@@ -106,7 +118,7 @@ class _Jobs(Sequence[Job]):
     def __len__(self) -> int:
         return len(self._found.todo)
 
-    def __getitem__(self, place: Any) -> Any:  # a Job; no slices are asked for
+    def __getitem__(self, place: int) -> Job:  # type: ignore[override]  # slices nobody needs
         part = self._found.todo[place]
         return Job(
             **self._common,

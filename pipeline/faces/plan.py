@@ -16,7 +16,7 @@ from pipeline.faces.detect import detector_settings
 from pipeline.faces.identity import identity_settings
 from pipeline.faces.shipped import digest, reads_shipped
 from pipeline.params import FacesParams, Params, resolve
-from pipeline.sources import Places, Source
+from pipeline.sources import Places, Source, lookup
 
 _VIDEO_COLUMNS = ("dataset", "split", "media", "fingerprint", "path")
 _FACE_COLUMNS = (
@@ -77,8 +77,7 @@ def faces_plan(
 
 def _finder(videos: Source) -> Callable[[pa.ChunkedArray], pa.Table]:
     """Gives the rows of videos by their ids; what it needs of them is held in memory."""
-    places = Places.of(videos, "video_id")
-    held = pa.concat_tables(videos.batches(_VIDEO_COLUMNS)).combine_chunks()
+    places, held = lookup(videos, "video_id", _VIDEO_COLUMNS)
     for at, name in enumerate(("dataset", "split", "media")):  # a number a row
         held = held.set_column(at, name, held.column(name).dictionary_encode())
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pipeline.errors import UserError
 from pipeline.semantics import LOCAL, Semantics
 from pipeline.shards.landmarks import Landmarks
-from pipeline.sources import Ints, Places, Source
+from pipeline.sources import Ints, Places, Source, lookup
 
 Columns = dict[str, list[Any]]
 """json key to its values, one per sample."""
@@ -69,7 +69,10 @@ class Describer:
         adapters: Mapping[str, str],
         graph: str,
     ) -> None:
-        self._videos, self._video_places = _held(videos), Places.of(videos, "video_id")
+        self._video_places, held = lookup(videos, "video_id", _FROM_VIDEO)
+        # Values come many times; each is held once.
+        encoded = {name: held.column(name).dictionary_encode() for name in _FROM_VIDEO}
+        self._videos = pa.table(encoded)
         self._landmarks = landmarks
         self._semantics, self._adapters, self._graph = semantics, adapters, graph
         self._vectors: dict[tuple[str, str, int, str], list[int]] = {}
@@ -172,10 +175,3 @@ def mismatch(missing: str) -> UserError:
         f"The tables of earlier stages do not belong together: {missing} is named by one and "
         "missing in another. Run `dvc repro` to make them anew."
     )
-
-
-def _held(videos: Source) -> pa.Table:
-    """What samples have from their video. Values come many times; each is held once."""
-    table = pa.concat_tables(videos.batches(_FROM_VIDEO)).combine_chunks()
-    columns = {name: table.column(name).dictionary_encode() for name in _FROM_VIDEO}
-    return pa.table(columns)

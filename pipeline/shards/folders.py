@@ -21,6 +21,7 @@ def write_folders(whole: Sequence[Whole], root: Path, graphs: Sequence[Graph]) -
     metrics = {"inputs": 0, "outputs": 0, "rejects": 0, "left_out": 0}
     for folder in fields.FOLDERS:
         parts = [part for part in whole if part.facts.tar.startswith(f"{folder}/")]
+        parts.sort(key=lambda part: part.facts.tar)  # not the order of groups: "a-b" and "a-b-c"
         facts: dict[str, TarFacts] = {}
         for part in parts:
             name = part.facts.tar.removeprefix(f"{folder}/")

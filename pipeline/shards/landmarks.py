@@ -1,6 +1,7 @@
 """Points of any face, from a table that may be larger than memory."""
 
 import os
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -23,12 +24,17 @@ class Landmarks:
     """
 
     def __init__(self, landmarks: Source, file: BinaryIO) -> None:
-        self._places = Places.of(landmarks, "face_id")
         self._file = file
-        for part in landmarks.batches(["points"]):
-            points = pc.list_flatten(part.column("points")).to_numpy()
-            self._file.write(points.astype(np.float32).tobytes())
+        self._places = Places(self._written(landmarks))
         self._file.flush()
+
+    def _written(self, landmarks: Source) -> Iterator[pa.ChunkedArray]:
+        """Writes the points of faces that have some; ids of those faces."""
+        for part in landmarks.batches(["face_id", "points"]):
+            with_points = part.filter(pc.greater(pc.list_value_length(part["points"]), 0))
+            points = pc.list_flatten(with_points["points"]).to_numpy()
+            self._file.write(points.astype(np.float32).tobytes())
+            yield with_points["face_id"]
 
     def of(self, face_ids: pa.ChunkedArray) -> list[list[float]]:
         """136 coordinates of each face in crop pixels, to 0.01; [] for faces that have none."""

@@ -24,7 +24,7 @@ from pipeline.params import JpegParams, ShardParams
 from pipeline.semantics import Graph, Semantics
 from pipeline.shards import describe, fields
 from pipeline.shards.landmarks import Landmarks
-from pipeline.sources import Filtered, Places, Source
+from pipeline.sources import Filtered, Places, Source, lookup
 
 
 def pack_plan(
@@ -49,7 +49,8 @@ def pack_plan(
     """
 
     def batches() -> Iterator[pa.Table]:
-        with tempfile.TemporaryFile() as file:
+        # Beside the pictures, where disks are large.
+        with tempfile.TemporaryFile(dir=faces_store if faces_store.is_dir() else None) as file:
             points = Landmarks(landmarks, file)
             describer = describe.Describer(videos, points, semantics, adapters, params.graph)
             yield from _of_samples(describer, samples, faces, faces_store)
@@ -77,8 +78,7 @@ def _of_samples(
     describer: describe.Describer, samples: Source, faces: Source, store: Path
 ) -> Iterator[pa.Table]:
     """Plan rows of the table ``samples``, in the order of ``faces``."""
-    chosen = Places.of(samples, "face_id")
-    kinds = pa.concat_tables(samples.batches(["split", "label"])).combine_chunks()
+    chosen, kinds = lookup(samples, "face_id", ["split", "label"])
     kinds = kinds.set_column(0, "split", kinds.column("split").dictionary_encode())
     found = np.zeros(len(chosen), np.bool_)
     for part in faces.batches(_FACE_COLUMNS):
@@ -100,8 +100,7 @@ def _of_expanded(
     roles = ("target_face_id", "source_face_id")
     named = Places(column for part in expanded.batches(roles) for column in part.columns)
     there = Filtered(faces, ("face_id",), lambda part: named.find(part["face_id"]) >= 0)
-    held = pa.concat_tables(there.batches(describe.FACE_COLUMNS)).combine_chunks()
-    places = Places([held.column("face_id")])
+    places, held = lookup(there, "face_id", describe.FACE_COLUMNS)
     for part in expanded.batches(_EXPANDED_COLUMNS):
         target, source = (
             held.take(pa.array(describe.places(places, part.column(role)))) for role in roles

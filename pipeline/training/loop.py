@@ -18,6 +18,7 @@ from pipeline import keys, models, tables
 from pipeline.engine import store
 from pipeline.errors import UserError
 from pipeline.evaluation.metrics import auc
+from pipeline.leftovers import ABOUT
 from pipeline.models import Detector
 from pipeline.models.device import prepare
 from pipeline.training import checkpoint, data, optim
@@ -95,6 +96,8 @@ class _Training:
         for path in self.out.glob(".tmp-*"):
             path.unlink()
         self._resume()
+        if len(self.history) < self.run.params.optimiser.epochs:
+            (self.out / ABOUT).unlink(missing_ok=True)  # not finished any more
         for epoch in range(len(self.history), self.run.params.optimiser.epochs):
             row = self._epoch(epoch)
             is_best = row[self._chosen_by] < min(
@@ -245,7 +248,7 @@ class _Training:
             "torch": torch.__version__,
             **self.marks,
         }
-        _write(self.out / "run.json", json.dumps(about, indent=2, sort_keys=True) + "\n")
+        _write(self.out / ABOUT, json.dumps(about, indent=2, sort_keys=True) + "\n")
 
 
 class _Means:

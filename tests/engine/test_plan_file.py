@@ -121,7 +121,7 @@ def test_an_id_that_comes_twice_is_a_bug(where):
 
 
 def test_memory_holds_digests_and_no_rows():
-    """Eight times the rows, of a kilobyte each, take less than 200 bytes more per row."""
+    """Four times the rows, of a kilobyte each, take less than 200 bytes more per row."""
 
     def made(count: int) -> Plan:
         def batches():
@@ -139,6 +139,6 @@ def test_memory_holds_digests_and_no_rows():
         tracemalloc.stop()
         return peak
 
-    few, many = BATCH_ROWS, 8 * BATCH_ROWS
+    few, many = 2 * BATCH_ROWS, 8 * BATCH_ROWS
     peak_bytes(few)
     assert (peak_bytes(many) - peak_bytes(few)) / (many - few) < 200

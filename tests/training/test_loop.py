@@ -66,6 +66,23 @@ def test_a_planted_signal_is_learnt_and_shuffled_labels_are_not(
     assert low <= float(best["val_auc"]) <= high
 
 
+def test_a_run_that_is_trained_anew_is_not_called_finished(small, tmp_path, monkeypatch):
+    params = made.metric_learning(1)
+    _train(params, small, tmp_path)
+    about = tmp_path / "models/toy/run.json"
+    assert about.is_file()
+    _train(params, small, tmp_path)
+    assert about.is_file()
+
+    def interrupted(self, epoch):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop._Training, "_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _train(made.metric_learning(2), small, tmp_path)
+    assert not about.exists()
+
+
 @pytest.mark.parametrize(
     ("params", "losses"),
     [
