@@ -9,7 +9,7 @@ from pipeline.engine import partition
 from pipeline.engine.run import Whole
 from pipeline.semantics import Graph
 from pipeline.shards import fields
-from pipeline.shards.pack import TarFacts, tar_facts, write_folder_index
+from pipeline.shards.folder_index import TarFacts, tar_facts, write_folder_index
 
 
 def write_folders(whole: Sequence[Whole], root: Path, graphs: Sequence[Graph]) -> dict[str, int]:

@@ -15,7 +15,8 @@ from pipeline import images, keys, semantics, tables, tar
 from pipeline.engine.rows import Plan
 from pipeline.params import JpegParams, ShardParams
 from pipeline.shards import fields
-from pipeline.shards.pack import PackTask, pack_plan, tar_facts, write_folder_index
+from pipeline.shards.folder_index import tar_facts, write_folder_index
+from pipeline.shards.pack import PackTask, pack_plan
 from pipeline.sources import Held
 
 SEMANTICS = Path(__file__).parents[2] / "manifests" / "semantics.yaml"

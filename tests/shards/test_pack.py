@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipeline import images, keys, schemas, semantics, tables, tar
+from pipeline import images, keys, schemas, tables, tar
 from pipeline.errors import UserError
 from pipeline.params import JpegParams
 from pipeline.shards import describe, fields
-from pipeline.shards.pack import PackTask, TarFacts, write_folder_index
+from pipeline.shards.pack import PackTask
 from tests.shards import made
 
 DESIGN = {
@@ -156,39 +156,6 @@ def test_empty_tables_give_an_empty_plan(world: made.World) -> None:
     plan = replace(world, tables=world.tables | empty).plan()
     assert plan.table.num_rows == 0
     assert plan.table.schema.equals(world.plan().table.schema)
-
-
-def test_an_empty_split_is_a_valid_folder(shards: Path) -> None:
-    about = json.loads((shards / "test" / "shards.json").read_text())
-    assert (about["tars"], about["samples"], about["labels"]) == ({}, 0, {"fake": 0, "real": 0})
-    assert tables.read(shards / "test" / "index.parquet", "index").num_rows == 0
-
-
-def test_shards_json_explains_the_folder(shards: Path) -> None:
-    text = (shards / "train" / "shards.json").read_text()
-    about = json.loads(text)
-    assert text == json.dumps(about, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    # 2 datasets x (3 real + 3 fake videos in train) x 2 faces
-    assert (about["samples"], about["labels"]) == (24, {"fake": 12, "real": 12})
-    graph = about["graphs"]["ffpp"]
-    assert graph["nodes"][:4] == ["face", "expression", "identity", "physical_inconsistency"]
-    assert ["face", "identity"] in graph["edges"]
-    assert len(graph["edges"]) == 3 + 2 + 6 + 4
-    assert len(graph["prompts"]) == 10
-    assert about["bytes"] == sum(p.stat().st_size for p in (shards / "train").glob("*.tar"))
-
-
-def test_tars_that_are_not_named_go(tmp_path: Path) -> None:
-    (tmp_path / "old-00007.tar").write_bytes(b"x")
-    graph = semantics.load(made.SEMANTICS).graph("ffpp")
-    write_folder_index(tmp_path, "val", [], {}, [graph])
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["index.parquet", "shards.json"]
-
-
-def test_facts_must_fit_the_index(tmp_path: Path) -> None:
-    facts = {"a-00000.tar": TarFacts(1, 1, "", {"fake": 0, "real": 1})}
-    with pytest.raises(ValueError, match="disagree"):
-        write_folder_index(tmp_path, "val", [], facts, [])
 
 
 def test_tables_that_do_not_belong_together_are_refused(world: made.World) -> None:

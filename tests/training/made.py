@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import images, keys, semantics, tables, tar
 from pipeline.run_config import ModelParams, ObjectiveParams, OptimiserParams, RunParams
 from pipeline.shards import fields
-from pipeline.shards.pack import tar_facts, write_folder_index
+from pipeline.shards.folder_index import tar_facts, write_folder_index
 from pipeline.training.inputs import Run
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,106 @@
+"""What lies beside the tars of a shard folder: the index of samples, and what explains them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import keys, schemas, tables
+from pipeline.semantics import Graph
+from pipeline.shards import fields
+
+
+@dataclass(frozen=True)
+class TarFacts:
+    """What shards.json says of one tar."""
+
+    samples: int
+    bytes: int
+    sha256: str
+    labels: Mapping[str, int]
+    """Samples by label: ``{"fake": 5, "real": 5}``."""
+
+
+def tar_facts(labels: Sequence[int], n_bytes: int, sha256: str) -> TarFacts:
+    """Facts of one tar from the labels of its samples, its size and its digest."""
+    return TarFacts(len(labels), n_bytes, sha256, count_labels(labels))
+
+
+def count_labels(labels: Sequence[int]) -> dict[str, int]:
+    """Number of real and fake samples."""
+    count = Counter(labels)
+    return {"fake": count[1], "real": count[0]}
+
+
+def write_folder_index(
+    folder: Path,
+    name: str,
+    indexes: Iterable[pa.Table],
+    tars: Mapping[str, TarFacts],
+    graphs: Sequence[Graph],
+) -> None:
+    """Writes ``index.parquet`` and ``shards.json``, then deletes tars that they do not name.
+
+    Args:
+        folder: the shard folder; made where it is absent.
+        name: a split, or ``expanded``.
+        indexes: rows of the samples of each tar, in order of the tars' names; columns that the
+            folder's table lacks are left out.
+        tars: facts by file name, for every tar.
+        graphs: label graphs that the vectors follow.
+
+    Raises:
+        ValueError: the tars of ``indexes`` are not those of ``tars``.
+    """
+    table = fields.index_table(name)
+    tables.write(folder / "index.parquet", table, _one_per_tar(folder, table, indexes, tars))
+    about = {
+        "format": fields.FORMAT,
+        "name": name,
+        "members": list(fields.members(name)),
+        "samples": sum(facts.samples for facts in tars.values()),
+        "bytes": sum(facts.bytes for facts in tars.values()),
+        "labels": {
+            label: sum(facts.labels[label] for facts in tars.values()) for label in ("fake", "real")
+        },
+        "tars": {tar_name: asdict(facts) for tar_name, facts in tars.items()},
+        "graphs": {graph.name: _graph_json(graph) for graph in graphs},
+    }
+    _write_json(folder / "shards.json", about)
+    for path in folder.glob("*.tar"):
+        if path.name not in tars:
+            path.unlink()
+
+
+def _one_per_tar(
+    folder: Path, table: str, indexes: Iterable[pa.Table], tars: Mapping[str, TarFacts]
+) -> Iterator[pa.Table]:
+    """Rows of the index, a tar at a time, in the order in which samples lie there."""
+    counted: Counter[str] = Counter()
+    for index in indexes:
+        rows = index.select(schemas.schema(table).names).cast(schemas.schema(table))
+        counted.update(rows.column("tar").to_pylist())
+        yield rows.sort_by("offset")
+    if list(counted.items()) != [(name, tars[name].samples) for name in sorted(tars)]:
+        raise ValueError(
+            f"{folder}: index and facts disagree about the tars: {dict(counted)}, {tars}"
+        )
+
+
+def _graph_json(graph: Graph) -> dict[str, Any]:
+    edges = [[graph.nodes[parent], graph.nodes[child]] for parent, child in graph.edges]
+    return {"nodes": list(graph.nodes), "edges": edges, "prompts": list(graph.prompts)}
+
+
+def _write_json(path: Path, about: Mapping[str, Any]) -> None:
+    text = json.dumps(about, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
+    try:
+        temporary.write_text(text + "\n", encoding="utf-8")
+        tables.replace_durably(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
