@@ -60,6 +60,8 @@ def open_video(path: Path, max_side_px: int) -> tuple[InputContainer, VideoStrea
         "protocol_whitelist": "file",
         "format_whitelist": ",".join(FORMATS),
         "max_pixels": max_pixels,
+        # FFmpeg decodes some pictures to find out about a stream, and shows them to nobody.
+        "skip_loop_filter": "all",
     }
     before = complaints()[0]
     try:
