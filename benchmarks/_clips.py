@@ -1,5 +1,6 @@
 """Videos made for the benchmark; every picture carries its number along its upper edge."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -28,6 +29,8 @@ class Recipe:
     variable: bool = False
     seconds: float | None = None
     """None: as long as the others."""
+    filmed: str = ""
+    """A clip below FACESHARDS_ASSETS whose pictures are encoded, to and fro; "" for made ones."""
     targets: dict[str, float] = field(default_factory=dict)
     """Least ratio of CPU time, by contender; others should not be faster than ours."""
     slack: float = 1.0
@@ -35,6 +38,7 @@ class Recipe:
 
 
 _SHORT_GROUP = {"opencv_read_1_thread": 5.0, "ffmpeg_select": 5.0, "torchcodec": 1.1, "decord": 1.4}
+_FILMED_720P, _FILMED_1080P = "videos/real/lp_s18_wide.mp4", "videos/real/fsgan_conan_1080p.mp4"
 _DEFAULT = {"opencv_read_1_thread": 1.9, "ffmpeg_select": 1.9, "torchcodec": 1.6, "decord": 1.6}
 
 RECIPES = (
@@ -64,6 +68,14 @@ RECIPES = (
         slack=0.95,
     ),
     Recipe("h264_1080p_default", 1080, targets=_DEFAULT),
+    Recipe(
+        "filmed_720p_gop12", 720, options={"g": "12"}, filmed=_FILMED_720P, targets=_SHORT_GROUP
+    ),
+    Recipe(
+        "filmed_720p_gop30", 720, options={"g": "30"}, filmed=_FILMED_720P, targets=_SHORT_GROUP
+    ),
+    Recipe("filmed_720p_default", 720, filmed=_FILMED_720P, targets=_DEFAULT),
+    Recipe("filmed_1080p_default", 1080, filmed=_FILMED_1080P, targets=_DEFAULT),
     Recipe("h264_1080p_gop30", 1080, options={"g": "30"}, targets=_SHORT_GROUP),
 )
 
@@ -88,7 +100,11 @@ def write(recipe: Recipe, folder: Path, seconds: float) -> Path:
         stream.width, stream.height, stream.pix_fmt = width, recipe.height_px, "yuv420p"
         tick_s = Fraction(1, recipe.rate)
         stream.codec_context.time_base = stream.time_base = tick_s
-        for time, picture in zip(times, _pictures(width, recipe.height_px, times), strict=True):
+        pictures = _filmed(recipe, times) if recipe.filmed else _pictures(width, recipe, times)
+        for number, (time, picture) in enumerate(zip(times, pictures, strict=True)):
+            bits = np.array([(number >> bit) & 1 for bit in range(BITS)], np.uint8) * 219 + 16
+            marked = width // BITS * BITS
+            picture[:MARK_PX, :marked] = np.repeat(bits, width // BITS)[None, :, None]
             frame = av.VideoFrame.from_ndarray(picture, "rgb24")
             frame.pts, frame.time_base = time, tick_s
             container.mux(stream.encode(frame))
@@ -103,8 +119,18 @@ def number_of(image: NDArray[np.uint8]) -> int:
     return sum(int(level > 128) << bit for bit, level in enumerate(levels))
 
 
-def _pictures(width: int, height: int, times: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+def _filmed(recipe: Recipe, times: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of a real clip, forwards and backwards until there are enough."""
+    with av.open(str(Path(os.environ["FACESHARDS_ASSETS"]) / recipe.filmed)) as container:
+        film = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    to_and_fro = [*range(len(film)), *range(len(film) - 2, 0, -1)]
+    for number in range(len(times)):
+        yield film[to_and_fro[number % len(to_and_fro)]].copy()
+
+
+def _pictures(width: int, recipe: Recipe, times: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
     """A camera that pans over a textured wall, two round things before it, grain."""
+    height = recipe.height_px
     random = np.random.Generator(np.random.Philox(key=0))
     wall = np.zeros((height + 128, width + 256, 3), np.float32)
     for cells in (6, 20, 70, 200):
@@ -122,7 +148,4 @@ def _pictures(width: int, height: int, times: Sequence[int]) -> Iterator[NDArray
                 int(height * (0.5 + 0.1 * np.cos(time / 17 + phase))),
             )
             cv2.ellipse(picture, middle, (height // 7, height // 5), time % 40, 0, 360, colour, -1)
-        picture = np.clip(picture + grains[number % _NOISE_FIELDS], 0, 255).astype(np.uint8)
-        bits = np.array([(number >> bit) & 1 for bit in range(BITS)], np.uint8) * 219 + 16
-        picture[:MARK_PX, : width // BITS * BITS] = np.repeat(bits, width // BITS)[None, :, None]
-        yield picture
+        yield np.clip(picture + grains[number % _NOISE_FIELDS], 0, 255).astype(np.uint8)

@@ -1,7 +1,8 @@
 """Getting one picture per second out of videos: CPU and wall time, and whether they are right.
 
 Contenders take turns within each round, so that whatever else the machine does hits all of them.
-The files are made for the run; clips of FACESHARDS_ASSETS come besides, where that is set.
+The files are made for the run, some of them of the pictures of real clips, where FACESHARDS_ASSETS
+names a folder of such; and those clips themselves come besides.
 """
 
 import argparse
@@ -66,7 +67,11 @@ def main(arguments: Sequence[str]) -> None:
     contenders, unable = available()
     for name, why in unable.items():
         _say(f"left out: {name} ({why})")
-    chosen = [recipe for recipe in _clips.RECIPES if options.only in recipe.name]
+    chosen = [
+        recipe
+        for recipe in _clips.RECIPES
+        if options.only in recipe.name and (not recipe.filmed or "FACESHARDS_ASSETS" in os.environ)
+    ]
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         files = [_made(recipe, Path(folder), options.seconds) for recipe in chosen]

@@ -4,11 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipeline.engine.process import ENVIRONMENT
 
 # Before any library is loaded: tests run side by side, and native pools of one thread suffice.
 os.environ.update(ENVIRONMENT)
+
+# A busy machine breaks no rule.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
