@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -99,11 +99,17 @@ class Places:
 
     def find(self, ids: pa.ChunkedArray) -> Ints:
         """Place (n,) of each id; -1 where it is not there."""
-        wanted = np.frombuffer(_digests(ids), self._digests.dtype)
-        if not len(self):
-            return np.full(len(wanted), -1)
-        near = np.minimum(np.searchsorted(self._digests, wanted), len(self) - 1)
-        return np.where(self._digests[near] == wanted, self._at[near], -1)
+        found = positions(self._digests, np.frombuffer(_digests(ids), self._digests.dtype))
+        found[found >= 0] = self._at[found[found >= 0]]
+        return found
+
+
+def positions(among: NDArray[Any], wanted: NDArray[Any]) -> Ints:
+    """Position (n,) of wanted values (n,) in an ascending array; -1 where one is not in it."""
+    if not len(among):
+        return np.full(len(wanted), -1)
+    near = np.minimum(np.searchsorted(among, wanted), len(among) - 1)
+    return np.where(among[near] == wanted, near, -1)
 
 
 def lookup(source: Source, key: str, columns: Sequence[str]) -> tuple[Places, pa.Table]:

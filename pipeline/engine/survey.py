@@ -14,6 +14,7 @@ from pipeline.engine.division import PartitionPlan, divide
 from pipeline.engine.partition import Committed
 from pipeline.engine.plan_file import MARK, Ints, Marks
 from pipeline.engine.rows import Plan, Task
+from pipeline.sources import positions
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,10 @@ class _Known:
 
     def find(self, asked: Marks) -> Ints:
         """Place (m,) of each fingerprint that has a record; -1 for the others."""
-        at = np.minimum(np.searchsorted(self.fingerprints, asked), len(self.fingerprints) - 1)
-        if not len(self.fingerprints):
-            return np.full(len(asked), -1)
-        has = (self.fingerprints[at] == asked) & (self.file[at] >= 0)
-        return np.where(has, at, -1)
+        at = positions(self.fingerprints, asked)
+        there = np.flatnonzero(at >= 0)
+        at[there[self.file[at[there]] < 0]] = -1
+        return at
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,8 @@ def _known_rows(folder: Path, old: Mapping[str, Committed], asked: Marks) -> _Kn
     Rows with a transient reject count as unknown, and so do those that are to be tried again.
     """
     asked = np.unique(asked)
-    files = list(old)
+    files = list(old) if len(asked) else []
     known = _Known(asked, np.full(len(asked), -1, np.int32), np.zeros(len(asked), np.int64), files)
-    if not len(asked):
-        return known
     for number, name in enumerate(files):
         rows = partition.read_rows(folder / name, ["fingerprint", "rejects"]).to_pydict()
         usable = [
@@ -158,8 +156,9 @@ def _known_rows(folder: Path, old: Mapping[str, Committed], asked: Marks) -> _Kn
             if mark and not any(r["reason"] in schemas.TRANSIENT_REASONS for r in rejects)
         ]
         marks = np.array([bytes.fromhex(rows["fingerprint"][row]) for row in usable], MARK)
-        at = np.minimum(np.searchsorted(asked, marks), len(asked) - 1)
-        new = (asked[at] == marks) & (known.file[at] < 0)
+        at = positions(asked, marks)
+        new = np.flatnonzero(at >= 0)
+        new = new[known.file[at[new]] < 0]
         known.file[at[new]] = number
         known.row[at[new]] = np.array(usable, np.int64)[new]
     return known
