@@ -40,7 +40,7 @@ class Preview:
     keep: int
     drop: int
     estimated: bool
-    """An earlier stage changes the plan first: rows to do are by the ratio that held so far."""
+    """An earlier stage changes the plan first: rows are by the ratios that held so far."""
     seconds: float | None
     """By the rate of the largest of the last runs; None before there was one."""
     disk_bytes: float | None
@@ -62,7 +62,7 @@ def preview(params: Params) -> tuple[list[Preview], str]:
     videos = scan(entries, params.datasets, semantics.load(), STAT_CACHE).videos
     lacking = weights_check.check(params, videos)
     found: list[Preview] = []
-    growth = changed = 0.0
+    growth, changed = 1.0, 0.0
     for name, needs in NEEDS.items():
         if not all(Path(f"manifests/{table}.parquet").is_file() for table in needs):
             break
@@ -72,20 +72,22 @@ def preview(params: Params) -> tuple[list[Preview], str]:
         old_ids = _ids(stage.store, now.old)
         kept_ids = int(np.isin(old_ids, now.ids).sum())
         estimated = any(one.to_do or one.drop for one in found)
-        to_do, drop = now.rows_to_do, len(old_ids) - kept_ids
+        to_do, total = now.rows_to_do, now.total_rows
+        # A row is worked where an earlier stage's is, or where it is for a reason of its own.
+        changed = 1 - (1 - changed) * (1 - to_do / max(1, total))
         if estimated:
             # Rows that are in no table yet: as many for each earlier one as there were so far.
-            to_do = max(to_do, round(changed * growth * now.total_rows))
-        elif now.total_rows:
-            growth = now.total_rows / max(1, kept_ids)
-            changed = to_do / now.total_rows
+            total = round(growth * total)
+            to_do = round(changed * total)
+        elif kept_ids:
+            growth = total / kept_ids
         rate, size = last_seconds_per_row(name), _bytes_per_row(now.old.values(), len(old_ids))
         found.append(
             Preview(
                 stage=name,
                 to_do=to_do,
-                keep=now.total_rows - now.rows_to_do,
-                drop=drop,
+                keep=total - to_do,
+                drop=len(old_ids) - kept_ids,
                 estimated=estimated,
                 seconds=None if rate is None else rate * to_do,
                 disk_bytes=None if size is None else size * to_do,

@@ -83,6 +83,7 @@ def test_scan_and_plan_tell_all_missing_weights_and_scan_writes_the_same_bytes(p
     (project / "manifests/datasets.yaml").write_text(text)
     said = command(project, sys.executable, "-m", "stages.scan").stdout
     assert "No video is in the split train" in said
+    assert "No video of ffpp is in the split train, but expand.datasets names it" in said
     outputs = ("manifests/videos.parquet", "manifests/rejected/scan.parquet", "metrics/scan.json")
     before = {name: (project / name).read_bytes() for name in outputs}
     for name in outputs:

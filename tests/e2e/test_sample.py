@@ -402,5 +402,14 @@ def test_plan_foresees_what_a_parameter_costs(project, tmp_path):
     assert said["frames"] == ["0", str(videos), "0"]
     assert said["faces"] == [str(videos), "0", "0"]
     train = table(project, "landmarks").num_rows
-    assert said["landmarks"] == [f"~{train}", str(train), "0"]
-    assert said["shard"][0] == f"~{metrics(project, 'shard')['outputs']}"
+    assert said["landmarks"] == [f"~{train}", "0", "0"]
+    assert said["shard"] == [f"~{metrics(project, 'shard')['outputs']}", "0", "0"]
+    # A video less changes nothing of that.
+    next((folder / "data/raw/sample").rglob("*.mp4")).unlink()
+    lines = command(folder, "faceshards", "plan").stdout.splitlines()
+    less = {words[0]: words[1:4] for words in map(str.split, lines) if len(words) > 4}
+    assert less["frames"] == ["0", str(videos - 1), "1"]
+    assert less["faces"] == [f"~{videos - 1}", "0", "1"]
+    to_do, _, drop = (int(number.strip("~")) for number in less["landmarks"])
+    assert to_do + drop == train
+    assert {less[name][1] for name in ("landmarks", "expand", "shard")} == {"0"}
