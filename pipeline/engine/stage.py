@@ -51,8 +51,10 @@ def inputs(names: Sequence[str], videos: pa.Table | None) -> list[Source]:
     if videos is None:
         return list(stored.values())
     known = Places.of(Held(videos), "video_id")
-    others = {name: _of_videos(stored[name], name, known) for name in names if name != "videos"}
-    return [Held(videos) if name == "videos" else others[name] for name in names]
+    return [
+        Held(videos) if name == "videos" else _of_videos(source, name, known)
+        for name, source in stored.items()
+    ]
 
 
 def _of_videos(source: Source, name: str, known: Places) -> Source:

@@ -2,6 +2,7 @@ import os
 import tracemalloc
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +17,10 @@ from pipeline.engine.rows import Plan, in_batches
 from pipeline.sources import BATCH_ROWS
 
 
-def plan(rows: list[dict[str, object]], **how: object) -> Plan:
+def plan(rows: list[dict[str, object]], **how: Any) -> Plan:
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     words = {"id": "name", "bucket_by": "video", "content": ("text", "numbers")} | how
-    return Plan(in_batches(table), **words)  # type: ignore[arg-type]
+    return Plan(in_batches(table), **words)
 
 
 SCHEMA = pa.schema(
