@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import keys, schemas, tables
+from faceshards import keys
+from pipeline import tables
+from pipeline.tables import schemas
 
 PLANNED_TIMES = 10
 FACES = 4

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import _figures
-from pipeline.phash_audit import near_duplicates
+from pipeline.audit.near_duplicates import near_duplicates
 
 PER_VIDEO = 20
 TWICE = 0.01

@@ -24,11 +24,11 @@ import pyarrow as pa
 from benchmarks import _tables
 from benchmarks._figures import Figure, at_least, at_most, peak_mb, show
 from pipeline import config
+from pipeline.config.params import EngineParams
 from pipeline.engine import run, stage, survey
 from pipeline.engine.rows import Inputs, Output, Plan, RowResult, in_batches
 from pipeline.engine.survey import Store
-from pipeline.params import EngineParams
-from pipeline.sources import BATCH_ROWS
+from pipeline.tables.sources import BATCH_ROWS
 
 ROOT = Path(__file__).parents[1]
 ROWS = 250_000

@@ -26,17 +26,18 @@ import torch
 
 from benchmarks import _clips, _figures
 from benchmarks._figures import Figure
-from pipeline import images, weights
+from faceshards import images
+from faceshards.images import Image
+from pipeline import weights
+from pipeline.config.params import EngineParams, FacesParams, FramesParams, Params
+from pipeline.config.values import Weights
 from pipeline.engine import stage
 from pipeline.engine.process import pin_threads
 from pipeline.faces import crop, detect, retinaface, scrfd
 from pipeline.faces.detect import make_detector, pad_to, resize_longer_side
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
-from pipeline.images import Image
-from pipeline.params import EngineParams, FacesParams, FramesParams, Params
-from pipeline.sources import Held
-from pipeline.values import Weights
+from pipeline.tables.sources import Held
 from pipeline.video.decode import VideoReader
 from pipeline.video.plan import FramesTask, sampling_text
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import _figures
-from pipeline import semantics
+from pipeline.config.params import DatasetEntry, DatasetsParams
 from pipeline.datasets.scan import scan
-from pipeline.params import DatasetEntry, DatasetsParams
+from pipeline.labels import semantics
 
 PER_PART = 2_500
 FILE_BYTES = 140_000

@@ -1,12 +1,8 @@
 """The two ways in which things go wrong that are not bugs."""
 
+from faceshards.errors import UserError
 
-class UserError(Exception):
-    """Something the user can put right: a parameter, a path, a missing file.
-
-    The message is one or two sentences: what is wrong, where, and what to do about it. The command
-    line and the stages print it without a traceback and exit with code 2.
-    """
+__all__ = ["Reject", "UserError"]
 
 
 class Reject(Exception):  # noqa: N818 - it is a verdict on one input, not an error of the program
@@ -15,7 +11,7 @@ class Reject(Exception):  # noqa: N818 - it is a verdict on one input, not an er
     Raised by the work done on one row; never stops a run.
 
     Args:
-        reason: one of :data:`pipeline.schemas.REJECT_REASONS`.
+        reason: one of :data:`pipeline.tables.schemas.REJECT_REASONS`.
         detail: what a person needs to know besides the reason, in one line; "" if nothing.
 
     """

@@ -13,9 +13,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faceshards.wording import counted
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
-from pipeline.values import Weights
-from pipeline.wording import counted
 
 if TYPE_CHECKING:
     import torch

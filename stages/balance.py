@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from pipeline import config, tables
-from pipeline.balance import FACE_COLUMNS, balance
+from pipeline.commands.entry import run_main
 from pipeline.engine.stage import write_metrics
-from pipeline.entry import run_main
+from pipeline.selection.balance import FACE_COLUMNS, balance
 
 
 def main() -> None:

@@ -5,20 +5,22 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline import config, run_config, semantics, tables
+from faceshards.reading import Shards
+from pipeline import config, tables
+from pipeline.commands.entry import run_main
+from pipeline.config import run_params
 from pipeline.engine.stage import version, write_json, write_metrics
-from pipeline.entry import run_main
 from pipeline.evaluation import metrics
 from pipeline.evaluation.aggregate import SPLITS, per_video
 from pipeline.evaluation.score import load_run, score_faces
+from pipeline.labels import semantics
 from pipeline.models import device
-from pipeline.shards.read import Shards
 
 
 def main() -> None:
     """Writes ``predictions/<run>``, and the headline numbers for `dvc metrics`."""
     params = config.load()
-    name = run_config.chosen(params.runs, sys.argv[1:])
+    name = run_params.chosen(params.runs, sys.argv[1:])
     run, asked = params.runs[name], params.evaluate
     graph = semantics.load().graph(run.objective.graph) if run.objective.graph else None
     videos = tables.read(Path("manifests/videos.parquet"), "videos")

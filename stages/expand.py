@@ -3,11 +3,11 @@
 import pyarrow as pa
 
 from pipeline import config
+from pipeline.commands.entry import run_main
+from pipeline.config.params import Params
 from pipeline.engine.stage import STORES, Stage, inputs, run_stage, table_store
-from pipeline.entry import run_main
 from pipeline.expansion.expand import SwapTask
 from pipeline.expansion.plan import expansion_plan
-from pipeline.params import Params
 
 SAMPLES_PER_PARTITION = 1000
 

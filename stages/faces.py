@@ -5,12 +5,12 @@ from functools import partial
 import pyarrow as pa
 
 from pipeline import config
+from pipeline.commands.entry import run_main
+from pipeline.config.params import Params
 from pipeline.datasets.locate import files
 from pipeline.engine.stage import Stage, inputs, run_stage, table_store
-from pipeline.entry import run_main
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
-from pipeline.params import Params
 
 VIDEOS_PER_PARTITION = 32
 

@@ -5,10 +5,10 @@ from functools import partial
 import pyarrow as pa
 
 from pipeline import config
+from pipeline.commands.entry import run_main
+from pipeline.config.params import Params
 from pipeline.datasets.locate import files
 from pipeline.engine.stage import Stage, inputs, run_stage, table_store
-from pipeline.entry import run_main
-from pipeline.params import Params
 from pipeline.video.plan import FramesTask, frames_plan
 
 VIDEOS_PER_PARTITION = 2000

@@ -3,15 +3,16 @@
 import sys
 from pathlib import Path
 
-from pipeline import config, leftovers
-from pipeline.entry import run_main
+from pipeline import config
+from pipeline.commands import cleaning
+from pipeline.commands.entry import run_main
 from pipeline.report import page
 
 
 def main() -> None:
     """Writes ``report/index.html``; removed runs go, so that no folder shows them any more."""
     params = config.load()
-    left = leftovers.remove(Path(), params.runs)
+    left = cleaning.remove(Path(), params.runs)
     for name in left.removed:
         sys.stderr.write(
             f"report: params.yaml names run {name} no more; its outputs were deleted. Name it "

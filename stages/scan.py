@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from pipeline import config, semantics, tables, weights_check
+from pipeline import config, tables
+from pipeline.audit.findings import in_short
+from pipeline.commands import weights_check
+from pipeline.commands.entry import run_main
 from pipeline.datasets.scan import scan
 from pipeline.engine.stage import write_metrics
-from pipeline.entry import run_main
-from pipeline.findings import in_short
+from pipeline.labels import semantics
 
 STAT_CACHE = Path(".cache/stat.json")
 

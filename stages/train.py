@@ -3,9 +3,11 @@
 import sys
 from pathlib import Path
 
-from pipeline import config, run_config, semantics
+from pipeline import config
+from pipeline.commands.entry import run_main
+from pipeline.config import run_params
 from pipeline.engine.stage import version
-from pipeline.entry import run_main
+from pipeline.labels import semantics
 from pipeline.training.inputs import Run
 from pipeline.training.loop import train
 
@@ -13,7 +15,7 @@ from pipeline.training.loop import train
 def main() -> None:
     """Writes ``models/<run>`` and ``plots/<run>.csv``."""
     params = config.load()
-    name = run_config.chosen(params.runs, sys.argv[1:])
+    name = run_params.chosen(params.runs, sys.argv[1:])
     wanted = params.runs[name]
     graph = semantics.load().graph(wanted.objective.graph) if wanted.objective.graph else None
     run = Run(name, wanted, params.seed, version("train"), graph)

@@ -9,10 +9,11 @@ from typing import get_type_hints
 
 import pytest
 
-from pipeline import profiles, summary
+from pipeline.commands import summary
+from pipeline.config import profiles
+from pipeline.config.params import Params
 from pipeline.datasets import generic_csv
-from pipeline.params import Params
-from pipeline.schemas import REJECT_REASONS
+from pipeline.tables.schemas import REJECT_REASONS
 from pipeline.video.container import FORMATS
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pipeline import weights
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
-from pipeline.values import Weights
 
 WHERE = "faces.weights"
 PURPOSE = "The detector retinaface"

@@ -17,8 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.config.params import DatasetEntry, DatasetsParams
 from pipeline.errors import UserError
-from pipeline.params import DatasetEntry, DatasetsParams
 
 VIDEO_SUFFIXES = frozenset(
     {

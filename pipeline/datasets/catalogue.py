@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.config.params import DatasetEntry
 from pipeline.datasets.base import Adapter, Total, adapters, compare, suggest
 from pipeline.errors import UserError
-from pipeline.params import DatasetEntry
 
 WIDTH = 100
 """Columns of the text."""

@@ -22,18 +22,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from faceshards.fields import SPLITS
 from pipeline.datasets import faceforensics, ff_splits, folders, shared_ids
-from pipeline.datasets.base import (
-    Adapter,
-    Option,
-    Rejected,
-    Source,
-    Total,
-    Video,
-    wrong_root,
-)
+from pipeline.datasets.base import Adapter, Option, Rejected, Source, Total, Video, wrong_root
 from pipeline.errors import UserError
-from pipeline.schemas import SPLITS
 
 VARIANTS = (
     "end_to_end",

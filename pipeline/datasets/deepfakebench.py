@@ -22,14 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.datasets import folders, shared_ids
-from pipeline.datasets.base import (
-    REAL_METHOD,
-    Adapter,
-    Option,
-    Rejected,
-    Source,
-    Video,
-)
+from pipeline.datasets.base import REAL_METHOD, Adapter, Option, Rejected, Source, Video
 from pipeline.errors import UserError
 
 METHODS = {

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from faceshards.fields import SPLITS
 from pipeline.datasets import deepfakebench, ff_splits, folders, shared_ids
 from pipeline.datasets.base import (
     REAL_METHOD,
@@ -40,7 +41,6 @@ from pipeline.datasets.base import (
     suggest,
     wrong_root,
 )
-from pipeline.schemas import SPLITS
 
 FACE_SWAPS = (
     *("fsgan", "faceswap", "simswap", "inswap", "blendface", "uniface", "mobileswap", "e4s"),

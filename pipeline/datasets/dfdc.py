@@ -21,15 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.datasets import folders
-from pipeline.datasets.base import (
-    REAL_METHOD,
-    Adapter,
-    Rejected,
-    Source,
-    Total,
-    Video,
-    wrong_root,
-)
+from pipeline.datasets.base import REAL_METHOD, Adapter, Rejected, Source, Total, Video, wrong_root
 
 METHOD = "dfdc_unknown"
 

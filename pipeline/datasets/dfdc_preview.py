@@ -14,15 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.datasets import folders
-from pipeline.datasets.base import (
-    REAL_METHOD,
-    Adapter,
-    Rejected,
-    Source,
-    Total,
-    Video,
-    wrong_root,
-)
+from pipeline.datasets.base import REAL_METHOD, Adapter, Rejected, Source, Total, Video, wrong_root
 from pipeline.datasets.shared_ids import leak_group
 from pipeline.errors import UserError
 

@@ -14,6 +14,7 @@ Rules:
 
 from collections.abc import Iterator
 
+from faceshards.fields import SPLITS
 from pipeline.datasets import folders, path_lists
 from pipeline.datasets.base import (
     REAL_METHOD,
@@ -26,7 +27,6 @@ from pipeline.datasets.base import (
     suggest,
     wrong_root,
 )
-from pipeline.schemas import SPLITS
 
 CONDITIONS = {"FS": "FS", "FE": "FE", "T2I": "EFS", "I2I": "EFS"}
 """Category of each condition."""

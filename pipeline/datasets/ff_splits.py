@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from faceshards.fields import SPLITS
 from pipeline.datasets.base import Source
 from pipeline.datasets.shared_ids import ffpp, leak_group
 from pipeline.errors import UserError
-from pipeline.schemas import SPLITS
 
 FOLDERS = ("splits", "dataset/splits", ".")
 """Where the split files may lie below a root."""

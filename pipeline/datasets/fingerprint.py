@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.datasets import folders, mp4
-from pipeline.file_memory import FileMemory
+from pipeline.files.memory import FileMemory
 
 Mode = Literal["sampled", "full"]
 
@@ -45,7 +45,7 @@ def fingerprint(file: Path | str, mode: Mode) -> str:
 
 
 class StatCache:
-    """Facts of the files of all datasets, see :class:`pipeline.file_memory.FileMemory`."""
+    """Facts of the files of all datasets, see :class:`pipeline.files.memory.FileMemory`."""
 
     def __init__(self, path: Path) -> None:
         self._memory = FileMemory(path, _VALUE)

@@ -21,6 +21,7 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from faceshards.fields import CATEGORIES, SPLITS
 from pipeline.datasets.base import (
     REAL_METHOD,
     VIDEO_SUFFIXES,
@@ -32,7 +33,6 @@ from pipeline.datasets.base import (
     suggest,
 )
 from pipeline.errors import Reject, UserError
-from pipeline.schemas import CATEGORIES, SPLITS
 
 REQUIRED = ("path", "label")
 COLUMNS = (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.config.params import DatasetEntry
 from pipeline.errors import UserError
-from pipeline.params import DatasetEntry
 
 
 def files(entries: Mapping[str, DatasetEntry], videos: pa.Table) -> list[str]:

@@ -16,15 +16,18 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from pipeline import keys, schemas, tables
-from pipeline.datasets import drop, folders
+from faceshards import fields, keys
+from faceshards.wording import counted
+from pipeline import tables
+from pipeline.audit import drop
+from pipeline.audit.findings import Finding
+from pipeline.config.params import DatasetEntry, DatasetsParams
+from pipeline.datasets import folders
 from pipeline.datasets.base import Rejected, Video, read
 from pipeline.datasets.fingerprint import Mode, StatCache
 from pipeline.errors import Reject, UserError
-from pipeline.findings import Finding
-from pipeline.params import DatasetEntry, DatasetsParams
-from pipeline.semantics import Semantics
-from pipeline.wording import counted
+from pipeline.labels.semantics import Semantics
+from pipeline.tables import schemas
 
 _READERS = 8
 """Threads that look at files; they wait for disks, not for a processor."""
@@ -240,7 +243,7 @@ def _kind(
         return "real", ""
     known = semantics.manipulation(entry.name, entry.adapter, method)
     category, subtype = category or known.category, subtype or known.subtype
-    if category not in schemas.CATEGORIES:
+    if category not in fields.CATEGORIES:
         raise UserError(
             f"Dataset {entry.name}: {method} is the name of a method whose images this program "
             "makes itself. Give the method of the dataset another name."
@@ -278,7 +281,7 @@ def _metrics(videos: pa.Table, rejects: pa.Table) -> dict[str, int]:
         "left_out": 0,
     }
     kinds = Counter(zip(videos["split"].to_pylist(), videos["label"].to_pylist(), strict=True))
-    for split in schemas.SPLITS:
+    for split in fields.SPLITS:
         metrics |= {f"{split}_real": kinds[split, 0], f"{split}_fake": kinds[split, 1]}
     reasons = Counter(rejects["reason"].to_pylist())
     return metrics | {f"rejects_{reason}": n for reason, n in sorted(reasons.items())}

@@ -9,7 +9,7 @@ only.
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from pipeline.schemas import SPLITS
+from faceshards.fields import SPLITS
 
 SHARES = (70, 15, 15)
 """Percent of groups in train, val and test (metric learning, Table 1: FakeAVCeleb)."""

@@ -18,15 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pipeline.datasets import folders, tar_names
-from pipeline.datasets.base import (
-    REAL_METHOD,
-    Adapter,
-    Rejected,
-    Source,
-    Total,
-    Video,
-    wrong_root,
-)
+from pipeline.datasets.base import REAL_METHOD, Adapter, Rejected, Source, Total, Video, wrong_root
 
 _TOPS = {
     f"{label}_{split}": (label, split) for label in ("real", "fake") for split in ("train", "test")

@@ -25,12 +25,12 @@ from distributed import Client, LocalCluster, wait
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
+from pipeline.config.params import EngineParams
 from pipeline.engine import process
 from pipeline.engine.child import Child, Limits
 from pipeline.engine.machine import memory_share_bytes, platform_string
 from pipeline.engine.work import Done, Here, Job, run_job
 from pipeline.errors import UserError
-from pipeline.params import EngineParams
 
 CONNECT_WITHIN_S = 20
 LOOK_EVERY_S = 5.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import keys
+from pipeline.engine.buckets import bucket_count, buckets_of
 from pipeline.engine.plan_file import Digests, Ints, Marks
 
 
@@ -60,7 +60,7 @@ def _assign(rows: Digests, target_rows: int, contiguous: bool) -> tuple[list[str
     buckets = np.zeros(len(rows.bucket), np.int64)
     for code, size in enumerate(np.bincount(rows.group, minlength=len(rows.groups))):
         mine = rows.group == code
-        buckets[mine] = keys.buckets(rows.bucket[mine], keys.bucket_count(int(size), target_rows))
+        buckets[mine] = buckets_of(rows.bucket[mine], bucket_count(int(size), target_rows))
     by_name = np.argsort(np.argsort(np.array(rows.groups, object)))  # groups in order of name
     most = int(buckets.max(initial=0)) + 1
     pairs = by_name[rows.group] * most + buckets if rows.groups else buckets

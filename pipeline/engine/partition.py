@@ -17,7 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import keys, schemas, tables
+from pipeline import tables
+from pipeline.files.replace import replacing
+from pipeline.tables import schemas
 
 _METADATA_KEY = b"faceshards"
 
@@ -74,12 +76,8 @@ def forget_rows(path: Path, rows: Sequence[dict[str, Any]], facts: Committed) ->
 def _write(path: Path, content: pa.Table, facts: Committed) -> None:
     metadata = {_METADATA_KEY: json.dumps(asdict(facts), sort_keys=True)}
     content = content.replace_schema_metadata(metadata)
-    temporary = path.with_name(f".tmp-{path.name}-{facts.plan[:8]}-{keys.attempt()}")
-    try:
+    with replacing(path) as temporary:
         pq.write_table(content, temporary, compression="zstd")
-        tables.replace_durably(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_facts(path: Path) -> Committed | None:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline import keys
+from faceshards import keys
 from pipeline.engine.rows import Inputs, Plan
 
 Ints = NDArray[np.int64]

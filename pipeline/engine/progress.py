@@ -10,9 +10,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline import schemas
 from pipeline.engine.work import Done
 from pipeline.errors import UserError
+from pipeline.tables import schemas
 
 LINE_EVERY_S = 30.0
 HOPELESS_ROWS = 100

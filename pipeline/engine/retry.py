@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pipeline import schemas, tables
+from pipeline import tables
 from pipeline.engine import disk, partition, store
 from pipeline.engine.stage import STORES
 from pipeline.errors import UserError
+from pipeline.tables import schemas
 
 
 def retry(stage: str, reason: str = "") -> int:

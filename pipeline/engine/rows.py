@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from pipeline.sources import Held
+from pipeline.tables.sources import Held
 
 Inputs = Mapping[str, Any]
 """The plan row as work sees it: its content and location columns, never its id."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import keys
+from pipeline.config.params import EngineParams
 from pipeline.engine import disk, partition, store
 from pipeline.engine.division import PartitionPlan
 from pipeline.engine.machine import platform_string
@@ -19,7 +19,7 @@ from pipeline.engine.survey import Store, Survey, survey
 from pipeline.engine.work import Job
 from pipeline.engine.workers import place
 from pipeline.errors import UserError
-from pipeline.params import EngineParams
+from pipeline.files.replace import attempt
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def brought_up_to_date(
 @contextmanager
 def _plan_file(folder: Path) -> Iterator[Path]:
     """Where a plan's rows lie while they are worked."""
-    path = folder / f".tmp-plan-{keys.attempt()}.jsonl"
+    path = folder / f".tmp-plan-{attempt()}.jsonl"
     try:
         yield path
     finally:
@@ -111,7 +111,7 @@ class _Jobs(Sequence[Job]):
             "tars": where.tar_folder,
             "content_named": where.content_named,
             "plan_file": plan_file,
-            "run": keys.attempt(),
+            "run": attempt(),
             "platform": platform,
         }
 

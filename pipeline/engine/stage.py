@@ -12,14 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline import keys, schemas, tables
+from pipeline import tables
 from pipeline.config import read_yaml
+from pipeline.config.params import EngineParams
 from pipeline.engine import partition
 from pipeline.engine.rows import Plan, Task
 from pipeline.engine.run import Whole, brought_up_to_date
 from pipeline.engine.survey import Store
-from pipeline.params import EngineParams
-from pipeline.sources import Filtered, Held, Places, Source, Stored
+from pipeline.files.replace import replacing
+from pipeline.tables import schemas
+from pipeline.tables.sources import Filtered, Held, Places, Source, Stored
 
 STORES = Path("data/stores")
 VERSIONS = Path(__file__).parents[1] / "versions.yaml"
@@ -133,13 +135,8 @@ def _drop_attempts(path: Path) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON by rename: sorted, no clock times."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-        tables.replace_durably(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def version(name: str) -> int:

@@ -8,13 +8,13 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import schemas
 from pipeline.engine import partition, plan_file, store
 from pipeline.engine.division import PartitionPlan, divide
 from pipeline.engine.partition import Committed
 from pipeline.engine.plan_file import MARK, Ints, Marks
 from pipeline.engine.rows import Plan, Task
-from pipeline.sources import positions
+from pipeline.tables import schemas
+from pipeline.tables.sources import positions
 
 
 @dataclass(frozen=True)

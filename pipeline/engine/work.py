@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from pipeline import keys, schemas, tables, tar
+from faceshards import keys, tar
 from pipeline.engine import disk, partition, plan_file, process
 from pipeline.engine.plan_file import Ints, PlanRow
 from pipeline.engine.rows import Member, Output, RowResult, Task, UnitReject
 from pipeline.errors import Reject
+from pipeline.files.replace import attempt, replace_durably
+from pipeline.tables import schemas
 
 Record = dict[str, Any]
 """One row of a partition as in :func:`pipeline.engine.partition.schema`."""
@@ -81,9 +83,7 @@ def run_job(job: Job, performer: Performer) -> Done:
     final = job.store / job.file
     final.parent.mkdir(parents=True, exist_ok=True)
     stores_members = bool(member_columns(job.table))
-    work_tar = (
-        final.with_name(f".tmp-{final.name}-{keys.attempt()}.tar") if stores_members else None
-    )
+    work_tar = final.with_name(f".tmp-{final.name}-{attempt()}.tar") if stores_members else None
     if work_tar and not job.content_named:
         work_tar = _beside(job.tars / f"{job.name}.tar", work_tar.name)
     try:
@@ -272,7 +272,7 @@ def _commit_tar(job: Job, work_tar: Path | None, records: list[Record]) -> parti
     for record in records:
         for output in record["outputs"]:
             output["tar"] = shown
-    tables.replace_durably(work_tar, job.tars / name)
+    replace_durably(work_tar, job.tars / name)
     return partition.Committed(job.digest, job.platform, name, size, digest, transient)
 
 

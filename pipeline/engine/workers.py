@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from pipeline.config.params import EngineParams
 from pipeline.engine import machine
 from pipeline.engine.child import Child, Limits
 from pipeline.engine.work import Done, Here, Job, Performer, run_job
-from pipeline.params import EngineParams
 
 
 def worker_count(engine: EngineParams) -> int:

@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schemas, tables
+from pipeline import tables
 from pipeline.errors import UserError
+from pipeline.tables import schemas
 
 SPLITS = ("val", "test")
 """Splits that are evaluated, in the order of the tables of predictions."""

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline import models, schemas, tables
+from faceshards.reading import Shards
+from pipeline import models, tables
+from pipeline.config.run_params import RunParams
 from pipeline.errors import UserError
+from pipeline.labels.semantics import Graph
 from pipeline.models import Detector, JointEmbedding
-from pipeline.run_config import RunParams
-from pipeline.semantics import Graph
-from pipeline.shards.read import Shards
+from pipeline.tables import schemas
 from pipeline.training import checkpoint, data
 
 _DECIMALS = 6

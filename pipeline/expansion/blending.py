@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceshards.images import Image
 from pipeline.expansion.regions import Points
-from pipeline.images import Image
 
 ColorOrder = Literal["after", "before", "none"]
 """When colours are corrected: after blending, before it, or not at all."""

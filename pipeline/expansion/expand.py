@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import euclidean
 
-from pipeline import images, keys, tar
+from faceshards import images, keys, tar
+from pipeline.config.params import ExpandParams
 from pipeline.engine.rows import Inputs, Member, Output, RowResult
 from pipeline.errors import Reject, UserError
 from pipeline.expansion.blending import swap_region
 from pipeline.expansion.regions import region_mask
-from pipeline.params import ExpandParams
 
 GENERATOR = "swap"
 

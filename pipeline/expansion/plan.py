@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline import keys
+from faceshards import keys
+from pipeline.config.params import ExpandParams
 from pipeline.engine.rows import Plan, in_batches
 from pipeline.errors import UserError
 from pipeline.expansion.expand import GENERATOR
 from pipeline.expansion.matching import nearest_sources
-from pipeline.params import ExpandParams
-from pipeline.sources import Filtered, Places, Source, read
+from pipeline.tables.sources import Filtered, Places, Source, read
 
 LeftBehind = tuple[str, str, str]
 """Id, reason and detail of a sample that cannot be made."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from faceshards.images import Image
 from pipeline.faces.crop import Affine, Crop, invert, map_points
-from pipeline.images import Image
 
 TEMPLATE_PX = 112
 TEMPLATE = (

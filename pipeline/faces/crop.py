@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.images import Image
+from faceshards.images import Image
 
 Affine = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f with x' = ax + by + c and y' = dx + ey + f."""

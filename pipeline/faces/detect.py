@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceshards.images import Image
 from pipeline import weights
-from pipeline.images import Image
-from pipeline.params import FacesParams
+from pipeline.config.params import FacesParams
 
 NMS_IOU = 0.4
 """Of two boxes that overlap more, the better one stays (as in public RetinaFace and SCRFD code)."""

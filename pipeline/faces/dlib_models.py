@@ -12,10 +12,10 @@ from typing import Any
 import dlib
 import numpy as np
 
+from faceshards.images import Image
+from pipeline.config.params import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.detect import Candidates, lowest_score, resize_longer_side
-from pipeline.images import Image
-from pipeline.params import FacesParams
 
 MODELS_PACKAGE = "face_recognition_models"
 LANDMARKS_68 = "shape_predictor_68_face_landmarks.dat"

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
-from pipeline import images, keys
+from faceshards import images, keys
+from pipeline.config.params import FacesParams
 from pipeline.engine.rows import Inputs, Member, Output, RowResult, UnitReject
 from pipeline.errors import UserError
 from pipeline.faces import quality, track
@@ -17,7 +18,6 @@ from pipeline.faces.crop import Crop, crop, whole
 from pipeline.faces.detect import Detection, Detector, detector_settings, make_detector
 from pipeline.faces.identity import Embedder, Embeddings, identity_settings, make_embedder
 from pipeline.faces.shipped import NO_SCORE, ShippedFaces, reads_shipped
-from pipeline.params import FacesParams
 from pipeline.video.decode import Picture
 from pipeline.video.reader import enough, open_reader
 

@@ -15,11 +15,11 @@ import torch
 from face_alignment.models import FAN
 from numpy.typing import NDArray
 
+from faceshards.images import Image
 from pipeline import weights
 from pipeline.errors import UserError
 from pipeline.faces.boxes import BoxesOf, tight_box
 from pipeline.faces.crop import Window, frame_to_crop, invert, map_points
-from pipeline.images import Image
 
 INPUT_PX = 256
 MAP_PX = 64

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from faceshards.images import Image
 from pipeline import weights
+from pipeline.config.params import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.align import TEMPLATE_PX, align
 from pipeline.faces.boxes import BoxesOf, hog_box
 from pipeline.faces.detect import INSIGHTFACE_PACKS, Detection
 from pipeline.faces.track import SIMILARITY_DECIMALS
-from pipeline.images import Image
-from pipeline.params import FacesParams
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -12,12 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import images, keys, tar, weights
+from faceshards import images, keys, tar
+from pipeline import weights
+from pipeline.config.params import LandmarksParams
 from pipeline.engine.rows import Inputs, Output, RowResult
 from pipeline.errors import Reject, UserError
 from pipeline.faces.boxes import BoxesOf, hog_box
 from pipeline.faces.dlib_models import LANDMARKS_68, model_path
-from pipeline.params import LandmarksParams
 
 Points = NDArray[np.float32]
 """float32 (68, 2): x, y in px; whole numbers are pixel centres."""

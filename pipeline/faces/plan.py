@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.config.params import FacesParams, Params, resolve
 from pipeline.engine.rows import Plan
 from pipeline.errors import UserError
 from pipeline.faces.crop import boxes_in_crop
 from pipeline.faces.detect import detector_settings
 from pipeline.faces.identity import identity_settings
 from pipeline.faces.shipped import digest, reads_shipped
-from pipeline.params import FacesParams, Params, resolve
-from pipeline.sources import Places, Source, lookup
+from pipeline.tables.sources import Places, Source, lookup
 
 _VIDEO_COLUMNS = ("dataset", "split", "media", "fingerprint", "path")
 _FACE_COLUMNS = (

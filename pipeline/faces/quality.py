@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.images import Image
+from faceshards.images import Image
 
 _HASH_SIDE = 8
 _HASH_PICTURE_PX = 32

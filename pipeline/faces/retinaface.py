@@ -15,7 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from faceshards.images import Image
 from pipeline import weights
+from pipeline.config.params import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.detect import (
     Candidates,
@@ -25,8 +27,6 @@ from pipeline.faces.detect import (
     resize_longer_side,
     weights_file,
 )
-from pipeline.images import Image
-from pipeline.params import FacesParams
 
 STRIDES_PX = (8, 16, 32)
 PRIOR_SIDES_PX = ((16, 32), (64, 128), (256, 512))

@@ -11,6 +11,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from faceshards.images import Image
+from pipeline.config.params import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.detect import (
     Candidates,
@@ -21,8 +23,6 @@ from pipeline.faces.detect import (
     weights_file,
 )
 from pipeline.faces.onnx_session import open_session
-from pipeline.images import Image
-from pipeline.params import FacesParams
 
 AUTO_SIDES_PX = (128, 640)
 """insightface's own default: at 640 alone, faces that fill the picture are missed."""

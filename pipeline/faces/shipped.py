@@ -23,10 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.config.params import FacesParams
 from pipeline.datasets.folders import files, is_image, stem
 from pipeline.errors import Reject, UserError
 from pipeline.faces.detect import Detection, area, rounded
-from pipeline.params import FacesParams
 from pipeline.video.stills import natural
 
 FOLDER = "landmarks"

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline import keys
+from faceshards import keys
 
 EMBEDDING_STD = 0.02
 """Initial standard deviation of class tokens, positions and vocabulary (as ViT and CLIP have)."""

@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 
 from pipeline import weights
+from pipeline.config.run_params import ModelParams
 from pipeline.errors import UserError
+from pipeline.labels.semantics import Graph
 from pipeline.models import joint_embedding, prompts, vit
 from pipeline.models.base import Detector, initialise
 from pipeline.models.joint_embedding import JointEmbedding
 from pipeline.models.vit import VisionTransformer
-from pipeline.run_config import ModelParams
-from pipeline.semantics import Graph
 
 TINY = "tiny"
 """The size that needs no weights."""

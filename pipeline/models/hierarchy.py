@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.semantics import Graph
+from pipeline.labels.semantics import Graph
 
 
 def legal_states(graph: Graph) -> Tensor:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
+from faceshards.wording import counted
 from pipeline.errors import UserError
+from pipeline.labels.semantics import Graph
 from pipeline.models import hierarchy
 from pipeline.models.base import Detector, Normalisation, Outputs
-from pipeline.semantics import Graph
-from pipeline.wording import counted
 
 TEMPERATURE = 10.0
 """Divides the inner product of un-normalised embeddings (equation 4; the number is the code's)."""

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from transformers import ViTConfig, ViTModel
 
+from faceshards.wording import counted
 from pipeline.errors import UserError
 from pipeline.models.base import Detector, Normalisation, Outputs, standard_normal
-from pipeline.wording import counted
 
 LAYER_NORM_EPS = 1e-6
 """FSFM's; transformers' own default is 1e-12."""

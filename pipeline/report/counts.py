@@ -8,10 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schemas, tables
+from faceshards import fields
+from pipeline import tables
+from pipeline.labels.semantics import LOCAL, REAL
 from pipeline.report.cells import Cell, Share, Table, in_bytes, limited
-from pipeline.semantics import LOCAL, REAL
-from pipeline.shards import fields
+from pipeline.tables import schemas
 
 KINDS = {
     "real": "pristine",
@@ -47,7 +48,7 @@ class Counts:
         self.chosen = []
         for folder in fields.FOLDERS:
             path = shards / folder / "index.parquet"
-            index = tables.read(path, fields.index_table(folder), about)
+            index = tables.read(path, schemas.index_table(folder), about)
             counted = index.group_by(about).aggregate([([], "count_all")]).to_pylist()
             self.chosen += [row | {"folder": folder} for row in counted]
 
@@ -69,27 +70,27 @@ class Counts:
         rows: list[tuple[Cell, ...]] = []
         for dataset in self.datasets:
             mine = [row for row in self.found if row["dataset"] == dataset]
-            splits = [_videos([r for r in mine if r["split"] == s]) for s in schemas.SPLITS]
+            splits = [_videos([r for r in mine if r["split"] == s]) for s in fields.SPLITS]
             classes = [_videos([r for r in mine if r["label"] == label]) for label in (0, 1)]
             size = in_bytes(sum(row["bytes_sum"] for row in mine))
             rows.append((dataset, _videos(mine), *splits, *classes, size))
-        head = ("dataset", "videos", *schemas.SPLITS, "real", "fake", "size")
+        head = ("dataset", "videos", *fields.SPLITS, "real", "fake", "size")
         return limited("Videos by dataset, split and label", head, "lrrrrrrr", rows)
 
     def per_method(self) -> Table:
         """Videos by dataset, method and split."""
         rows: list[tuple[Cell, ...]] = []
         for key, mine in _by_method(self.found).items():
-            splits = [_videos([r for r in mine if r["split"] == s]) for s in schemas.SPLITS]
+            splits = [_videos([r for r in mine if r["split"] == s]) for s in fields.SPLITS]
             rows.append((*_named(key), *splits))
-        head = ("dataset", "method", "kind", *schemas.SPLITS)
+        head = ("dataset", "method", "kind", *fields.SPLITS)
         return limited("Videos by method and split", head, "lllrrr", rows)
 
     def balance_per_split(self) -> Table:
         """Faces found and faces chosen, real and fake, by dataset and split."""
         rows: list[tuple[Cell, ...]] = []
         for dataset in self.datasets:
-            for split in schemas.SPLITS:
+            for split in fields.SPLITS:
                 place = {"dataset": dataset, "split": split}
                 before = _share([r for r in self.found if place.items() <= r.items()])
                 place["folder"] = split
@@ -107,7 +108,7 @@ class Counts:
         rows: list[tuple[Cell, ...]] = []
         for key in sorted({*found, *chosen}, key=_order):
             cells: list[Cell] = []
-            for split in schemas.SPLITS:
+            for split in fields.SPLITS:
                 before = [r for r in found.get(key, ()) if r["split"] == split]
                 after = [r for r in chosen.get(key, ()) if r["split"] == split]
                 # Region swaps are made, not found, and for train only.
@@ -115,7 +116,7 @@ class Counts:
                 cells.append("" if made else sum(r["faces_sum"] for r in before))
                 cells.append("" if made and not after else sum(r["count_all"] for r in after))
             rows.append((*_named(key), *cells))
-        each = [f"{split} {what}" for split in schemas.SPLITS for what in ("found", "chosen")]
+        each = [f"{split} {what}" for split in fields.SPLITS for what in ("found", "chosen")]
         caption = "Faces found and faces chosen, by method and split"
         return limited(caption, ("dataset", "method", "kind", *each), "lllrrrrrr", rows)
 

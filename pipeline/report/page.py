@@ -10,15 +10,16 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline import keys, tables
-from pipeline.report import audit, charts
-from pipeline.report.audit import Audit
+from pipeline.audit.gather import Audit
+from pipeline.audit.gather import gather as gather_audit
+from pipeline.config.run_params import ReportParams, RunParams
+from pipeline.files.replace import replacing
+from pipeline.report import charts
 from pipeline.report.cells import Table
 from pipeline.report.counts import Counts
 from pipeline.report.pictures import SIDE_PX, DataUri, Region, Sheet, contact_sheets, regions
 from pipeline.report.runs import RunFacts, run_facts, run_table
 from pipeline.report.stages import Rejects, rejects, shard_table, stage_table
-from pipeline.run_config import ReportParams, RunParams
 
 MAX_CHARS = 300
 """Longest text of others that is shown; the rest is cut off."""
@@ -62,7 +63,7 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
         counts=Counts(root / "manifests", shards),
         stages=stage_table(metrics),
         rejects=tuple(rejects(root / "manifests/rejected")),
-        audit=audit.gather(root / "manifests"),
+        audit=gather_audit(root / "manifests"),
         sheets=tuple(contact_sheets(shards, params.faces_per_dataset)),
         regions=tuple(regions(shards, params.swaps_per_region)),
         shards=shard_table(shards),
@@ -97,13 +98,8 @@ def render(contents: Contents) -> str:
 
 def write(path: Path, html: str) -> None:
     """Writes the page by rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
-        tables.replace_durably(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def visible(value: object) -> object:

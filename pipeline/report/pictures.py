@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline import images, keys, schemas, tables, tar
+from faceshards import fields, images, keys, tar
+from faceshards.reading import folder_facts
+from pipeline import tables
 from pipeline.errors import UserError
-from pipeline.semantics import REAL
-from pipeline.shards import fields
-from pipeline.shards.read import folder_facts
+from pipeline.labels.semantics import REAL
 
 SIDE_PX = 128
 """Of a picture in the page."""
@@ -107,7 +107,7 @@ def contact_sheets(shards: Path, per_dataset: int) -> list[Sheet]:
     """
     wanted = [*_WHERE, "split", "label"]
     index = pa.concat_tables(
-        tables.read(shards / split / "index.parquet", "index", wanted) for split in schemas.SPLITS
+        tables.read(shards / split / "index.parquet", "index", wanted) for split in fields.SPLITS
     )
     datasets = sorted(index.column("dataset").unique().to_pylist())
     n = min(per_dataset, MAX_FACES // max(1, len(datasets)))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.run_params import RunParams
 from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, limited
 from pipeline.report.charts import Chart, line_chart
 from pipeline.report.stages import read_json
-from pipeline.run_config import RunParams
 
 PARTS = ("train", "val")
 """A column of a history such as ``val_loss`` is one line, ``val``, of the chart ``loss``."""

@@ -8,11 +8,12 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from pipeline import keys, schemas, tables
+from faceshards import fields, keys
+from faceshards.reading import folder_facts, parse_json
+from pipeline import tables
 from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, in_bytes, limited
-from pipeline.shards import fields
-from pipeline.shards.read import folder_facts, parse_json
+from pipeline.tables import schemas
 
 EXAMPLES = 3
 """Ids shown per stage and reason, chosen by hash."""

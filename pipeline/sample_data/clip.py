@@ -7,7 +7,7 @@ import av
 import cv2
 import numpy as np
 
-from pipeline.images import Image
+from faceshards.images import Image
 from pipeline.sample_data.shot import Format
 
 _CRF = 20

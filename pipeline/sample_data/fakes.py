@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
-from pipeline.images import Image
+from faceshards.images import Image
 from pipeline.sample_data.identities import Person, Points
 from pipeline.sample_data.puppet import Act, Puppet
 from pipeline.sample_data.shot import Footage, lit, moved, seen

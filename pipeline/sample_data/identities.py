@@ -11,9 +11,9 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
+from faceshards.images import Image, decode_rgb
 from pipeline.errors import UserError
 from pipeline.faces.dlib_models import LANDMARKS_68, model_path
-from pipeline.images import Image, decode_rgb
 
 Points = NDArray[np.float64]
 """float64 (68, 2): x, y in px, iBUG order."""

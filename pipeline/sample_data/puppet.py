@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.images import Image
+from faceshards.images import Image
 from pipeline.sample_data.identities import FACE_PX, Person, Points, roll_deg
 
 Floats = NDArray[np.float64]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.images import Image
+from faceshards.images import Image
 from pipeline.sample_data.identities import Person, Points, roll_deg
 from pipeline.sample_data.puppet import Act, Puppet
 

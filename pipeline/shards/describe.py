@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import UserError
-from pipeline.semantics import LOCAL, Semantics
+from pipeline.labels.semantics import LOCAL, Semantics
 from pipeline.shards.landmarks import Landmarks
-from pipeline.sources import Ints, Places, Source, lookup
+from pipeline.tables.sources import Ints, Places, Source, lookup
 
 Columns = dict[str, list[Any]]
 """json key to its values, one per sample."""

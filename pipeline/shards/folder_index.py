@@ -9,9 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import keys, schemas, tables
-from pipeline.semantics import Graph
-from pipeline.shards import fields
+from faceshards import fields
+from pipeline import tables
+from pipeline.files.replace import replacing
+from pipeline.labels.semantics import Graph
+from pipeline.tables import schemas
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def write_folder_index(
     Raises:
         ValueError: the tars of ``indexes`` are not those of ``tars``.
     """
-    table = fields.index_table(name)
+    table = schemas.index_table(name)
     tables.write(folder / "index.parquet", table, _one_per_tar(folder, table, indexes, tars))
     about = {
         "format": fields.FORMAT,
@@ -98,9 +100,5 @@ def _graph_json(graph: Graph) -> dict[str, Any]:
 
 def _write_json(path: Path, about: Mapping[str, Any]) -> None:
     text = json.dumps(about, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-        tables.replace_durably(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

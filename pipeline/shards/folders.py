@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from faceshards import fields
 from pipeline.engine import partition
 from pipeline.engine.run import Whole
-from pipeline.semantics import Graph
-from pipeline.shards import fields
+from pipeline.labels.semantics import Graph
 from pipeline.shards.folder_index import TarFacts, tar_facts, write_folder_index
 
 

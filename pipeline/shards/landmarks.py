@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.sources import Places, Source
+from pipeline.tables.sources import Places, Source
 
 _POINTS = 136
 _BYTES = 4 * _POINTS

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import images, keys, tar
+from faceshards import fields, images, keys, tar
+from pipeline.config.params import JpegParams, ShardParams
 from pipeline.engine.rows import Inputs, Member, Output, Plan, RowResult
 from pipeline.errors import UserError
-from pipeline.params import JpegParams, ShardParams
-from pipeline.semantics import Semantics
-from pipeline.shards import describe, fields
+from pipeline.labels.semantics import Semantics
+from pipeline.shards import describe
 from pipeline.shards.landmarks import Landmarks
-from pipeline.sources import Filtered, Places, Source, lookup
+from pipeline.tables.sources import Filtered, Places, Source, lookup
 
 
 def pack_plan(

@@ -10,18 +10,17 @@ from typing import Any
 
 import torch
 
-from pipeline import keys, models, tables
+from faceshards.reading import Shards
+from pipeline import models
+from pipeline.config.run_params import ModelParams, RunParams
 from pipeline.errors import UserError
-from pipeline.run_config import ModelParams, RunParams
-from pipeline.semantics import Graph
-from pipeline.shards.read import Shards
+from pipeline.files.replace import replacing
+from pipeline.labels.semantics import Graph
+from pipeline.training import run_folder
 from pipeline.weights import UNREADABLE
 
 FORMAT = 1
 """Counted up when a reader of the old one would misread the new one."""
-
-BEST = "best.pt"
-LAST = "last.pt"
 
 
 def run_digest(
@@ -71,14 +70,12 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
     """Writes a checkpoint by rename: a crash leaves the old or the new one.
 
     Args:
-        path: in an existing folder.
+        path: the file.
         state: tensors, numbers, text and plain containers of them.
     """
-    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
     # Into an open file: torch would write the file's temporary name into the archive.
-    with temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         torch.save(_unshared({"format": FORMAT, **state}), file)
-    tables.replace_durably(temporary, path)
 
 
 def load(path: Path) -> dict[str, Any] | None:
@@ -111,7 +108,7 @@ def load_best(folder: Path, run: str, wanted: str) -> dict[str, Any]:
     Raises:
         UserError: there is none, it cannot be read, or it was trained with other parameters.
     """
-    path = folder / BEST
+    path = folder / run_folder.BEST
     state = load(path)
     if state is None:
         what = "cannot be read as a checkpoint" if path.is_file() else "does not exist"

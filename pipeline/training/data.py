@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline import images, tar
+from faceshards import images, tar
+from faceshards.images import Image
+from faceshards.reading import Shards
 from pipeline.errors import UserError
-from pipeline.images import Image
-from pipeline.shards.read import Shards
 
 BATCHES_AHEAD = 2
 """Batches that are decoded while one is worked on."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from faceshards.reading import Shards
+from pipeline.config.run_params import RunParams
 from pipeline.errors import UserError
-from pipeline.run_config import RunParams
-from pipeline.semantics import Graph
-from pipeline.shards.read import Shards
+from pipeline.labels.semantics import Graph
 from pipeline.training import checkpoint
 from pipeline.training.data import Faces
 

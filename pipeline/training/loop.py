@@ -14,18 +14,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline import keys, models, tables
+from faceshards.wording import counted
+from pipeline import models
 from pipeline.engine import store
 from pipeline.errors import UserError
-from pipeline.evaluation.metrics import auc
-from pipeline.leftovers import ABOUT
+from pipeline.files.replace import replacing
 from pipeline.models import Detector
 from pipeline.models.device import prepare
-from pipeline.training import checkpoint, data, optim
+from pipeline.models.scores import auc
+from pipeline.training import checkpoint, data, optim, run_folder
 from pipeline.training.data import Batch
 from pipeline.training.inputs import Run, RunData, read
 from pipeline.training.objective import make_objective
-from pipeline.wording import counted
 
 _MARKS = {
     "run_digest": "parameters",
@@ -97,7 +97,7 @@ class _Training:
             path.unlink()
         self._resume()
         if len(self.history) < self.run.params.optimiser.epochs:
-            (self.out / ABOUT).unlink(missing_ok=True)  # not finished any more
+            (self.out / run_folder.ABOUT).unlink(missing_ok=True)  # not finished any more
         for epoch in range(len(self.history), self.run.params.optimiser.epochs):
             row = self._epoch(epoch)
             is_best = row[self._chosen_by] < min(
@@ -179,13 +179,13 @@ class _Training:
 
     def _resume(self) -> None:
         """Goes on where last.pt left off, if it is of this very run on these very shards."""
-        path = self.out / checkpoint.LAST
-        last, best = checkpoint.load(path), checkpoint.load(self.out / checkpoint.BEST)
+        path = self.out / run_folder.LAST
+        last, best = checkpoint.load(path), checkpoint.load(self.out / run_folder.BEST)
         if not path.exists():
             return
         if last is None or best is None:
             _say(
-                f"train {self.run.name}: {path} has no readable {checkpoint.BEST} beside it or is "
+                f"train {self.run.name}: {path} has no readable {run_folder.BEST} beside it or is "
                 "damaged; starting anew."
             )
             return
@@ -208,7 +208,7 @@ class _Training:
         epoch = len(self.history)
         if is_best:
             state = {**self.marks, "epoch": epoch, "model": weights}
-            checkpoint.save(self.out / checkpoint.BEST, state)
+            checkpoint.save(self.out / run_folder.BEST, state)
         cuda = torch.cuda.get_rng_state_all() if self.device.type == "cuda" else []
         state = {
             **self.marks,
@@ -219,7 +219,7 @@ class _Training:
             "random_cuda": cuda,
             "history": self.history,
         }
-        checkpoint.save(self.out / checkpoint.LAST, state)
+        checkpoint.save(self.out / run_folder.LAST, state)
         self._write_history()
 
     def _write_history(self) -> None:
@@ -248,7 +248,7 @@ class _Training:
             "torch": torch.__version__,
             **self.marks,
         }
-        _write(self.out / ABOUT, json.dumps(about, indent=2, sort_keys=True) + "\n")
+        _write(self.out / run_folder.ABOUT, json.dumps(about, indent=2, sort_keys=True) + "\n")
 
 
 class _Means:
@@ -279,10 +279,8 @@ def _number(value: float) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}-{keys.attempt()}")
-    temporary.write_text(text)
-    tables.replace_durably(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(text)
 
 
 def _say(line: str) -> None:

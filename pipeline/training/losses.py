@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.semantics import Graph
+from pipeline.labels.semantics import Graph
 
 FIDELITY_EPS = 1e-8
 """Under each square root (SJEDD's code): keeps the slope at probability 0 finite."""

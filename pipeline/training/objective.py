@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from pipeline.config.run_params import ObjectiveParams
+from pipeline.labels.semantics import Graph
 from pipeline.models import Detector, JointEmbedding, Outputs
-from pipeline.run_config import ObjectiveParams
-from pipeline.semantics import Graph
 from pipeline.training import losses
 from pipeline.training.data import Batch
 

@@ -5,7 +5,7 @@ import math
 from torch import nn
 from torch.optim import AdamW
 
-from pipeline.run_config import OptimiserParams
+from pipeline.config.run_params import OptimiserParams
 
 FINAL_LEARNING_RATE = 0.0
 """Where the cosine ends."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.config.params import FramesParams, Sampling, resolve
 from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
-from pipeline.params import FramesParams, Sampling, resolve
-from pipeline.sources import Source
+from pipeline.tables.sources import Source
 from pipeline.video.probe import VideoFacts, probe, shown_spans_s
 from pipeline.video.stills import probe_stills
 

@@ -14,10 +14,10 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
+from faceshards.picture_header import Header, read_header
 from pipeline.datasets import folders
 from pipeline.errors import Reject
 from pipeline.video.container import check_file
-from pipeline.video.picture_header import Header, read_header
 from pipeline.video.probe import VideoFacts
 
 MAX_PICTURE_BYTES = 256 << 20

@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline import semantics
 from pipeline.errors import UserError
+from pipeline.labels import semantics
 from tests.datasets.sketches import sketch
 from tests.datasets.trees import SEMANTICS, entry, put, rejects, rows, run
 

@@ -1,8 +1,8 @@
 import pytest
 
-from pipeline import semantics
 from pipeline.datasets.ffsc import ATTRIBUTES, CATEGORIES, CODES
 from pipeline.errors import UserError
+from pipeline.labels import semantics
 from tests.datasets.sketches import sketch
 from tests.datasets.trees import SEMANTICS, entry, put, rejects, rows, run
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import schemas, tables
+from pipeline import tables
 from pipeline.datasets import base
 from pipeline.datasets.scan import _video_ids
 from pipeline.errors import UserError
+from pipeline.tables import schemas
 from tests.datasets.trees import entry, put, put_ffpp, rejects, rows, run
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import semantics
+from pipeline.config.params import DatasetEntry, DatasetsParams
 from pipeline.datasets.scan import Scan, scan
-from pipeline.params import DatasetEntry, DatasetsParams
+from pipeline.labels import semantics
 
 SEMANTICS = Path(__file__).parents[2] / "manifests" / "semantics.yaml"
 

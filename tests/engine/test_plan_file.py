@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import keys
+from faceshards import keys
 from pipeline.engine import plan_file
+from pipeline.engine.buckets import bucket_count, buckets_of
 from pipeline.engine.division import divide
 from pipeline.engine.rows import Plan, in_batches
-from pipeline.sources import BATCH_ROWS
+from pipeline.tables.sources import BATCH_ROWS
 
 
 def plan(rows: list[dict[str, object]], **how: Any) -> Plan:
@@ -91,10 +92,10 @@ def test_a_division_is_linear_hashing_within_groups(wanted, target_rows, contigu
     assert [part.name for part in parts] == sorted(part.name for part in parts)
     for part in parts:
         group, number = part.name.rsplit("-", 1)
-        buckets = keys.bucket_count(sizes[group], target_rows)
+        buckets = bucket_count(sizes[group], target_rows)
         hashes = np.array([keys.hash64(wanted[at]["video"]) for at in part.rows], np.uint64)
         assert {wanted[at]["group"] for at in part.rows} == {group}
-        (bucket,) = set(keys.buckets(hashes, buckets).tolist())
+        (bucket,) = set(buckets_of(hashes, buckets).tolist())
         assert int(number) == (numbers[group] if contiguous else bucket)
         numbers[group] += 1
 

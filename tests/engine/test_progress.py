@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from pipeline.config.params import EngineParams
 from pipeline.engine import progress
 from pipeline.engine.progress import Progress, last_seconds_per_row
 from pipeline.engine.work import Done
 from pipeline.errors import UserError
-from pipeline.params import EngineParams
 from tests.engine import toy
 from tests.engine.test_run import make, worked
 

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import tables, tar
+from faceshards import tar
+from pipeline import tables
+from pipeline.config.params import EngineParams
 from pipeline.engine import partition, run, stage, store
 from pipeline.engine.survey import Store
 from pipeline.engine.work import WorkError
 from pipeline.errors import UserError
-from pipeline.params import EngineParams
 from tests.engine import toy
 
 HERE = EngineParams(workers=0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import keys
+from faceshards import keys
 from pipeline.engine.rows import Inputs, Member, Output, Plan, RowResult, UnitReject, in_batches
 from pipeline.errors import Reject
 

@@ -2,7 +2,8 @@
 
 import pyarrow.compute as pc
 
-from pipeline import schemas, tables
+from pipeline import tables
+from pipeline.tables import schemas
 from tests.shards import made
 
 

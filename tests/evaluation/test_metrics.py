@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.evaluation import metrics
 from pipeline.evaluation.aggregate import per_video
+from pipeline.models.scores import auc, balanced_accuracy
 from tests.evaluation import made
 
 SCORED = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 20)), min_size=2, max_size=40).filter(
@@ -31,7 +32,7 @@ def _pairwise_auc(labels, scores):
 @given(SCORED)
 def test_auc_is_the_share_of_pairs_in_the_right_order(rows):
     labels, scores = zip(*[(label, score / 20) for label, score in rows], strict=True)
-    assert metrics.auc(labels, scores) == pytest.approx(_pairwise_auc(labels, scores), abs=6e-7)
+    assert auc(labels, scores) == pytest.approx(_pairwise_auc(labels, scores), abs=6e-7)
 
 
 @settings(max_examples=100, deadline=None)
@@ -43,7 +44,7 @@ def test_balanced_accuracy_is_the_mean_of_two_shares(rows, threshold):
         right[label].append((score >= threshold) == bool(label))
     shares = [Fraction(sum(found), len(found)) for found in right.values()]
     expected = float(sum(shares) / 2)
-    found = metrics.balanced_accuracy(labels, scores, threshold)
+    found = balanced_accuracy(labels, scores, threshold)
     assert found == pytest.approx(expected, abs=6e-7)
 
 
@@ -51,9 +52,9 @@ def test_balanced_accuracy_is_the_mean_of_two_shares(rows, threshold):
 def test_one_class_has_no_measure(labels):
     scores = [0.5] * len(labels)
     with pytest.raises(ValueError, match="both occur"):
-        metrics.auc(labels, scores)
+        auc(labels, scores)
     with pytest.raises(ValueError, match="both occur"):
-        metrics.balanced_accuracy(labels, scores, 0.5)
+        balanced_accuracy(labels, scores, 0.5)
 
 
 def _evaluate(rows, extra_videos=()):

@@ -8,13 +8,14 @@ import PIL.Image
 import pytest
 import torch
 
-from pipeline import models, semantics
+from faceshards.reading import Shards
+from pipeline import models
+from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
 from pipeline.errors import UserError
 from pipeline.evaluation.score import load_run, score_faces
+from pipeline.labels import semantics
 from pipeline.models.base import Detector, Normalisation, Outputs
-from pipeline.run_config import ModelParams, ObjectiveParams, RunParams
-from pipeline.shards.read import Shards
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, run_folder
 from tests.shards.made import SEMANTICS
 
 CPU = torch.device("cpu")
@@ -118,7 +119,7 @@ def test_load_run_gives_the_weights_back_and_refuses_other_parameters(tmp_path, 
     trained = models.build(run.model, None, seed=5).eval()
     digest = checkpoint.run_digest("mine", run, 0, 1, None)
     state = {"run_digest": digest, "epoch": 1, "model": trained.state_dict()}
-    checkpoint.save(tmp_path / checkpoint.BEST, state)
+    checkpoint.save(tmp_path / run_folder.BEST, state)
     loaded = load_run(tmp_path, "mine", run, 0, 1, None)
     assert not loaded.training
     part = Shards(shards / "val")

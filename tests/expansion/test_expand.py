@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import images, keys, tables, tar
+from faceshards import images, keys, tar
+from pipeline import tables
+from pipeline.config.params import ExpandParams
 from pipeline.errors import Reject, UserError
 from pipeline.expansion.expand import SwapTask
 from pipeline.expansion.regions import REGIONS
-from pipeline.params import ExpandParams
 from tests.expansion.faces import crops, points
 
 PARAMS = ExpandParams(datasets=("ffpp",))

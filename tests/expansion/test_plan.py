@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import tables
+from pipeline.config.params import ExpandParams
 from pipeline.errors import UserError
 from pipeline.expansion.plan import choose_targets, equal_quotas, expansion_plan
-from pipeline.params import ExpandParams
-from pipeline.sources import Held
+from pipeline.tables.sources import Held
 
 STORE = Path("/store")
 PARAMS = ExpandParams(datasets=("ffpp",))

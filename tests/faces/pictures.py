@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.params import FacesParams
+from pipeline.config.values import Weights
 from pipeline.faces.detect import Detection
-from pipeline.params import FacesParams
-from pipeline.values import Weights
 from pipeline.video.decode import VideoReader
 
 SCRFD = ("det_2.5g.onnx", "041f73f47371333d1d17a6fee6c8ab4e6aecabefe398ff32cca4e2d5eaee0af9")

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from pipeline import images, weights
+from faceshards import images
+from pipeline import weights
+from pipeline.config.params import FacesParams
+from pipeline.config.values import Weights
 from pipeline.faces.boxes import hog_box
 from pipeline.faces.detect import make_detector
 from pipeline.faces.track import overlap
-from pipeline.params import FacesParams
-from pipeline.values import Weights
 
 
 def test_boxes_of_cnn_detectors_become_those_of_dlib(assets):

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config.params import FacesParams
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.faces.detect import (
     Candidates,
@@ -20,8 +22,6 @@ from pipeline.faces.detect import (
     pad_to,
     resize_longer_side,
 )
-from pipeline.params import FacesParams
-from pipeline.values import Weights
 from tests.faces.pictures import overlap
 
 WIDTH_PX, HEIGHT_PX = 200, 100

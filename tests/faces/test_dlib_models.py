@@ -11,10 +11,10 @@ import pytest
 import skimage.data
 import skimage.feature
 
+from pipeline.config.params import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.detect import make_detector
 from pipeline.faces.dlib_models import LANDMARKS_68, model_path
-from pipeline.params import FacesParams
 from tests.faces import pictures
 
 

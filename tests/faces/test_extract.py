@@ -5,14 +5,16 @@ import numpy as np
 import pytest
 import skimage.data
 
-from pipeline import images, schemas, tables
+from faceshards import images
+from pipeline import tables
+from pipeline.config.params import FacesParams
 from pipeline.errors import Reject, UserError
 from pipeline.faces import extract
 from pipeline.faces.align import align
 from pipeline.faces.crop import crop, map_points, whole
 from pipeline.faces.detect import Detection
 from pipeline.faces.extract import FacesTask, cut_out, encode, missing, track_shares
-from pipeline.params import FacesParams
+from pipeline.tables import schemas
 from pipeline.video.decode import Picture
 
 ENGINE_COLUMNS = {"face_id", "video_id", "digest", "tar", "offset", "size"}

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import weights
+from pipeline.config.params import LandmarksParams
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.faces.crop import Window
 from pipeline.faces.fan import LOOSE_PX, MIRRORED, TIGHT_PX, FanLandmarker, cut, read_maps, square
 from pipeline.faces.landmarks import FAN_MODEL, make_landmarker
-from pipeline.params import LandmarksParams
-from pipeline.values import Weights
 
 
 @pytest.fixture(autouse=True)

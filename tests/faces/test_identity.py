@@ -13,14 +13,14 @@ import skimage.data
 from insightface.app.common import Face
 from onnx import TensorProto, helper, numpy_helper
 
+from pipeline.config.params import FacesParams
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.faces import identity
 from pipeline.faces.detect import Detection, make_detector
 from pipeline.faces.dlib_models import model_path
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.identity import cosine, identity_settings, make_embedder, unit
-from pipeline.params import FacesParams
-from pipeline.values import Weights
 from tests.faces import pictures
 from tests.video.clips import write_clip
 

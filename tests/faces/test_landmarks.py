@@ -6,20 +6,16 @@ import numpy as np
 import pytest
 import skimage.data
 
-from pipeline import images, keys, tar, weights
+from faceshards import images, keys, tar
+from pipeline import weights
+from pipeline.config.params import FacesParams, LandmarksParams
+from pipeline.config.values import Weights
 from pipeline.errors import Reject, UserError
 from pipeline.faces import landmarks
 from pipeline.faces.crop import boxes_in_crop, crop, map_points
 from pipeline.faces.detect import make_detector
 from pipeline.faces.fan import MIRRORED
-from pipeline.faces.landmarks import (
-    FAN_MODEL,
-    LandmarksTask,
-    landmarker_settings,
-    make_landmarker,
-)
-from pipeline.params import FacesParams, LandmarksParams
-from pipeline.values import Weights
+from pipeline.faces.landmarks import FAN_MODEL, LandmarksTask, landmarker_settings, make_landmarker
 
 EYES_AND_MOUTH = ([36, 39], [42, 45], [48, 48], [54, 54])
 """Points whose middle is an eye or a mouth corner."""

@@ -5,11 +5,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.config.params import FacesParams, FramesParams, JpegParams, Params
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.faces.plan import faces_plan, landmarks_plan, rules_text
-from pipeline.params import FacesParams, FramesParams, JpegParams, Params
-from pipeline.sources import Held
-from pipeline.values import Weights
+from pipeline.tables.sources import Held
 
 DATASETS = {"a/real/1": "a", "a/real/2": "a", "b/real/1": "b"}
 SPLITS = ("train", "test", "test")

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from pipeline import weights
+from pipeline.config.params import FacesParams
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.faces.detect import make_detector
 from pipeline.faces.retinaface import RetinaFace, decode, priors
-from pipeline.params import FacesParams
-from pipeline.values import Weights
 from tests.faces import pictures
 
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

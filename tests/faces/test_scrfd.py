@@ -6,11 +6,11 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from pipeline.config.params import FacesParams
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.faces import detect
 from pipeline.faces.detect import make_detector
-from pipeline.params import FacesParams
-from pipeline.values import Weights
 from tests.faces import pictures
 
 

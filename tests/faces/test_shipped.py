@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from pipeline.config.params import FacesParams
 from pipeline.errors import Reject, UserError
 from pipeline.faces.shipped import POINT_COLUMNS, ShippedFaces, digest, place
-from pipeline.params import FacesParams
 
 PARAMS = FacesParams(detector="precomputed", score_threshold=0.5)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
+from pipeline.config.params import EngineParams
 from pipeline.engine import cluster, partition, run
 from pipeline.engine.survey import Store
 from pipeline.errors import UserError
-from pipeline.params import EngineParams
 from tests.engine import toy
 from tests.faults.kill import ROOT, digest
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.params import EngineParams
 from pipeline.engine import run
 from pipeline.engine.survey import Store
 from pipeline.errors import UserError
-from pipeline.params import EngineParams
 from tests.engine import toy
 from tests.faults.kill import ROOT, digest, victim
 

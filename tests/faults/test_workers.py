@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pipeline.config.params import EngineParams
 from pipeline.engine import partition, run, stage
 from pipeline.engine.survey import Store
-from pipeline.params import EngineParams
 from tests.engine import toy
 from tests.faults.kill import ROOT, digest
 

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline import tables, tar
+from faceshards import tar
+from pipeline import tables
+from pipeline.config.params import EngineParams
 from pipeline.engine import run, stage
 from pipeline.engine.survey import Store
-from pipeline.params import EngineParams
 from tests.engine import toy
 
 TARGET_ROWS = 3

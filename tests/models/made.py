@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
-from pipeline import semantics, weights
+from pipeline import weights
+from pipeline.config.run_params import ModelParams
+from pipeline.config.values import Weights
+from pipeline.labels import semantics
 from pipeline.models import prompts
-from pipeline.run_config import ModelParams
-from pipeline.values import Weights
 
 SEMANTICS = semantics.load(Path(__file__).parents[2] / "manifests" / "semantics.yaml")
 FFPP = SEMANTICS.graph("ffpp")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from pipeline.labels.semantics import Graph
 from pipeline.models import hierarchy
-from pipeline.semantics import Graph
 from tests.models.made import FFPP
 
 # The hierarchy of SJEDD's section III-B, written down here once more: face; expression, identity,

@@ -5,8 +5,8 @@ import torch
 
 from pipeline import models
 from pipeline.errors import UserError
+from pipeline.labels.semantics import Graph
 from pipeline.models import JointEmbedding, joint_embedding, prompts
-from pipeline.semantics import Graph
 from tests.models import made
 from tests.models.made import FFPP, SEMANTICS
 

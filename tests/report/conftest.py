@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.run_params import ReportParams
 from pipeline.report import page
-from pipeline.run_config import ReportParams
 from tests.report import project
 from tests.shards.made import World
 

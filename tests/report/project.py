@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import tables
-from pipeline.run_config import ModelParams, ObjectiveParams, RunParams
+from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
 from tests.shards import made
 
 HOSTILE = "</td><script>document.title='owned'</script>"

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import schemas, tables
+from pipeline import tables
+from pipeline.config.run_params import ReportParams
 from pipeline.errors import UserError
 from pipeline.report import page
 from pipeline.report.stages import Rejects
-from pipeline.run_config import ReportParams
+from pipeline.tables import schemas
 from tests.report import project
 from tests.report.parsed import Page
 from tests.shards import made as shards_made

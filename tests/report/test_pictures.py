@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import keys, schemas, tables
+from faceshards import keys
+from pipeline import tables
 from pipeline.errors import UserError
 from pipeline.report import pictures
+from pipeline.tables import schemas
 from tests.shards.made import World
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.report import runs
-from pipeline.run_config import ModelParams, ObjectiveParams, RunParams
-from pipeline.values import Weights
 from tests.report import project
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import schemas
 from pipeline.errors import UserError
 from pipeline.report import stages
+from pipeline.tables import schemas
 from tests.report import project
 
 

@@ -11,13 +11,15 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from pipeline import images, keys, semantics, tables, tar
+from faceshards import fields, images, keys, tar
+from pipeline import tables
+from pipeline.config.params import JpegParams, ShardParams
+from pipeline.engine.buckets import bucket_count, buckets_of
 from pipeline.engine.rows import Plan
-from pipeline.params import JpegParams, ShardParams
-from pipeline.shards import fields
+from pipeline.labels import semantics
 from pipeline.shards.folder_index import tar_facts, write_folder_index
 from pipeline.shards.pack import PackTask, pack_plan
-from pipeline.sources import Held
+from pipeline.tables.sources import Held
 
 SEMANTICS = Path(__file__).parents[2] / "manifests" / "semantics.yaml"
 LOSSLESS = "ffpp"
@@ -124,11 +126,11 @@ def _partitions(plan: Plan) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     rows = plan.table.to_pylist()
     for group in sorted({row[plan.group_by] for row in rows}):
         mine = [row for row in rows if row[plan.group_by] == group]
-        n = keys.bucket_count(len(mine), SHARDED.samples_per_shard)
+        n = bucket_count(len(mine), SHARDED.samples_per_shard)
         buckets: dict[int, list[dict[str, Any]]] = {}
         for row in sorted(mine, key=lambda row: row[plan.order_by]):
             hashed = np.array([keys.hash64(row[plan.bucket_by])], np.uint64)
-            buckets.setdefault(int(keys.buckets(hashed, n)[0]), []).append(row)
+            buckets.setdefault(int(buckets_of(hashed, n)[0]), []).append(row)
         for number, (_, bucket) in enumerate(sorted(buckets.items())):
             yield f"{group}-{number:05d}", bucket
 

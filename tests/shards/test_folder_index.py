@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import semantics, tables
+from pipeline import tables
+from pipeline.labels import semantics
 from pipeline.shards.folder_index import TarFacts, write_folder_index
 from tests.shards import made
 

@@ -2,14 +2,15 @@
 
 import pyarrow as pa
 
-from pipeline import semantics, tables
+from faceshards.verify import verify_folder
+from pipeline import tables
+from pipeline.config.params import EngineParams, JpegParams
 from pipeline.engine import run
 from pipeline.engine.survey import Store
-from pipeline.params import EngineParams, JpegParams
+from pipeline.labels import semantics
 from pipeline.shards.folders import write_folders
 from pipeline.shards.pack import PackTask, pack_plan
-from pipeline.shards.verify import verify_folder
-from pipeline.sources import Held
+from pipeline.tables.sources import Held
 from tests.shards import made
 
 

@@ -8,11 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipeline import images, keys, schemas, tables, tar
+from faceshards import fields, images, keys, tar
+from pipeline import tables
+from pipeline.config.params import JpegParams
 from pipeline.errors import UserError
-from pipeline.params import JpegParams
-from pipeline.shards import describe, fields
+from pipeline.shards import describe
 from pipeline.shards.pack import PackTask
+from pipeline.tables import schemas
 from tests.shards import made
 
 DESIGN = {

@@ -9,10 +9,12 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pipeline import config, models, schemas, semantics, tables
+from pipeline import config, models, tables
 from pipeline.engine.stage import version
 from pipeline.errors import UserError
-from pipeline.training import checkpoint
+from pipeline.labels import semantics
+from pipeline.tables import schemas
+from pipeline.training import checkpoint, run_folder
 from stages import evaluate
 from tests.evaluation import made
 from tests.shards.made import SEMANTICS
@@ -51,7 +53,7 @@ def finished(tmp_path_factory):
         digest = checkpoint.run_digest(name, run, params.seed, version("train"), graph)
         state = models.build(run.model, graph, params.seed).state_dict()
         (root / "models" / name).mkdir(parents=True)
-        best = root / "models" / name / checkpoint.BEST
+        best = root / "models" / name / run_folder.BEST
         checkpoint.save(best, {"run_digest": digest, "epoch": 1, "model": state})
     return root
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.entry import EXIT_USER_ERROR, run_main
+from pipeline.commands.entry import EXIT_USER_ERROR, run_main
 from stages import report
 from tests.report import project
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.entry import EXIT_USER_ERROR, run_main
+from pipeline.commands.entry import EXIT_USER_ERROR, run_main
 from stages import train
 from tests.training import made
 

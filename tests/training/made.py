@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline import images, keys, semantics, tables, tar
-from pipeline.run_config import ModelParams, ObjectiveParams, OptimiserParams, RunParams
-from pipeline.shards import fields
+from faceshards import fields, images, keys, tar
+from pipeline import tables
+from pipeline.config.run_params import ModelParams, ObjectiveParams, OptimiserParams, RunParams
+from pipeline.labels import semantics
 from pipeline.shards.folder_index import tar_facts, write_folder_index
 from pipeline.training.inputs import Run
 

@@ -6,11 +6,11 @@ import pickle
 import pytest
 import torch
 
+from faceshards.reading import Shards
+from pipeline.config.run_params import LevelWeights
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
-from pipeline.run_config import LevelWeights
-from pipeline.shards.read import Shards
 from pipeline.training import checkpoint
-from pipeline.values import Weights
 from tests.training import made
 
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faceshards.reading import Shards
 from pipeline.errors import UserError
-from pipeline.shards.read import Shards
 from pipeline.training import data
 from pipeline.training.data import Faces
 from tests.training import made
@@ -43,7 +43,7 @@ def test_every_face_comes_with_its_own_picture_label_and_vector(folders, samples
 
 
 def test_pictures_are_what_the_shards_reader_reads(folders):
-    from pipeline import images
+    from faceshards import images
 
     faces = Faces(folders[:1], made.SIDE_PX)
     expected = [images.decode_rgb(sample.jpg) for sample in folders[0].samples()]

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from pipeline import models
+from pipeline.config.run_params import LevelWeights, ModelParams
+from pipeline.config.values import Weights
 from pipeline.engine import store
 from pipeline.errors import UserError
-from pipeline.run_config import LevelWeights, ModelParams
 from pipeline.training import checkpoint, loop
 from pipeline.training.loop import train
-from pipeline.values import Weights
 from tests.training import made
 
 LEARNING_EPOCHS = 6

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
-from pipeline.semantics import Graph
+from pipeline.labels.semantics import Graph
 from pipeline.training import losses
 from tests.models.made import FFPP, SEMANTICS
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline import models
-from pipeline.run_config import LevelWeights, ModelParams, ObjectiveParams
+from pipeline.config.run_params import LevelWeights, ModelParams, ObjectiveParams
 from pipeline.training.data import Batch, normalised
 from pipeline.training.objective import make_objective
 from tests.training import made

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline import models
-from pipeline.run_config import ModelParams, OptimiserParams
+from pipeline.config.run_params import ModelParams, OptimiserParams
 from pipeline.training import optim
 from tests.training import made
 

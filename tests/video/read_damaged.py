@@ -8,8 +8,8 @@ import resource
 import sys
 from pathlib import Path
 
+from pipeline.config.params import Sampling
 from pipeline.errors import Reject
-from pipeline.params import Sampling
 from pipeline.video.decode import VideoReader
 from pipeline.video.plan import planned_times
 from pipeline.video.probe import probe

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import schemas, tables
+from pipeline import tables
+from pipeline.config.params import FramesParams, Sampling
 from pipeline.errors import Reject
-from pipeline.params import FramesParams, Sampling
-from pipeline.sources import Held
+from pipeline.tables import schemas
+from pipeline.tables.sources import Held
 from pipeline.video.plan import STILLS, FramesTask, exact, frames_plan, planned_times, sampling_text
 from pipeline.video.probe import VideoFacts
 from tests.video.clips import write_clip

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import Reject
-from pipeline.schemas import REJECT_REASONS
+from pipeline.tables.schemas import REJECT_REASONS
 from pipeline.video import probe as probing
 from pipeline.video.probe import probe
 from tests.video.clips import numbered, write_clip

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faceshards.picture_header import read_header
 from pipeline.errors import Reject
-from pipeline.video.picture_header import read_header
 from pipeline.video.reader import enough, open_reader
 from pipeline.video.stills import natural, open_stills, probe_stills
 from tests.video.clips import number_of, numbered

@@ -11,7 +11,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from pipeline.params import FramesParams, Sampling
+from pipeline.config.params import FramesParams, Sampling
 from pipeline.video.decode import VideoReader
 from pipeline.video.plan import FramesTask, planned_times, sampling_text
 from pipeline.video.probe import probe

@@ -1,0 +1,241 @@
+"""The ``faceshards`` command. Parses arguments and calls one function of the library each.
+
+Imports that are slow (OpenCV, Arrow) happen inside the handlers, so that ``--help`` is instant.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from faceshards.wording import counted
+from pipeline.commands.entry import run_main
+from pipeline.config import profiles
+
+EXIT_PROBLEMS = 1
+"""Exit code of ``verify`` where a folder is damaged, of ``audit`` where a finding is to fail."""
+
+
+SHEET_JPEG_QUALITY = 90
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, 1 for problems found or 2 for a user's mistake."""
+    arguments = _parser().parse_args(argv)
+    handler: Callable[[argparse.Namespace], int | None] = arguments.handler
+    return run_main(lambda: handler(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="faceshards",
+        description="Deepfake videos in; balanced, labelled, verified WebDataset face shards out. "
+        "The stages themselves are run by `dvc repro`; these are the commands around them.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    command = _add(
+        commands,
+        "profile",
+        _profile,
+        "list the profiles, or put one in place as params.yaml",
+        "Without NAME: list the profiles. With NAME: show how params.yaml would change, then make "
+        "it a copy of profiles/NAME.yaml. Edits of yours are kept unless --force is given.",
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="profile to put in place")
+    command.add_argument("--force", action="store_true", help="overwrite hand-edited params.yaml")
+
+    command = _add(
+        commands,
+        "sample-data",
+        _sample_data,
+        "write the embedded sample dataset",
+        "Write two small datasets of real faces and fakes made from them: DIR/ffpp in the layout "
+        "of FaceForensics++, and DIR/wild with a CSV manifest.",
+    )
+    command.add_argument("folder", metavar="DIR", type=Path, help="folder to write into")
+    command.add_argument("--seed", metavar="N", type=_seed, default=0, help="same seed, same bytes")
+
+    command = _add(
+        commands,
+        "datasets",
+        _datasets,
+        "say what datasets can be read, and what is there of yours",
+        "Without NAME: what each adapter expects on disk, licence and access, and what was found "
+        "of the datasets in manifests/datasets.yaml. With NAME: one adapter or dataset in detail.",
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="adapter, or dataset of yours")
+
+    _add(
+        commands,
+        "audit",
+        _audit,
+        "look for leaks, duplicates and conflicts in the data",
+        "Look through manifests/videos.parquet and, where it is there, manifests/faces.parquet. "
+        "Exit code 1 where the parameters say that a finding is to fail.",
+    )
+
+    command = _add(
+        commands,
+        "verify",
+        _verify,
+        "check shard folders",
+        "Check shard folders against their own index and checksums; needs nothing but the folders. "
+        "Exit code 1 where something is wrong.",
+    )
+    command.add_argument("folders", metavar="FOLDER", type=Path, nargs="+", help="shard folder")
+
+    command = _add(
+        commands,
+        "sheet",
+        _sheet,
+        "draw a contact sheet of a shard folder",
+        "Draw faces of a shard folder with their labels into one picture.",
+    )
+    command.add_argument("folder", metavar="FOLDER", type=Path, help="shard folder")
+    command.add_argument("out", metavar="OUT", type=Path, help="JPEG to write, such as sheet.jpg")
+
+    _add(
+        commands,
+        "summary",
+        _summary,
+        "say what the stages made and how to look at it",
+        "Counts per stage, shard folders, reasons of rejects, and how to look further.",
+    )
+    _add(
+        commands,
+        "plan",
+        _plan,
+        "say what `dvc repro` would do, before it does it",
+        "Scan the datasets and hold each heavy stage's plan against its store: rows to do, keep "
+        "and drop, time by the rate of the largest of the last runs, disk needed and free.",
+    )
+
+    command = _add(
+        commands,
+        "retry",
+        _retry,
+        "have the next run try rejected rows again",
+        "Take a stage's rejects back, so that `dvc repro` runs it and works their rows again.",
+    )
+    command.add_argument("stage", metavar="STAGE", help="frames, faces, landmarks or expand")
+    command.add_argument("--reason", metavar="R", default="", help="only rejects with this reason")
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    handler: Callable[[argparse.Namespace], int | None],
+    short: str,
+    long: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=short, description=long)
+    command.set_defaults(handler=handler)
+    return command
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return seed
+
+
+def _profile(arguments: argparse.Namespace) -> None:
+    if arguments.name is None:
+        present = profiles.in_place()
+        known = profiles.names()
+        width = max(map(len, known))
+        for name in known:
+            mark = "*" if name == present else " "
+            print(f"{mark} {name:<{width}}  {profiles.about(name)}")
+        print("\n* is in place as params.yaml." if present else "\nparams.yaml is none of these.")
+        return
+    change = profiles.difference(arguments.name)
+    if not change:
+        print(f"params.yaml is the profile {arguments.name} already.")
+        return
+    try:
+        profiles.put_in_place(arguments.name, arguments.force)
+    finally:  # shown also where it is refused; and a reader that stops early stops nothing else
+        print(change, flush=True)
+    print(f"\nparams.yaml is now the profile {arguments.name}. Next: `dvc repro`.")
+
+
+def _sample_data(arguments: argparse.Namespace) -> None:
+    from pipeline.sample_data import write_sample_data
+
+    write_sample_data(arguments.folder, arguments.seed)
+    print(f"The sample dataset is in {arguments.folder}.")
+
+
+def _plan(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - has no arguments
+    from pipeline import config
+    from pipeline.commands import preview
+
+    print(preview.text(*preview.preview(config.load())))
+
+
+def _retry(arguments: argparse.Namespace) -> None:
+    from pipeline.engine.retry import retry
+
+    count = retry(arguments.stage, arguments.reason)
+    next_step = "Next: `dvc repro`." if count else "Nothing is to be tried again."
+    print(f"{counted(count, 'reject')} taken back. {next_step}")
+
+
+def _datasets(arguments: argparse.Namespace) -> None:
+    from pipeline import config, tables
+    from pipeline.datasets import catalogue
+
+    listed = config.load_datasets() if config.DATASETS.is_file() else {}
+    path = Path("manifests/videos.parquet")
+    videos = tables.read(path, "videos") if path.is_file() else None
+    if arguments.name is None:
+        print(catalogue.overview(listed, videos))
+    else:
+        print(catalogue.detail(arguments.name, listed, videos))
+
+
+def _audit(_: argparse.Namespace) -> int:
+    from pipeline import config
+    from pipeline.audit import gather
+
+    found = gather.gather(Path("manifests"))
+    failed = gather.failing(found, config.load())
+    print(gather.text(found, failed))
+    return EXIT_PROBLEMS if failed else 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from faceshards.verify import verify_folder
+
+    damaged = False
+    for folder in arguments.folders:
+        problems = verify_folder(folder)
+        damaged = damaged or bool(problems)
+        print(f"{folder}: {counted(len(problems), 'problem') if problems else 'sound'}")
+        for problem in problems:
+            print(f"  {problem}")
+    return EXIT_PROBLEMS if damaged else 0
+
+
+def _sheet(arguments: argparse.Namespace) -> None:
+    from faceshards import images
+    from faceshards.sheet import contact_sheet
+    from pipeline.files.replace import replacing
+
+    sheet = images.encode_jpeg(contact_sheet(arguments.folder), SHEET_JPEG_QUALITY, "4:4:4")
+    with replacing(arguments.out) as temporary:
+        temporary.write_bytes(sheet)
+    print(f"The contact sheet is {arguments.out}.")
+
+
+def _summary(_: argparse.Namespace) -> None:
+    from pipeline.commands.summary import summary
+
+    print(summary())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,146 @@
+"""What `dvc repro` would have to do, before any of it is done."""
+
+import importlib
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from faceshards import keys
+from pipeline import config
+from pipeline.commands import weights_check
+from pipeline.config.params import Params
+from pipeline.datasets.scan import scan
+from pipeline.engine import disk, partition
+from pipeline.engine.partition import Committed
+from pipeline.engine.progress import last_seconds_per_row
+from pipeline.engine.stage import STORES, Stage, version
+from pipeline.engine.survey import Store, survey
+from pipeline.labels import semantics
+
+NEEDS = {
+    "frames": (),
+    "faces": ("frames",),
+    "landmarks": ("samples", "faces"),
+    "expand": ("samples", "faces", "landmarks"),
+    "shard": ("samples", "faces", "landmarks", "expanded"),
+}
+"""Heavy stages in order, and the tables of earlier stages that their plans are made from."""
+
+STAT_CACHE = Path(".cache/stat.json")
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What one stage would do, in rows of its plan."""
+
+    stage: str
+    to_do: int
+    keep: int
+    drop: int
+    estimated: bool
+    """An earlier stage changes the plan first: rows are by the ratios that held so far."""
+    seconds: float | None
+    """By the rate of the largest of the last runs; None before there was one."""
+    disk_bytes: float | None
+    """What the rows to do would take in the store; None before there is a store."""
+
+
+def preview(params: Params) -> tuple[list[Preview], str]:
+    """Looks at every heavy stage in order, up to the first whose input tables do not exist yet.
+
+    Datasets are scanned; nothing is written but what is remembered of their files and of weights.
+
+    Returns:
+        The stages, and what training will lack, see :func:`pipeline.commands.weights_check.check`.
+
+    Raises:
+        UserError: as the stages themselves: bad parameters, missing roots or weights.
+    """
+    entries = config.load_datasets()
+    videos = scan(entries, params.datasets, semantics.load(), STAT_CACHE).videos
+    lacking = weights_check.check(params, videos)
+    found: list[Preview] = []
+    growth, changed = 1.0, 0.0
+    for name, needs in NEEDS.items():
+        if not all(Path(f"manifests/{table}.parquet").is_file() for table in needs):
+            break
+        stage = _prepare(name, params, videos)
+        with disk.explained(stage.store.folder):
+            now = survey(stage.task, stage.plan, stage.store, version(name))
+        old_ids = _ids(stage.store, now.old)
+        kept_ids = int(np.isin(old_ids, now.ids).sum())
+        estimated = any(one.to_do or one.drop for one in found)
+        to_do, total = now.rows_to_do, now.total_rows
+        # A row is worked where an earlier stage's is, or where it is for a reason of its own.
+        changed = 1 - (1 - changed) * (1 - to_do / max(1, total))
+        if estimated:
+            # Rows that are in no table yet: as many for each earlier one as there were so far.
+            total = round(growth * total)
+            to_do = round(changed * total)
+        elif kept_ids:
+            growth = total / kept_ids
+        rate, size = last_seconds_per_row(name), _bytes_per_row(now.old.values(), len(old_ids))
+        found.append(
+            Preview(
+                stage=name,
+                to_do=to_do,
+                keep=total - to_do,
+                drop=len(old_ids) - kept_ids,
+                estimated=estimated,
+                seconds=None if rate is None else rate * to_do,
+                disk_bytes=None if size is None else size * to_do,
+            )
+        )
+    return found, lacking
+
+
+def text(stages: list[Preview], lacking: str) -> str:
+    """The preview as an aligned table, with the disk that is free and what training will lack."""
+    lines = [f"{'stage':<10} {'to do':>9} {'keep':>9} {'drop':>9} {'time':>9} {'disk':>10}"]
+    for one in stages:
+        to_do = f"{'~' if one.estimated else ''}{one.to_do}"
+        time = "unknown" if one.seconds is None else f"{one.seconds:.0f} s"
+        disk = "unknown" if one.disk_bytes is None else f"{one.disk_bytes / 1e6:.1f} MB"
+        lines.append(f"{one.stage:<10} {to_do:>9} {one.keep:>9} {one.drop:>9} {time:>9} {disk:>10}")
+    missing = [name for name in NEEDS if name not in {one.stage for one in stages}]
+    if missing:
+        lines.append(f"{', '.join(missing)}: not known before the stages above have run")
+    if any(one.estimated for one in stages):
+        lines.append("~ estimated, since an earlier stage changes first")
+    lines.append(f"free in {STORES}: {free_bytes() / 1e9:.1f} GB")
+    if lacking:
+        lines.append(f"before training: {lacking}")
+    return "\n".join(lines)
+
+
+def free_bytes() -> int:
+    """Bytes free where the stores lie, or will lie."""
+    return shutil.disk_usage(STORES if STORES.exists() else Path()).free
+
+
+def _prepare(name: str, params: Params, videos: pa.Table) -> Stage:
+    prepare = importlib.import_module(f"stages.{name}").prepare
+    return prepare(params, videos)  # type: ignore[no-any-return]  # found by name
+
+
+def _ids(store: Store, old: Iterable[str]) -> NDArray[np.uint64]:
+    """Distinct hashes (n,) of the ids that a store holds."""
+    return np.unique(
+        np.array(
+            [
+                keys.hash64(row_id)
+                for name in old
+                for row_id in partition.read_rows(store.folder / name, ["id"]).column(0).to_pylist()
+            ],
+            np.uint64,
+        )
+    )
+
+
+def _bytes_per_row(old: Iterable[Committed], rows: int) -> float | None:
+    return sum(facts.tar_bytes for facts in old) / rows if rows else None

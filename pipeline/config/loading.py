@@ -1,0 +1,212 @@
+"""Reading params.yaml and datasets.yaml. What is unknown or impossible is an error that names it.
+
+All YAML is read as YAML 1.2, as DVC reads it: ``1e-4`` is a number, ``no`` is a string.
+"""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from pipeline.config import run_params, strict
+from pipeline.config.params import (
+    SAMPLING_OFF,
+    DatasetEntry,
+    FacesParams,
+    FramesParams,
+    P,
+    Params,
+    dataset_exceptions,
+    resolve,
+)
+from pipeline.config.values import NAME, Weights
+from pipeline.errors import UserError
+
+PARAMS = Path("params.yaml")
+DATASETS = Path("manifests/datasets.yaml")
+
+
+def check_datasets(params: Params, entries: Collection[str]) -> None:
+    """Raises UserError where an exception is made for a dataset that does not exist."""
+    for section, used in (("frames", params.frames), ("faces", params.faces)):
+        for name in used.per_dataset:
+            if name not in entries:
+                raise UserError(
+                    f"{section}.per_dataset names {name!r}, but {DATASETS} has no such dataset "
+                    f"({', '.join(entries)})."
+                )
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Parameters of a params.yaml; a key that is absent keeps its default.
+
+    Raises UserError naming file, key, value and what is allowed; an unknown key with the nearest
+    valid one.
+    """
+    data = read_yaml(path)
+    if data is None:
+        raise UserError(
+            f"{path} is empty. Put a profile in place with `faceshards profile sample`."
+        )
+    params = strict.build(Params, data, str(path))
+    for problem in _contradictions(params):
+        raise UserError(f"{path}: {problem}")
+    return params
+
+
+def _contradictions(params: Params) -> Iterator[str]:
+    """Yield one sentence per pair of values that are each possible, but not together."""
+    for where, frames in _resolved("frames", params.frames):
+        yield from (where + problem for problem in _frames_contradictions(frames))
+    for where, faces in _resolved("faces", params.faces):
+        yield from (where + problem for problem in _faces_contradictions(faces))
+    for where, balance in _resolved("balance", params.balance):
+        for number in ("largest_n", "min_track"):
+            if balance.choose == number and not getattr(balance, number):
+                yield f"{where}balance.choose is {number!r}, so balance.{number} must be above 0."
+    expand, landmarks = params.expand, params.landmarks
+    if landmarks.landmarker == "dlib" and landmarks.provider != "cpu":
+        yield f"landmarks.provider is {landmarks.provider!r}, but dlib runs on cpu only."
+    for name in expand.datasets:
+        if name not in params.faces.lossless:
+            yield (
+                f"expand.datasets names {name!r}, whose faces are not stored losslessly. "
+                "Add it to faces.lossless."
+            )
+    if expand.datasets and not (expand.regions and expand.source_methods):
+        yield "expand.regions and expand.source_methods must not be empty where there are datasets."
+    yield from run_params.contradictions(params.runs, params.shard.graph)
+
+
+def _resolved(section: str, params: P) -> Iterator[tuple[str, P]]:
+    """The parameters without exceptions, with each one, and with each pair; and where that is."""
+    for dataset in ("", *dataset_exceptions(params)):
+        for split in ("", *params.per_split):
+            named = [f"{section}.per_dataset.{dataset}"] if dataset else []
+            named += [f"{section}.per_split.{split}"] if split else []
+            where = f"with {' and '.join(named)}: " if named else ""
+            yield where, resolve(params, dataset, split)
+
+
+def _frames_contradictions(frames: FramesParams) -> Iterator[str]:
+    on = [mode for mode in SAMPLING_OFF if getattr(frames, mode)]
+    if not on:
+        yield "frames.fps is 0, and no other way of sampling is on: set one of the four."
+    if len(on) > 1:
+        named = " and ".join(f"frames.{mode}" for mode in on)
+        yield f"{named} are both on. Set all but one of them to 0 (or false)."
+
+
+def _faces_contradictions(faces: FacesParams) -> Iterator[str]:
+    if not faces.detect:
+        return
+    if faces.detector == "retinaface" and not faces.backbone:
+        yield "faces.detector retinaface needs faces.backbone: mobilenet0.25 or resnet50."
+    if faces.detector != "retinaface" and faces.backbone:
+        yield (
+            f"faces.backbone is {faces.backbone!r}, but the detector {faces.detector} has none. "
+            'Set it to "".'
+        )
+    if faces.detector in ("dlib", "precomputed") and faces.provider != "cpu":
+        yield f"faces.provider is {faces.provider!r}, but {faces.detector} runs on cpu only."
+    if faces.align and faces.detector == "dlib":
+        yield "faces.align needs five points, and dlib gives none. Choose another detector."
+    if faces.align and (faces.crop, faces.border) != ("square", "pad"):
+        yield "faces.align gives square crops that are padded: set crop: square and border: pad."
+    yield from _identity_contradictions(faces)
+
+
+def _identity_contradictions(faces: FacesParams) -> Iterator[str]:
+    if faces.identity != "arcface":
+        if faces.identity_weights != Weights():
+            yield (
+                f"faces.identity_weights are given, but faces.identity {faces.identity} takes "
+                'none. Set its path and sha256 to "".'
+            )
+        return
+    if faces.detector == "dlib":
+        yield (
+            "faces.identity arcface needs five points, and dlib gives none. "
+            "Choose another detector, or identity: dlib."
+        )
+    if not faces.identity_weights.path:
+        yield (
+            "faces.identity arcface needs faces.identity_weights: path (an .onnx file, a folder "
+            "or an insightface pack) and sha256."
+        )
+
+
+def load_datasets(path: Path = DATASETS) -> dict[str, DatasetEntry]:
+    """Datasets of a manifests/datasets.yaml by name, in the order of the file.
+
+    Relative roots are relative to the working directory. Whether an adapter of that name exists,
+    and which options it takes, is the registry's business. Raises UserError naming file and entry.
+    """
+    data = read_yaml(path)
+    if not data:
+        raise UserError(
+            f"{path} names no dataset. Add one, such as `ffpp: {{adapter: faceforensics, "
+            "root: /data/ffpp, compression: c23}}`."
+        )
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: is {strict.show(data)}, but must map dataset names to entries.")
+    return {name: _dataset_entry(path, name, entry) for name, entry in data.items()}
+
+
+def _dataset_entry(path: Path, name: object, entry: object) -> DatasetEntry:
+    if not isinstance(name, str) or not NAME.holds(name):
+        raise UserError(f"{path}: the dataset name {strict.show(name)} must be {NAME}.")
+    if not isinstance(entry, dict):
+        raise UserError(f"{path}: {name} is {strict.show(entry)}, but must hold adapter and root.")
+    options = dict(entry)
+    adapter = options.pop("adapter", None)
+    if not isinstance(adapter, str) or not adapter:
+        keys = ", ".join(map(str, entry))
+        raise UserError(
+            f"{path}: {name} names no adapter (its keys: {keys}). "
+            "Add `adapter: csv` or that of a public dataset."
+        )
+    if ("root" in options) == ("roots" in options):
+        raise UserError(f"{path}: {name} needs either root or roots, one of the two.")
+    given = options.pop("roots") if "roots" in options else [options.pop("root")]
+    if not isinstance(given, list) or not given:
+        raise UserError(
+            f"{path}: {name}.roots is {strict.show(given)}, but must be a list of folders."
+        )
+    for root in given:
+        if not isinstance(root, str) or not root:
+            raise UserError(
+                f"{path}: {name}: the root {strict.show(root)} is not the path of a folder."
+            )
+    roots = tuple(Path(root).expanduser() for root in given)
+    if len(set(roots)) != len(roots):
+        raise UserError(f"{path}: {name}.roots names a folder twice.")
+    return DatasetEntry(name=name, adapter=adapter, roots=roots, options=options)
+
+
+def read_yaml(path: Path) -> Any:
+    """Plain data of a YAML 1.2 file; None for an empty one.
+
+    Raises UserError naming file and line where the file is missing, is not YAML, holds a key twice
+    or a tag that is not plain data.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist. Write it, or run where it is.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"{path}{where}: {_one_line(error.problem)}.") from error
+    except (YAMLError, ValueError) as error:
+        raise UserError(f"{path} is not YAML: {_one_line(error)}.") from error
+
+
+def _one_line(problem: object) -> str:
+    return " ".join(str(problem).split()).rstrip(".")

@@ -1,0 +1,167 @@
+"""Typed parameters of training runs, of evaluation and of the report.
+
+"Metric learning" is 2508.19730, "SJEDD" the joint embedding paper; values no paper gives are ours.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pipeline.config.strict import Range
+from pipeline.config.values import Weights
+from pipeline.errors import UserError
+
+_SIZES = {"vit": ("tiny", "vit-b16"), "joint_embedding": ("tiny", "clip-vit-b32")}
+_OBJECTIVES = {"vit": "metric_learning", "joint_embedding": "sjedd"}
+"""What each architecture's outputs can be trained with."""
+
+
+@dataclass(frozen=True)
+class ModelParams:
+    """The network of a run and the weights it starts from."""
+
+    architecture: Literal["vit", "joint_embedding"]
+    size: Literal["tiny", "vit-b16", "clip-vit-b32"]
+    """``tiny`` starts from random numbers and needs no weights: its scores mean nothing."""
+    weights: Weights = field(default_factory=Weights)
+
+
+@dataclass(frozen=True)
+class LevelWeights:
+    """Fixed weights of the three level losses (SJEDD, equation 5, with constant weights)."""
+
+    root: Annotated[float, Range(0)] = 1.0
+    """SJEDD's code starts all three at 1."""
+    global_attributes: Annotated[float, Range(0)] = 1.0
+    local_regions: Annotated[float, Range(0)] = 1.0
+
+
+@dataclass(frozen=True)
+class ObjectiveParams:
+    """What is minimised."""
+
+    kind: Literal["metric_learning", "sjedd"]
+    """``metric_learning``: cross-entropy, and a triplet loss where there is one. ``sjedd``: the
+    fidelity loss on observed labels of the three levels of ``graph``."""
+    triplet: Literal["none", "batch_all"] = "none"
+    triplet_weight: Annotated[float, Range(above=0)] = 1.0
+    """Ours: metric learning names no number."""
+    triplet_margin: Annotated[float, Range(0)] = 1.0
+    """Euclidean distance. Ours: metric learning names none; icpr2020dfdc's public code has 1."""
+    loss_weights: LevelWeights = field(default_factory=LevelWeights)
+    graph: str = ""
+    """Named graph in manifests/semantics.yaml; the one that ``shard.graph`` names."""
+
+
+@dataclass(frozen=True)
+class OptimiserParams:
+    """AdamW; the learning rate rises linearly, then falls along half a cosine to 0."""
+
+    learning_rate: Annotated[float, Range(above=0)] = 1e-4
+    """At its highest (metric learning, section 4.1)."""
+    weight_decay: Annotated[float, Range(0)] = 0.05
+    """Metric learning, section 4.1."""
+    epochs: Annotated[int, Range(1)] = 30
+    """Metric learning, section 4.1."""
+    batch_size: Annotated[int, Range(2)] = 64
+    """Metric learning, section 4.1."""
+    warmup_epochs: Annotated[int, Range(0)] = 5
+    """Metric learning, section 4.1; fewer than ``epochs``."""
+
+
+@dataclass(frozen=True)
+class RunParams:
+    """One named training run."""
+
+    model: ModelParams
+    objective: ObjectiveParams
+    also: Literal["expanded", "train"]
+    """Shard folder read besides ``train``; ``train`` means none besides. dvc.yaml names it, so it
+    has no default."""
+    optimiser: OptimiserParams = field(default_factory=OptimiserParams)
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    """How runs are scored."""
+
+    batch_size: Annotated[int, Range(1)] = 64
+    """Faces scored at once; never changes which faces are scored."""
+    threshold: Annotated[float, Range(0, 1)] = 0.5
+    """A score at or above it counts as fake in balanced accuracy (metric learning, 4.2)."""
+
+
+@dataclass(frozen=True)
+class ReportParams:
+    """How much the report shows."""
+
+    faces_per_dataset: Annotated[int, Range(1, 200)] = 24
+    """Crops on the contact sheet of a dataset."""
+    swaps_per_region: Annotated[int, Range(1, 50)] = 3
+    """Strips (target, source, mask, result) per region."""
+
+
+def chosen(runs: Mapping[str, RunParams], arguments: Sequence[str]) -> str:
+    """The run that a command's arguments name.
+
+    Raises UserError where they are not one name, or there is no such run.
+    """
+    known = ", ".join(runs) or "none"
+    if len(arguments) != 1:
+        raise UserError(f"Name one run of params.yaml. There are: {known}.")
+    name = arguments[0]
+    if name not in runs:
+        near = difflib.get_close_matches(name, runs, n=1)
+        hint = f"Nearest: {near[0]}." if near else f"There are: {known}."
+        raise UserError(f"params.yaml has no run {name!r} under runs. {hint}")
+    return name
+
+
+def contradictions(runs: Mapping[str, RunParams], shard_graph: str) -> Iterator[str]:
+    """Yield one sentence per pair of values that are each possible, but not together.
+
+    Args:
+        runs: by name.
+        shard_graph: named graph that the shards' label vectors follow (``shard.graph``).
+    """
+    for name, run in runs.items():
+        for problem in _run_contradictions(run, shard_graph):
+            yield f"runs.{name}.{problem}"
+
+
+def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
+    model, objective, optimiser = run.model, run.objective, run.optimiser
+    sizes = _SIZES[model.architecture]
+    if model.size not in sizes:
+        yield f"model.size is {model.size!r}, but {model.architecture} has {' and '.join(sizes)}."
+    if model.size == "tiny" and model.weights != Weights():
+        yield 'model.weights must be {path: "", sha256: ""}: the size tiny starts without weights.'
+    if objective.kind != _OBJECTIVES[model.architecture]:
+        yield (
+            f"objective.kind is {objective.kind!r}, but {model.architecture} is trained with "
+            f"{_OBJECTIVES[model.architecture]}."
+        )
+    if objective.kind == "sjedd":
+        if objective.triplet != "none":
+            yield f"objective.triplet is {objective.triplet!r}, but sjedd has none: set it to none."
+        if objective.graph != shard_graph:
+            yield (
+                f"objective.graph is {objective.graph!r}, but shard.graph is {shard_graph!r}, and "
+                "the shards hold no other labels."
+            )
+        if objective.loss_weights == LevelWeights(0, 0, 0):
+            yield "objective.loss_weights are all 0: nothing would be learnt."
+    else:
+        if objective.graph:
+            yield (
+                f"objective.graph is {objective.graph!r}, but metric_learning reads no label "
+                'vectors. Set it to "".'
+            )
+        if objective.loss_weights != LevelWeights():
+            yield "objective.loss_weights belong to sjedd; metric_learning keeps them at 1."
+    if optimiser.warmup_epochs >= optimiser.epochs:
+        yield (
+            f"optimiser.warmup_epochs is {optimiser.warmup_epochs}, but must be below epochs "
+            f"({optimiser.epochs})."
+        )

@@ -1,0 +1,1 @@
+"""What is remembered of files, and how files are replaced."""

@@ -1,0 +1,88 @@
+"""What was found out about files, remembered while they stay as they are.
+
+Local to one machine and never tracked: losing it costs time, nothing else.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.files.replace import replacing
+
+SETTLED_S = 2.0
+"""A file changed less than this before it was read is not remembered: coarse file systems keep
+times to 2 s, so a second change could leave size and time as they are."""
+
+Entry = list[int | str]
+"""Size, time of change, inode, kind of fact, fact."""
+
+
+class FileMemory:
+    """Facts of files by absolute path, good while size, time of change and inode stay.
+
+    A file of the memory that is damaged, or of another form, counts as empty.
+
+    Args:
+        path: where the memory lies; made where absent.
+        value: what a remembered fact looks like.
+    """
+
+    def __init__(self, path: Path, value: re.Pattern[str]) -> None:
+        self._path = path
+        self._value = value
+        self._known = self._read()
+        self._seen: dict[str, Entry] = {}
+
+    def recall(
+        self,
+        name: str,
+        facts: os.stat_result,
+        kind: str,
+        find_out: Callable[[], str],
+        prefix: str = "",
+    ) -> str:
+        """The fact of a file whose ``os.stat`` is ``facts``; found out only where it changed.
+
+        Args:
+            name: path of the file.
+            facts: as of now.
+            kind: what is asked: an answer of another kind does not count.
+            find_out: reads the file.
+            prefix: tells several facts of one file apart.
+        """
+        if not name.startswith(os.sep):
+            name = os.path.abspath(name)  # noqa: PTH100 - keeps links
+        key = prefix + name
+        stamp: Entry = [facts.st_size, facts.st_mtime_ns, facts.st_ino, kind]
+        # A file may be asked for more than once, such as a tar for every folder inside it.
+        entry = self._seen.get(key) or self._known.get(key)
+        if entry is None or entry[:-1] != stamp:
+            entry = [*stamp, find_out()]
+        if time.time() - facts.st_mtime > SETTLED_S:
+            self._seen[key] = entry
+        return str(entry[-1])
+
+    def save(self) -> None:
+        """Replaces the memory by one of the files asked for since it was opened."""
+        with replacing(self._path) as temporary:
+            temporary.write_text(json.dumps(self._seen), encoding="ascii")
+
+    def _read(self) -> dict[str, Entry]:
+        try:
+            data = json.loads(self._path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(data, dict):
+            return {}
+        return {name: entry for name, entry in data.items() if self._is_entry(entry)}
+
+    def _is_entry(self, entry: object) -> bool:
+        return (
+            isinstance(entry, list)
+            and len(entry) == 5
+            and isinstance(entry[4], str)
+            and self._value.fullmatch(entry[4]) is not None
+        )

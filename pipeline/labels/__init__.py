@@ -1,0 +1,1 @@
+"""What a face is labelled with: vectors over a named graph, attribution classes."""

@@ -1,0 +1,1 @@
+"""Which faces are taken: filters, choice, balance."""

@@ -1,0 +1,111 @@
+"""Which faces count at all: good enough, and the ones of their picture or video that are wanted."""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.config.params import FaceChoice
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int8]
+
+_FILTERS = {
+    "min_score": ("score", 0.0),
+    "min_face_px": ("face_px", 0.0),
+    "max_padded": ("padded", 1.0),
+    "min_sharpness": ("sharpness", 0.0),
+}
+"""Parameter to the column it looks at, and the value at which it lets all faces pass."""
+RULES = (*_FILTERS, "choose")
+"""Parameters that leave faces out, in the order in which they do."""
+COUNTS = -1
+
+_DECIMALS = {"score": 4, "face_px": 4, "padded": 4, "sharpness": 2, "track_share": 4}
+"""Digits of a column that decide; it is stored in 32 bits."""
+_NO_SCORE = -1.0
+
+
+def left_out_by(faces: pa.Table, rows: Ints, video: Ints, params: FaceChoice) -> Codes:
+    """Which rule leaves each face out: its place in :data:`RULES`, or :data:`COUNTS`.
+
+    The filters come first; ``choose`` looks at the faces that passed them. ``largest`` and
+    ``largest_n`` take those of lowest rank in each picture. ``main_track`` takes each video's track
+    that is seen at the most planned times; of equal ones that of the larger faces (sum of their
+    longer sides), then the earlier. ``min_track`` takes every track that is seen at a large enough
+    share of them.
+
+    Args:
+        faces: columns of the table ``faces``; only those are read that a rule looks at.
+        rows: int64 (N,), which rows of the table are meant.
+        video: int64 (N,), a number for the video of each.
+        params: filters and choice, of one split.
+
+    Returns:
+        int8 (N,).
+    """
+    codes = np.full(len(rows), COUNTS, np.int8)
+    for code, (rule, (column, neutral)) in enumerate(_FILTERS.items()):
+        limit = getattr(params, rule)
+        if limit != neutral:
+            values = _numbers(faces, column, rows)
+            fails = values > limit if rule == "max_padded" else values < limit
+            codes[(codes == COUNTS) & fails & (values != _NO_SCORE)] = code
+    left = np.flatnonzero(codes == COUNTS)
+    codes[left[~_chosen(faces, rows[left], video[left], params)]] = RULES.index("choose")
+    return codes
+
+
+def _chosen(faces: pa.Table, rows: Ints, video: Ints, params: FaceChoice) -> Bools:
+    if params.choose == "all":
+        return np.ones(len(rows), bool)
+    if params.choose == "min_track":
+        return np.asarray(_numbers(faces, "track_share", rows) >= params.min_track)
+    if params.choose == "main_track":
+        share, face_px = (_numbers(faces, name, rows) for name in ("track_share", "face_px"))
+        return main_tracks(video, faces.column("track").to_numpy()[rows], share, face_px)
+    count = 1 if params.choose == "largest" else params.largest_n
+    sample, rank = (faces.column(name).to_numpy()[rows] for name in ("sample", "rank"))
+    order = np.lexsort((rank, sample, video))
+    chosen = np.zeros(len(rows), bool)
+    chosen[order] = place_in_run(video[order], sample[order]) < count
+    return chosen
+
+
+def main_tracks(
+    video: Ints,
+    track: npt.NDArray[np.int32],
+    share: npt.NDArray[np.float64],
+    face_px: npt.NDArray[np.float64],
+) -> Bools:
+    """Whether each face is of its video's main track; see :func:`left_out_by`. All are (faces,)."""
+    if not len(video):
+        return np.zeros(0, bool)
+    order = np.lexsort((track, video))
+    place = place_in_run(video[order], track[order])
+    starts = np.flatnonzero(place == 0)
+    tracks = order[starts]  # a face of each track
+    size = np.add.reduceat(face_px[order], starts)
+    best_first = np.lexsort((track[tracks], -size, -share[tracks], video[tracks]))
+    main = np.zeros(len(tracks), bool)
+    main[best_first[place_in_run(video[tracks][best_first]) == 0]] = True
+    chosen = np.zeros(len(video), bool)
+    chosen[order] = main[np.cumsum(place == 0) - 1]
+    return chosen
+
+
+def place_in_run(*columns: npt.NDArray[np.integer]) -> Ints:
+    """0, 1, 2 … within each run of rows that are equal in all columns; equal rows are adjacent."""
+    rows = len(columns[0])
+    if not rows:
+        return np.zeros(0, np.int64)
+    new = np.zeros(rows - 1, bool)
+    for values in columns:
+        new |= values[1:] != values[:-1]
+    first = np.flatnonzero(np.r_[True, new])
+    return np.arange(rows) - np.repeat(first, np.diff(np.r_[first, rows]))
+
+
+def _numbers(faces: pa.Table, column: str, rows: Ints) -> npt.NDArray[np.float64]:
+    exact = faces.column(column).to_numpy()[rows].astype(np.float64)
+    return np.asarray(np.round(exact, _DECIMALS[column]))

@@ -1,0 +1,247 @@
+"""The Arrow schema of every table, with meaning, unit and range per column.
+
+Absent text is "", an unknown number is -1; nothing is null.
+"""
+
+import pyarrow as pa
+
+from faceshards.columns import Column, arrow_schema
+from faceshards.fields import CATEGORIES, EXPANDED, INDEX, INDEX_EXPANDED, SPLITS
+
+MEDIA = ("video", "frames", "image", "tar")
+ENCODINGS = ("png", "jpg")
+DETECTORS = ("dlib", "scrfd", "retinaface", "precomputed", "none")
+
+REJECT_REASONS = {
+    "missing": "listed, but not on disk",
+    "duplicate": "the same file or id is listed twice",
+    "unknown_label": "the label is not known to be real or fake",
+    "inconsistent": "two sources of the dataset disagree about this video",
+    "excluded": "left out by a rule that the dataset's options or parameters state",
+    "audit_conflict": "the same bytes are called real and fake (datasets.audit)",
+    "audit_duplicate": "the same bytes as a video that is kept (datasets.audit)",
+    "audit_leak": "shares a person, clip or group with a later split (datasets.audit)",
+    "unsupported_media": "not a form of input this version reads",
+    "unreadable": "the file exists but cannot be read",
+    "empty": "the file has no bytes",
+    "not_media": "not a video container on the closed list",
+    "no_video_stream": "a container without a video stream",
+    "encrypted": "the pictures are encrypted",
+    "bad_dimensions": "width or height is absurd",
+    "no_duration": "neither header nor packets tell how long it is",
+    "decode_error": "the decoder failed before the first picture",
+    "truncated": "the file ends before this planned time",
+    "past_end": "the last picture ends before this planned time",
+    "no_face": "the detector found no face",
+    "no_landmarks": "the landmarker found no points",
+    "no_source": "no face of another identity is available as a source",
+    "empty_region": "the region's mask covers no pixel",
+    "timeout": "the row exceeded its deadline (tried again by the next run)",
+    "out_of_memory": "the row needed more memory than it may have (tried again by the next run)",
+    "worker_died": "the process died while working on it (tried again by the next run)",
+}
+TRANSIENT_REASONS = frozenset({"timeout", "out_of_memory", "worker_died"})
+
+
+_text = pa.string()
+_floats = pa.list_(pa.float32())
+_doubles = pa.list_(pa.float64())
+
+_LOCATION = (
+    Column(
+        "tar", _text, "tar in the stage's store that holds the bytes; a location, never content"
+    ),
+    Column("offset", pa.int64(), "first byte of the payload in the tar", "bytes", low=0),
+    Column("size", pa.int64(), "payload size", "bytes", low=1),
+)
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "videos": (
+        Column("video_id", _text, "<dataset>/<method>/<name>; unique over all datasets"),
+        Column("dataset", _text, "name of the dataset in manifests/datasets.yaml"),
+        Column("path", _text, "POSIX path relative to the dataset's root"),
+        Column("media", _text, "what the path is", among=MEDIA),
+        Column("split", _text, "split by the dataset's rule", among=SPLITS),
+        Column("label", pa.int8(), "0 real, 1 fake; by what is visible", among=(0, 1)),
+        Column("method", _text, "manipulation; real for pristine"),
+        Column("category", _text, "kind of manipulation", among=CATEGORIES),
+        Column("subtype", _text, "finer kind, such as lip_sync; or empty"),
+        Column("audio_fake", pa.int8(), "1 fake sound, 0 not, -1 unknown", among=(-1, 0, 1)),
+        Column("identity", _text, "who is visible, unique over all datasets; or empty"),
+        Column("target_id", _text, "whose video was manipulated; or empty"),
+        Column("source_id", _text, "whose face or motion was put in; or empty"),
+        Column("pair_id", _text, "ties a fake to the real video of the same scene; or empty"),
+        Column("leak_group", _text, "videos of one group must not be in two splits; or empty"),
+        Column("compression", _text, "such as raw, c23; or empty"),
+        Column(
+            "segments_s", _doubles, "start, end, start, end … of labelled parts; [] = whole", "s"
+        ),
+        Column("bytes", pa.int64(), "file size", "bytes", low=0),
+        Column("fingerprint", _text, "BLAKE2b of size, first and last 64 KiB (or all bytes)"),
+    ),
+    "frames": (
+        Column("video_id", _text, "the video"),
+        Column("sample", pa.int32(), "0-based place in the video's plan", low=0),
+        Column("time_s", pa.float64(), "planned time from the first picture", "s", low=0),
+        Column("container", _text, "container format"),
+        Column("codec", _text, "video codec"),
+        Column("width_px", pa.int32(), "coded width before rotation", "px", low=1),
+        Column("height_px", pa.int32(), "coded height before rotation", "px", low=1),
+        Column(
+            "rotation_deg", pa.int16(), "clockwise turn for display", "deg", among=(0, 90, 180, 270)
+        ),
+        Column("duration_s", pa.float64(), "length by header, or by packets", "s", low=0),
+        Column(
+            "average_fps", pa.float64(), "average frame rate by header; -1 unknown", "1/s", low=-1
+        ),
+        Column("frame_count", pa.int64(), "frames by header or packets; -1 unknown", low=-1),
+    ),
+    "faces": (
+        Column("face_id", _text, "<video_id>/<sample>-<rank>"),
+        Column("video_id", _text, "the video"),
+        Column("sample", pa.int32(), "place in the video's plan", low=0),
+        Column("time_s", pa.float64(), "planned time", "s", low=0),
+        Column("pts", pa.int64(), "presentation time stamp of the picture, in stream ticks"),
+        Column("rank", pa.int16(), "0 = largest face of the picture", low=0),
+        Column("track", pa.int32(), "the same number is the same person through the video", low=0),
+        Column(
+            "track_share",
+            pa.float32(),
+            "share of the video's planned times at which the track is seen",
+            low=0,
+            high=1,
+        ),
+        Column(
+            "detector",
+            _text,
+            "whose box it is; none: a cropped face's whole picture",
+            among=DETECTORS,
+        ),
+        Column("box", _floats, "x1, y1, x2, y2 in the displayed frame, to 1/16", "px", length=4),
+        Column("score", pa.float32(), "detector score, to 1e-4; -1 where there is none", low=-1),
+        Column(
+            "landmarks5",
+            _floats,
+            "eyes, nose, mouth corners as x, y in the frame; or []",
+            "px",
+            length=10,
+        ),
+        Column(
+            "affine",
+            _doubles,
+            "frame to crop: a, b, c, d, e, f; x' = ax + by + c, y' = dx + ey + f",
+            "px",
+            length=6,
+        ),
+        Column("crop_px", pa.int32(), "side of the stored crop", "px", low=1),
+        Column("face_px", pa.float32(), "longer side of the box in the frame", "px", low=0),
+        Column(
+            "padded", pa.float32(), "share of the crop that lies outside the frame", low=0, high=1
+        ),
+        Column("sharpness", pa.float32(), "variance of the Laplacian of the crop's luma", low=0),
+        Column("brightness", pa.float32(), "mean luma of the crop", low=0, high=255),
+        Column(
+            "pose_deg",
+            _floats,
+            "yaw, pitch, roll, roughly: right, up, clockwise are above 0; [] without landmarks5",
+            "deg",
+            length=3,
+        ),
+        Column("phash", _text, "64-bit perceptual hash of the crop, 16 hex"),
+        Column("encoding", _text, "png: lossless; jpg: final", among=ENCODINGS),
+        Column("digest", _text, "BLAKE2b-128 of the stored bytes"),
+        *_LOCATION,
+    ),
+    "samples": (
+        Column("face_id", _text, "the chosen face"),
+        Column("split", _text, "split", among=SPLITS),
+        Column("label", pa.int8(), "0 real, 1 fake", among=(0, 1)),
+        Column(
+            "weight",
+            pa.float32(),
+            "sampling weight: classes equal, videos equal in a class; mean 1",
+            low=0,
+        ),
+        Column("quota", pa.int32(), "how many faces of its video were chosen", low=1),
+    ),
+    "landmarks": (
+        Column("face_id", _text, "the face"),
+        Column("points", _floats, "68 points as x, y in crop pixels, iBUG order", "px", length=136),
+        Column("score", pa.float32(), "landmarker's confidence; -1 where it has none", low=-1),
+    ),
+    "expanded": (
+        Column("sample_id", _text, "<dataset>/swap_<region>/<target name>/<sample>-<rank>-<k>"),
+        Column("generator", _text, "how it was made", among=("swap", "xray")),
+        Column("method", _text, "swap_<region>"),
+        Column("region", _text, "eye, lip, mouth or nose"),
+        Column("target_face_id", _text, "the real face that was altered"),
+        Column("source_face_id", _text, "the face the region came from"),
+        Column("source_method", _text, "manipulation of the source face; real for pristine"),
+        Column("distance", pa.float32(), "Euclidean distance of the 136 coordinates", "px", low=0),
+        Column("blur_sigma_px", pa.float32(), "blur of the mask", "px", low=0),
+        Column("dilate_px", pa.int32(), "growth of the region before the blur", "px", low=0),
+        Column("color", _text, "when colours were corrected", among=("after", "before", "none")),
+        Column(
+            "source_affine",
+            _doubles,
+            "source crop to target crop, as in faces.affine",
+            "px",
+            length=6,
+        ),
+        Column("digest", _text, "BLAKE2b-128 of the stored image"),
+        *_LOCATION,
+        Column(
+            "mask_offset", pa.int64(), "first byte of the mask's PNG in the tar", "bytes", low=0
+        ),
+        Column("mask_size", pa.int64(), "size of the mask's PNG", "bytes", low=1),
+    ),
+    "index": INDEX,
+    "index_expanded": INDEX_EXPANDED,
+    "predictions_faces": (
+        Column("face_id", _text, "the face"),
+        Column("video_id", _text, "its video"),
+        Column("split", _text, "split", among=SPLITS),
+        Column("dataset", _text, "name of the dataset"),
+        Column("method", _text, "manipulation; real for pristine"),
+        Column("category", _text, "kind of manipulation", among=CATEGORIES),
+        Column("label", pa.int8(), "0 real, 1 fake; by what is visible", among=(0, 1)),
+        Column("score", pa.float64(), "probability that it is fake, to 1e-6", low=0, high=1),
+        Column("graph", _text, "named label graph of the node probabilities; or empty"),
+        Column(
+            "node_probabilities",
+            _doubles,
+            "probability that it is altered, per node of the graph, to 1e-6; or []",
+        ),
+    ),
+    "predictions_videos": (
+        Column("video_id", _text, "the video"),
+        Column("split", _text, "split", among=SPLITS),
+        Column("dataset", _text, "name of the dataset"),
+        Column("method", _text, "manipulation; real for pristine"),
+        Column("category", _text, "kind of manipulation", among=CATEGORIES),
+        Column("label", pa.int8(), "0 real, 1 fake; by what is visible", among=(0, 1)),
+        Column("faces", pa.int32(), "how many of its faces have a score", low=0),
+        Column(
+            "score",
+            pa.float64(),
+            "mean score of its faces, to 1e-6; -1 without a face",
+            low=-1,
+            high=1,
+        ),
+    ),
+    "rejected": (
+        Column("id", _text, "what was rejected, in the stage's own unit"),
+        Column("reason", _text, "from the closed set", among=tuple(REJECT_REASONS)),
+        Column("detail", _text, "what a person needs to know besides"),
+    ),
+}
+
+
+def schema(name: str) -> pa.Schema:
+    """Arrow schema of a table; column meanings travel as field metadata."""
+    return arrow_schema(TABLES[name])
+
+
+def index_table(folder: str) -> str:
+    """Name of the table that the index of a shard folder is."""
+    return "index_expanded" if folder == EXPANDED else "index"

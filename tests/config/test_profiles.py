@@ -1,0 +1,152 @@
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+from pipeline import config
+from pipeline.config import profiles
+from pipeline.config.params import Params
+from pipeline.config.run_params import RunParams
+from pipeline.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+PROFILES = ROOT / "profiles"
+NAMES = profiles.names(PROFILES)
+
+
+def _keys(cls):
+    """What a mapping of a dataclass looks like: names to None or to the mapping below."""
+    hints = get_type_hints(cls)
+    return {
+        f.name: _keys(hints[f.name]) if is_dataclass(hints[f.name]) else None for f in fields(cls)
+    }
+
+
+def _shape(data):
+    return {k: _shape(v) if isinstance(v, dict) and v else None for k, v in data.items()}
+
+
+def test_the_profiles_that_the_documents_name_exist():
+    assert {"sample", "paper-metric-learning", "paper-sjedd"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_loads_and_spells_every_key(name):
+    path = PROFILES / f"{name}.yaml"
+    config.load(path)
+    data = config.read_yaml(path)
+    runs = data["runs"].values()
+    assert runs
+    assert all(_shape(run) == _keys(RunParams) for run in runs)
+    assert _shape(data | {"runs": None}) == _keys(Params)
+
+
+def test_params_as_checked_in_is_the_sample_profile():
+    assert (ROOT / "params.yaml").read_bytes() == (PROFILES / "sample.yaml").read_bytes()
+
+
+def test_the_datasets_of_the_sample_load():
+    entries = config.load_datasets(ROOT / "manifests/datasets.yaml")
+    sample = config.load(PROFILES / "sample.yaml")
+    assert set(sample.faces.lossless) <= set(entries) == {"ffpp", "wild"}
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.startswith("paper-")])
+def test_every_value_of_a_paper_profile_says_where_it_comes_from(name):
+    lines = (PROFILES / f"{name}.yaml").read_text().splitlines()
+    marks = ("# paper", "# public code", "# our choice", "# not used")
+    unmarked = []
+    for before, line in zip(["", *lines], lines, strict=False):
+        match = re.match(r"^ *[a-z0-9_]+: *([^# ][^#]*)?(#.*)?$", line)
+        if match and match[1]:
+            comment = match[2] or before.strip()
+            unmarked += [] if comment.startswith(marks) else [line]
+    assert unmarked == []
+
+
+def test_metric_learning_holds_the_papers_constants():
+    p = config.load(PROFILES / "paper-metric-learning.yaml")
+    assert (p.frames.fps, p.faces.margin, p.faces.size_px) == (1.0, 0.3, 224)  # section 4.1
+    assert (p.faces.detector, p.balance.train, p.expand.datasets) == ("retinaface", "balanced", ())
+
+
+def test_sjedd_holds_the_papers_constants():
+    p = config.load(PROFILES / "paper-sjedd.yaml")
+    assert p.expand.regions == ("eye", "lip", "mouth", "nose")  # section III-A
+    assert p.expand.source_methods == ("Deepfakes", "FaceSwap")
+    assert (p.expand.per_region, p.expand.color) == ("match", "after")
+    assert p.landmarks.landmarker == "fan"
+    assert (p.faces.score_threshold, p.faces.margin, p.balance.choose) == (0.8, 0.3, "largest")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with profiles a and b (sample with another seed) and a as params.yaml."""
+    (tmp_path / "profiles").mkdir()
+    sample = (PROFILES / "sample.yaml").read_text()
+    for name, seed in (("a", 1), ("b", 2)):
+        (tmp_path / f"profiles/{name}.yaml").write_text(
+            sample.replace("\nseed: 0", f"\nseed: {seed}")
+        )
+    (tmp_path / "params.yaml").write_bytes((tmp_path / "profiles/a.yaml").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_profile_is_put_in_place_byte_for_byte(place):
+    assert profiles.in_place() == "a"
+    profiles.put_in_place("b", force=False)
+    assert (place / "params.yaml").read_bytes() == (place / "profiles/b.yaml").read_bytes()
+    assert profiles.in_place() == "b"
+    assert sorted(p.name for p in place.iterdir()) == ["params.yaml", "profiles"]
+
+
+def test_difference_is_a_unified_diff_from_params_to_profile(place):
+    lines = profiles.difference("b").splitlines()
+    assert lines[:2] == ["--- params.yaml", "+++ profiles/b.yaml"]
+    changed = [line[:8] for line in lines[2:] if line[0] in "+-"]
+    assert changed == ["-seed: 1", "+seed: 2"]
+    assert profiles.difference("a") == ""
+
+
+def test_hand_edits_are_kept_unless_forced(place):
+    edited = (place / "params.yaml").read_text().replace("fps: 1.0", "fps: 2.0")
+    (place / "params.yaml").write_text(edited)
+    with pytest.raises(UserError, match=r"holds edits of yours.*cp params.yaml.*profile b --force"):
+        profiles.put_in_place("b", force=False)
+    assert (place / "params.yaml").read_text() == edited
+    profiles.put_in_place("b", force=True)
+    assert profiles.in_place() == "b"
+
+
+def test_edits_that_are_a_profile_of_their_own_may_be_replaced(place):
+    edited = (place / "params.yaml").read_text().replace("fps: 1.0", "fps: 2.0")
+    (place / "params.yaml").write_text(edited)
+    (place / "profiles/mine.yaml").write_text(edited)
+    profiles.put_in_place("b", force=False)
+    assert profiles.in_place() == "b"
+
+
+def test_without_params_any_profile_goes_in_place(place):
+    (place / "params.yaml").unlink()
+    assert profiles.difference("a").startswith("--- params.yaml\n+++ profiles/a.yaml\n")
+    profiles.put_in_place("a", force=False)
+    assert profiles.in_place() == "a"
+
+
+def test_unknown_or_broken_profiles_are_users_mistakes(place):
+    with pytest.raises(UserError, match=r"no profile 'zzzz'.*There are: a, b"):
+        profiles.difference("zzzz")
+    with pytest.raises(UserError, match=r"no profile '../params'"):
+        profiles.difference("../params")
+    (place / "profiles/c.yaml").write_text("frames: {fps: 0}\n")
+    with pytest.raises(UserError, match=r"profiles/c\.yaml: frames\.fps is 0"):
+        profiles.difference("c")
+
+
+def test_outside_a_clone_it_says_where_to_go(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"root of the repository"):
+        profiles.names()

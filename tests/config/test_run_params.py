@@ -1,0 +1,124 @@
+"""Parameters of runs: what they may be, what they may not be together."""
+
+import pytest
+
+from pipeline import config
+from pipeline.config import run_params
+from pipeline.config.run_params import LevelWeights, OptimiserParams
+from pipeline.errors import UserError
+
+VIT = "model: {architecture: vit, size: tiny}, objective: {kind: metric_learning}, also: train"
+JOINT = (
+    "model: {architecture: joint_embedding, size: tiny}, "
+    "objective: {kind: sjedd, graph: ffpp}, also: expanded"
+)
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text):
+        path = tmp_path / "params.yaml"
+        path.write_text(text, encoding="utf-8")
+        return config.load(path)
+
+    return load
+
+
+def test_runs_arrive_typed_in_the_order_of_the_file(load):
+    runs = load(f"runs:\n  b-1: {{{VIT}}}\n  a: {{{JOINT}, optimiser: {{epochs: 7}}}}\n").runs
+    assert list(runs) == ["b-1", "a"]
+    assert runs["b-1"].optimiser == OptimiserParams()
+    assert runs["a"].optimiser == OptimiserParams(epochs=7)
+    assert (runs["a"].model.architecture, runs["a"].also) == ("joint_embedding", "expanded")
+    assert runs["a"].objective.loss_weights == LevelWeights(1.0, 1.0, 1.0)
+
+
+def test_defaults_are_metric_learnings_constants():
+    assert OptimiserParams() == OptimiserParams(1e-4, 0.05, 30, 64, 5)  # section 4.1
+
+
+def test_no_runs_are_no_mistake(load):
+    assert load("seed: 1").runs == {}
+    assert load("runs: {}").runs == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"'a b': {{{VIT}}}", "the name runs.a b is 'a b', but must be a name of letters"),
+        (f"'a;touch x': {{{VIT}}}", "the name runs.a;touch x"),
+        (f"-a: {{{VIT}}}", "the name runs.-a"),
+        (f"1: {{{VIT}}}", "the name runs.1 is 1, but must be a name"),
+        ("a: 3", "runs.a is 3, but must be a section"),
+        ("a: {also: train}", r"runs.a.model is missing; it has no default"),
+        (
+            "a: {model: {size: tiny}, also: train, objective: {kind: sjedd}}",
+            "runs.a.model.architecture is missing",
+        ),
+        (
+            f"a: {{{VIT[:-13]}}}",
+            "runs.a.also is missing; it has no default",
+        ),
+        (f"a: {{{VIT}, optimizer: {{}}}}", "Nearest valid key: runs.a.optimiser."),
+        (
+            f"a: {{{VIT}, optimiser: {{weigth_decay: 1}}}}",
+            "Nearest valid key: runs.a.optimiser.weight_decay.",
+        ),
+        (f"a: {{{VIT}, optimiser: {{epochs: 0}}}}", "runs.a.optimiser.epochs is 0"),
+        (f"a: {{{VIT}, optimiser: {{batch_size: 1}}}}", "runs.a.optimiser.batch_size is 1"),
+        (f"a: {{{VIT}, optimiser: {{learning_rate: 0}}}}", "learning_rate is 0, .* above 0"),
+        (f"a: {{{VIT.replace('train', 'test')}}}", "runs.a.also is 'test'.*expanded.*train"),
+        (f"a: {{{VIT.replace('vit', 'resnet')}}}", "architecture is 'resnet'"),
+    ],
+)
+def test_impossible_values_are_named(load, text, expected):
+    with pytest.raises(UserError, match=expected):
+        load(f"runs:\n  {text}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (VIT.replace("tiny", "clip-vit-b32"), "size is 'clip-vit-b32', but vit has tiny and"),
+        (JOINT.replace("tiny", "vit-b16"), "size is 'vit-b16', but joint_embedding has tiny"),
+        (VIT.replace("metric_learning", "sjedd"), "vit is trained with metric_learning"),
+        (
+            JOINT.replace("kind: sjedd, graph: ffpp", "kind: metric_learning"),
+            "joint_embedding is trained with sjedd",
+        ),
+        (JOINT.replace("graph: ffpp", "graph: ffsc"), "shard.graph is 'ffpp'"),
+        (JOINT.replace(", graph: ffpp", ""), "objective.graph is ''"),
+        (JOINT.replace("graph", "triplet: batch_all, graph"), "sjedd has none"),
+        (
+            JOINT.replace(
+                "graph",
+                "loss_weights: {root: 0, global_attributes: 0, local_regions: 0}, graph",
+            ),
+            "all 0",
+        ),
+        (VIT.replace("learning}", "learning, graph: ffpp}"), "reads no label vectors"),
+        (
+            VIT.replace("learning}", "learning, loss_weights: {root: 2}}"),
+            "loss_weights belong to sjedd",
+        ),
+        (VIT.replace("tiny", "tiny, weights: {path: a.pth}"), "tiny starts without weights"),
+        (VIT + ", optimiser: {epochs: 3, warmup_epochs: 3}", "must be below epochs"),
+    ],
+)
+def test_contradictions_are_one_sentence_that_names_the_run(load, text, expected):
+    with pytest.raises(UserError, match=rf"params\.yaml: runs\.my-run\..*{expected}"):
+        load(f"runs:\n  my-run: {{{text}}}\n")
+
+
+def test_a_command_names_one_run(load):
+    runs = load(f"runs: {{first: {{{VIT}}}, second: {{{JOINT}}}}}").runs
+    assert run_params.chosen(runs, ["second"]) == "second"
+    with pytest.raises(UserError, match=r"no run 'secnd'.*Nearest: second"):
+        run_params.chosen(runs, ["secnd"])
+    with pytest.raises(UserError, match=r"no run 'zzz'.*There are: first, second"):
+        run_params.chosen(runs, ["zzz"])
+    for arguments in ([], ["first", "second"]):
+        with pytest.raises(UserError, match=r"Name one run.*first, second"):
+            run_params.chosen(runs, arguments)
+    with pytest.raises(UserError, match="There are: none"):
+        run_params.chosen({}, ["a"])

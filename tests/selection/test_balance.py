@@ -1,0 +1,407 @@
+import time
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faceshards import fields
+from pipeline import tables
+from pipeline.config.params import BalanceParams
+from pipeline.errors import UserError
+from pipeline.selection.balance import balance, choose_faces, choose_quotas, reverse_bits
+from pipeline.selection.face_choice import main_tracks
+from pipeline.tables import schemas
+
+
+def videos_table(specs):
+    """Columns of ``videos`` that count, from (video_id, dataset, split, label) tuples."""
+    ids, datasets, splits, labels = zip(*specs, strict=True) if specs else ((), (), (), ())
+    return pa.table(
+        {
+            "video_id": pa.array(ids, pa.string()),
+            "dataset": pa.array(datasets, pa.string()),
+            "split": pa.array(splits, pa.string()),
+            "label": pa.array(labels, pa.int8()),
+        }
+    )
+
+
+def faces_table(counts, ranks=1):
+    """Faces of each video: one per second and rank."""
+    rows = [
+        (f"{video}/{sample:05d}-{rank}", video, sample, rank)
+        for video, count in counts.items()
+        for sample in range(count)
+        for rank in range(ranks)
+    ]
+    ids, of_video, sample, rank = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return pa.table(
+        {
+            "face_id": pa.array(ids, pa.string()),
+            "video_id": pa.array(of_video, pa.string()),
+            "sample": pa.array(sample, pa.int32()),
+            "rank": pa.array(rank, pa.int16()),
+        }
+    )
+
+
+def world(real, fake, split="train", dataset="d"):
+    """A dataset with these face counts per real and fake video."""
+    counts = {f"{dataset}/real/r{i:04d}": n for i, n in enumerate(real)}
+    counts |= {f"{dataset}/fake/f{i:04d}": n for i, n in enumerate(fake)}
+    specs = [(video, dataset, split, int("/fake/" in video)) for video in counts]
+    return specs, counts
+
+
+def run(specs, counts, seed=0, ranks=1, **params):
+    found = balance(videos_table(specs), faces_table(counts, ranks), BalanceParams(**params), seed)
+    tables.check("samples", found.samples)
+    return found
+
+
+def per_video(samples):
+    return Counter(face.rsplit("/", 1)[0] for face in samples.column("face_id").to_pylist())
+
+
+def test_paper_table_1():
+    # FF++: 720 real and 3600 fake train videos of about 17 s; "12K" reals = 720 x 17.
+    specs, counts = world([17] * 720, [17] * 3600)
+    found = run(specs, counts)
+    assert found.metrics["train_real"] == found.metrics["train_fake"] == 12_240
+    assert found.metrics["train_fake_per_real"] == 1.0
+    assert found.metrics["left_out"] == 720 * 17 + 3600 * 17 - 2 * 12_240
+    quotas = Counter(n for video, n in per_video(found.samples).items() if "/fake/" in video)
+    # 12 240 / 3600 = 3.4: two of five videos give 4, the others 3.
+    assert quotas == {3: 2160, 4: 1440}
+
+
+def test_more_videos_than_faces_keep_one_each():
+    specs, counts = world([2], [5] * 10)
+    found = run(specs, counts)
+    assert per_video(found.samples) == {"d/real/r0000": 2} | {
+        f"d/fake/f{i:04d}": 1 for i in range(10)
+    }
+    assert found.metrics["train_fake_per_real"] == 5.0
+
+
+def test_the_smaller_class_is_taken_whole_whichever_it_is():
+    specs, counts = world([9, 9, 9], [1, 4])
+    found = run(specs, counts)
+    assert (found.metrics["train_real"], found.metrics["train_fake"]) == (5, 5)
+    assert per_video(found.samples)["d/fake/f0001"] == 4
+
+
+def test_scope_decides_where_it_is_equal():
+    one, counts_one = world([4], [40], dataset="one")
+    two, counts_two = world([30], [10], dataset="two")
+    specs, counts = one + two, counts_one | counts_two
+    m = run(specs, counts, scope="dataset").metrics
+    assert [m[f"{d}_train_{c}"] for d in ("one", "two") for c in ("real", "fake")] == [4, 4, 10, 10]
+    m = run(specs, counts, scope="all").metrics
+    assert (m["train_real"], m["train_fake"]) == (34, 34)
+    assert (m["one_train_fake"], m["two_train_fake"]) == (24, 10)
+
+
+def test_val_and_test_are_whole_by_default():
+    specs, counts = [], {}
+    for split in fields.SPLITS:
+        s, c = world([2], [20], split=split, dataset=f"d_{split}")
+        specs, counts = specs + s, counts | c
+    m = run(specs, counts).metrics
+    assert [m[f"{split}_fake"] for split in fields.SPLITS] == [2, 20, 20]
+    m = run(specs, counts, train="all", val="balanced").metrics
+    assert [m[f"{split}_fake"] for split in fields.SPLITS] == [20, 2, 20]
+
+
+def test_largest_only():
+    specs, counts = world([3], [3])
+    found = run(specs, counts, ranks=2, choose="largest")
+    assert all(face.endswith("-0") for face in found.samples.column("face_id").to_pylist())
+    assert (found.metrics["inputs"], found.metrics["outputs"]) == (12, 6)
+    assert run(specs, counts, ranks=2).metrics["outputs"] == 12
+
+
+def detailed(rows):
+    """One video per class, d/real/r and d/fake/f, each with these faces."""
+    specs = [("d/real/r", "d", "train", 0), ("d/fake/f", "d", "train", 1)]
+    columns = ("sample", "rank", "track", "track_share", "face_px", "score", "padded", "sharpness")
+    neutral = {"rank": 0, "track": 0, "track_share": 1.0, "face_px": 50.0, "score": 0.9}
+    neutral |= {"padded": 0.0, "sharpness": 100.0}
+    made = [
+        neutral
+        | {"video_id": video, "face_id": f"{video}/{row['sample']:05d}-{row.get('rank', 0)}"}
+        | row
+        for video, *_ in specs
+        for row in rows
+    ]
+    schema = schemas.schema("faces")
+    names = ("face_id", "video_id", *columns)
+    return specs, pa.table({n: pa.array([m[n] for m in made], schema.field(n).type) for n in names})
+
+
+def kept(rows, **params):
+    """Places of the rows that become samples, and how many each rule leaves out, per video."""
+    specs, faces = detailed(rows)
+    found = balance(videos_table(specs), faces, BalanceParams(train="all", **params), 0)
+    chosen = set(found.samples.column("face_id").to_pylist())
+    ids = faces.column("face_id").to_pylist()[: len(rows)]
+    reasons = {
+        name.removeprefix("left_out_"): count // 2
+        for name, count in found.metrics.items()
+        if name.startswith("left_out_") and count
+    }
+    assert sum(reasons.values()) * 2 == found.metrics["left_out"]
+    return [place for place, face in enumerate(ids) if face in chosen], reasons
+
+
+def test_filters_count_what_they_leave_out():
+    rows = [
+        {"sample": 0},
+        {"sample": 1, "score": 0.6999},
+        {"sample": 2, "score": 0.7},  # as a 32-bit number a little below 0.7
+        {"sample": 3, "score": -1.0},  # has none
+        {"sample": 4, "face_px": 31.9375},
+        {"sample": 5, "face_px": 31.9375, "score": 0.1},
+        {"sample": 6, "padded": 0.2001},
+        {"sample": 7, "padded": 0.2},
+        {"sample": 8, "sharpness": 9.99},
+    ]
+    limits = {"min_score": 0.7, "min_face_px": 32.0, "max_padded": 0.2, "min_sharpness": 10.0}
+    assert kept(rows, **limits) == (
+        [0, 2, 3, 7],
+        {"min_score": 2, "min_face_px": 1, "max_padded": 1, "min_sharpness": 1},
+    )
+    assert kept(rows) == (list(range(9)), {})
+
+
+def test_the_largest_of_what_passed():
+    rows = [{"sample": s, "rank": r, "score": 0.5 + r / 10} for s in range(2) for r in range(3)]
+    assert kept(rows, choose="largest") == ([0, 3], {"choose": 4})
+    assert kept(rows, choose="largest", min_score=0.6) == ([1, 4], {"min_score": 2, "choose": 2})
+    assert kept(rows, choose="largest_n", largest_n=2) == ([0, 1, 3, 4], {"choose": 2})
+
+
+def test_the_person_seen_most():
+    rows = [
+        {"sample": 0, "rank": 0, "track": 0, "track_share": 0.25, "face_px": 90.0},
+        {"sample": 0, "rank": 1, "track": 1, "track_share": 0.5, "face_px": 20.0},
+        {"sample": 1, "rank": 0, "track": 2, "track_share": 0.5, "face_px": 30.0},
+        {"sample": 1, "rank": 1, "track": 1, "track_share": 0.5, "face_px": 20.0},
+        {"sample": 2, "rank": 0, "track": 2, "track_share": 0.5, "face_px": 30.0},
+    ]
+    assert kept(rows, choose="main_track") == ([2, 4], {"choose": 3})
+    # Of equally many and equally large ones, the earlier.
+    level = [row | {"face_px": 20.0} for row in rows]
+    assert kept(level, choose="main_track")[0] == [1, 3]
+    assert kept(rows, choose="min_track", min_track=0.5)[0] == [1, 2, 3, 4]
+    assert kept(rows, choose="min_track", min_track=0.51) == ([], {"choose": 5})
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 9)), min_size=1))
+def test_main_tracks_are_those_of_a_plain_count(rows):
+    video, track, face_px = (np.array(column) for column in zip(*rows, strict=True))
+    seen = Counter(zip(video.tolist(), track.tolist(), strict=True))
+    size = Counter()
+    for v, t, px in rows:
+        size[v, t] += px
+    share = np.array([seen[v, t] / len(rows) for v, t, _ in rows])
+    best = {
+        v: max((t for w, t in seen if w == v), key=lambda t: (seen[v, t], size[v, t], -t))
+        for v, _ in seen
+    }
+    chosen = main_tracks(video, track, share, face_px.astype(float))
+    assert chosen.tolist() == [best[v] == t for v, t, _ in rows]
+
+
+def test_every_split_chooses_for_itself():
+    specs, counts = [], {}
+    for split in fields.SPLITS:
+        s, c = world([2], [2], split=split, dataset=f"d_{split}")
+        specs, counts = specs + s, counts | c
+    m = run(specs, counts, ranks=3, per_split={"test": {"choose": "largest"}}).metrics
+    assert [m[f"{split}_fake"] for split in fields.SPLITS] == [6, 6, 2]
+    assert m["left_out_choose"] == m["left_out"] == 8
+
+
+def test_a_class_that_is_absent():
+    specs, counts = world([], [3, 3], dataset="wild")
+    with pytest.raises(UserError, match=r"Dataset wild has fake but no real .*train.*scope: all"):
+        run(specs, counts)
+    with pytest.raises(UserError, match=r"All data together has fake but no real .*train: all"):
+        run(specs, counts, scope="all")
+    assert run(specs, counts, train="all").metrics["train_fake"] == 6
+    reals, real_counts = world([5], [], dataset="other")
+    m = run(specs + reals, counts | real_counts, scope="all").metrics
+    assert (m["train_real"], m["train_fake"]) == (5, 5)
+
+
+def test_a_class_whose_videos_have_no_face_is_absent():
+    specs, counts = world([0, 0], [3])
+    with pytest.raises(UserError, match="Dataset d has fake but no real"):
+        run(specs, counts)
+
+
+def test_empty_splits_are_fine():
+    specs, counts = world([2], [2], split="test")
+    found = run(specs, counts)
+    assert (found.metrics["outputs"], found.metrics["train_real"]) == (4, 0)
+    nothing = run([], {})
+    assert nothing.samples.num_rows == nothing.metrics["inputs"] == 0
+
+
+def test_a_face_of_no_video():
+    with pytest.raises(ValueError, match="'d/real/x' is in one table"):
+        run([], {"d/real/x": 1})
+
+
+def test_picks_are_spread_over_the_video():
+    picks = [p for _, p in sorted((int(reverse_bits(np.array([p]))[0]), p) for p in range(16))]
+    assert picks[:8] == [0, 8, 4, 12, 2, 10, 6, 14]
+    # The largest gap between neighbours is at most about twice that of even spacing.
+    for n in (17, 60, 300):
+        order = np.argsort(reverse_bits(np.arange(n)))
+        for k in range(2, n):
+            gaps = np.diff(np.r_[np.sort(order[:k]), n])
+            assert gaps.max() <= 2 * np.ceil(n / k) + 1
+
+
+def test_faces_of_a_video_are_counted_by_sample_and_rank():
+    # Two faces per picture, rows in reverse: places 0, 16, 8, 4 of 18 are samples 0, 8, 4, 2.
+    faces = [(sample, rank) for sample in range(9) for rank in range(2)][::-1]
+    sample, rank = (np.array(column) for column in zip(*faces, strict=True))
+    video, every = np.zeros(18, np.int64), np.ones(18, bool)
+    chosen = choose_faces(video, sample, rank, every, np.array([4]))
+    assert {faces[i] for i in np.flatnonzero(chosen)} == {(0, 0), (8, 0), (4, 0), (2, 0)}
+    # Of the second faces alone, places 0, 8, 4 of 9.
+    chosen = choose_faces(video, sample, rank, rank == 1, np.array([3]))
+    assert {faces[i] for i in np.flatnonzero(chosen)} == {(0, 1), (8, 1), (4, 1)}
+
+
+@given(st.lists(st.integers(0, 2**32 - 1)))
+def test_reversed_bits(numbers):
+    expected = [int(f"{n:032b}"[::-1], 2) for n in numbers]
+    assert reverse_bits(np.array(numbers, np.int64)).tolist() == expected
+
+
+some_counts = st.lists(st.integers(1, 40), min_size=1, max_size=12)
+
+
+def slow_quotas(available, total):
+    """Deals faces one at a time, always to the first of the videos that have got the least."""
+    quota = [1] * len(available)
+    while sum(quota) < total:
+        open_videos = [i for i in range(len(quota)) if quota[i] < available[i]]
+        least = min(quota[i] for i in open_videos)
+        quota[next(i for i in open_videos if quota[i] == least)] += 1
+    return quota
+
+
+@given(some_counts, st.data())
+def test_quotas_are_those_of_dealing_one_by_one(available, data):
+    total = data.draw(st.integers(1, sum(available)))
+    quota = choose_quotas(np.array(available), total)
+    assert quota.tolist() == slow_quotas(available, total)
+    assert quota.sum() == max(total, len(available))
+
+
+@given(some_counts, st.data())
+def test_a_larger_total_keeps_every_face(available, data):
+    small, large = sorted(
+        data.draw(st.lists(st.integers(1, sum(available)), min_size=2, max_size=2))
+    )
+    video = np.repeat(np.arange(len(available)), available)
+    sample = np.concatenate([np.arange(n) for n in available]).astype(np.int32)
+    rank, usable = np.zeros(len(video), np.int16), np.ones(len(video), bool)
+    few, many = (
+        choose_faces(video, sample, rank, usable, choose_quotas(np.array(available), total))
+        for total in (small, large)
+    )
+    assert not (few & ~many).any()
+
+
+@settings(deadline=None)
+@given(some_counts, some_counts, st.integers(0, 3), st.randoms(use_true_random=False))
+def test_the_whole(real, fake, seed, random):
+    specs, counts = world(real, fake)
+    found = run(specs, counts, seed)
+    samples, m = found.samples, found.metrics
+    chosen = per_video(samples)
+
+    assert m["inputs"] == m["outputs"] + m["rejects"] + m["left_out"]
+    assert set(chosen) == set(counts), "at least one face per video"
+    smaller = min(sum(real), sum(fake))
+    larger_videos = len(real) if sum(real) > sum(fake) else len(fake)
+    wanted = max(smaller, larger_videos) if sum(real) != sum(fake) else smaller
+    assert sorted((m["train_real"], m["train_fake"])) == [smaller, wanted]
+    quota = dict(
+        zip(samples.column("face_id").to_pylist(), samples.column("quota").to_pylist(), strict=True)
+    )
+    assert all(chosen[face.rsplit("/", 1)[0]] == n for face, n in quota.items())
+
+    weight = samples.column("weight").to_numpy().astype(float)
+    label = samples.column("label").to_numpy()
+    assert weight.mean() == pytest.approx(1, rel=1e-5)
+    assert weight[label == 0].sum() == pytest.approx(weight[label == 1].sum(), rel=1e-5)
+    for one, number in ((0, len(real)), (1, len(fake))):
+        of_video = Counter()
+        for face, w, lab in zip(samples.column("face_id").to_pylist(), weight, label, strict=True):
+            if lab == one:
+                of_video[face.rsplit("/", 1)[0]] += w
+        assert list(of_video.values()) == pytest.approx(
+            [len(weight) / 2 / number] * number, rel=1e-5
+        )
+
+    # The order of the rows changes the order of the samples, never the choice.
+    faces = faces_table(counts)
+    order = list(range(faces.num_rows))
+    random.shuffle(order)
+    random.shuffle(specs)
+    again = balance(videos_table(specs), faces.take(pa.array(order)), BalanceParams(), seed)
+    assert again.samples.sort_by("face_id") == samples.sort_by("face_id")
+    assert again.metrics == m
+    kept = set(samples.column("face_id").to_pylist())
+    shuffled = faces.take(pa.array(order)).column("face_id").to_pylist()
+    assert again.samples.column("face_id").to_pylist() == [f for f in shuffled if f in kept]
+
+
+def test_the_seed_moves_the_remainder_only():
+    specs, counts = world([17], [17] * 10)
+    picks = [per_video(run(specs, counts, seed).samples) for seed in range(8)]
+    assert {frozenset(Counter(p.values()).items()) for p in picks} == {
+        frozenset({(17, 1), (2, 7), (1, 3)})
+    }
+    assert len({frozenset(p.items()) for p in picks}) > 1
+
+
+def test_one_more_video_moves_few_faces():
+    specs, counts = world([17] * 20, [17] * 100)
+    before = set(run(specs, counts).samples.column("face_id").to_pylist())
+    specs, counts = world([17] * 20, [17] * 101)
+    after = set(run(specs, counts).samples.column("face_id").to_pylist())
+    new = {face for face in after if face.startswith("d/fake/f0100/")}
+    assert after - before == new
+    assert len(before - after) == len(new)
+
+
+def test_a_million_faces_take_seconds():
+    n_videos, per = 50_000, 20
+    video = np.repeat(np.arange(n_videos), per)
+    ids = np.array([f"d/{'fake' if i % 6 else 'real'}/{i:06d}" for i in range(n_videos)])
+    faces = pa.table(
+        {
+            "face_id": pa.array([f"{i}" for i in range(n_videos * per)]),
+            "video_id": pa.array(ids).take(pa.array(video)),
+            "sample": pa.array(np.tile(np.arange(per), n_videos), pa.int32()),
+            "rank": pa.array(np.zeros(n_videos * per), pa.int16()),
+        }
+    )
+    specs = [(one, "d", "train", int(i % 6 > 0)) for i, one in enumerate(ids.tolist())]
+    videos = videos_table(specs)
+    start = time.perf_counter()
+    found = balance(videos, faces, BalanceParams(), 0)
+    elapsed_s = time.perf_counter() - start
+    assert found.metrics["train_fake"] == found.metrics["train_real"]
+    assert elapsed_s < 10, "a loose bound for a loaded machine; alone it takes about a second"
