@@ -4,7 +4,7 @@ SAMPLE := data/raw/sample
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: sample test check
+.PHONY: sample test quick check
 
 sample: $(INSTALLED)
 	$(BIN)/faceshards sample-data $(SAMPLE)
@@ -14,6 +14,9 @@ sample: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2
+
+quick: check
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -22,6 +22,8 @@ from pipeline.sample_data import fakes, identities, layout
 from pipeline.sample_data.puppet import Act, Puppet
 from pipeline.sample_data.shot import Format, film, random
 
+pytestmark = pytest.mark.slow
+
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 SHORT = Format(duration_s=0.8)
 

@@ -211,6 +211,7 @@ def test_the_paper_tests_on_9_and_12_methods(look, tmp_path):
     assert len(set(df40.PAPER_METHODS) & set(df40.REENACTMENTS)) == 12
 
 
+@pytest.mark.slow
 def test_178_reals_and_11_366_fakes(look, tmp_path):
     """The part that the metric-learning paper tests on, in full, one frame per video."""
     root = tmp_path / "df40"

@@ -18,6 +18,8 @@ from pipeline.datasets.celeb_df import LIST
 from pipeline.datasets.fakeavceleb import META
 from tests.datasets.trees import entry, put, put_splits, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fast_tmp(tmp_path):

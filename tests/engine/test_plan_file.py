@@ -122,6 +122,7 @@ def test_an_id_that_comes_twice_is_a_bug(where):
         plan_file.digest(plan(rows), {}, None)
 
 
+@pytest.mark.slow
 def test_memory_holds_digests_and_no_rows():
     """Four times the rows, of a kilobyte each, take less than 200 bytes more per row."""
 

@@ -37,6 +37,7 @@ def test_before_the_hundredth_row_no_share_stops_it(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.slow
 def test_more_rejects_than_allowed_stop_the_run(tmp_path, workers):
     texts = bad(90) | toy.texts(60)
     allowed = EngineParams(workers=workers, max_reject_fraction=0.5)

@@ -135,6 +135,7 @@ states = st.tuples(rows, labels, st.sampled_from([1, 2])).filter(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(states, min_size=2, max_size=4))
+@pytest.mark.slow
 def test_any_sequence_of_states_ends_as_from_scratch(tmp_path_factory, history):
     """Rows come, go, change, are renamed (same text, other id), relabelled, re-parametrised.
 
@@ -161,6 +162,7 @@ def test_bytes_do_not_depend_on_the_workers(tmp_path, workers):
     assert digest(tmp_path / "here") == digest(tmp_path / "there")
 
 
+@pytest.mark.slow
 def test_a_crash_and_a_hang_cost_exactly_their_rows(tmp_path):
     texts = toy.texts(6) | {"toy/real/bad1": "crash", "toy/real/bad2": "hang"}
     engine = EngineParams(workers=1, row_deadline_s=2.0)

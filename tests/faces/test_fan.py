@@ -53,6 +53,7 @@ def params(path):
     return LandmarksParams(landmarker="fan", weights=Weights(str(path), weights.sha256(path)))
 
 
+@pytest.mark.slow
 def test_it_finds_what_the_package_finds(fan_file, offline, monkeypatch):
     """face-alignment itself with the same file, where both look at the very same pixels."""
     import face_alignment

@@ -8,6 +8,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 FOLDERS = ("train", "val", "expanded")
 
 WEBDATASET = """
@@ -67,6 +69,7 @@ def expected(folder: Path, digests: tuple[str, ...]) -> list[Any]:
     return rows
 
 
+@pytest.mark.slow
 def test_plain_webdataset_reads_them(shards: Path, tmp_path: Path) -> None:
     found = foreign(tmp_path, WEBDATASET, [t for name in FOLDERS for t in tars(shards / name)])
     digests = ("jpg", "json", "mask.png")
@@ -74,6 +77,7 @@ def test_plain_webdataset_reads_them(shards: Path, tmp_path: Path) -> None:
     assert len(found) == 24 + 8 + 8
 
 
+@pytest.mark.slow
 def test_hugging_face_datasets_reads_them(shards: Path, tmp_path: Path) -> None:
     folders = [" ".join(tars(shards / name)) for name in FOLDERS]
     found = foreign(tmp_path, HUGGING_FACE, [str(tmp_path / "cache"), *folders])

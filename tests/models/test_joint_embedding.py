@@ -143,6 +143,7 @@ def test_a_prompt_that_is_too_long_is_an_error_and_not_cut():
         models.build(TINY, graph)
 
 
+@pytest.mark.slow
 def test_the_large_size_is_clip_vit_b32():
     model = models.skeleton(made.params("joint_embedding", "clip-vit-b32"), FFPP)
     assert isinstance(model, JointEmbedding)

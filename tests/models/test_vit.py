@@ -91,6 +91,7 @@ def test_the_installed_transformers_own_names_are_understood(tmp_path, state):
     assert torch.equal(one(_pictures(1)).embedding, other(_pictures(1)).embedding)
 
 
+@pytest.mark.slow
 def test_weights_of_the_real_dimensions_fit(tmp_path):
     torch.save(made.timm_vit(768, 12, 224), tmp_path / "b16.pth")
     params = made.params("vit", "vit-b16", tmp_path / "b16.pth")

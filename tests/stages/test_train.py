@@ -73,6 +73,7 @@ def _kill_after(project, run, epochs):
     assert process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_gives_the_same_bytes(project, monkeypatch, capsys):
     assert _call(monkeypatch, "joint") == 0
     whole = _outputs(project, "joint")

@@ -54,6 +54,7 @@ def _bytes(folder):
     ],
     ids=["vit", "joint_embedding", "vit, shuffled"],
 )
+@pytest.mark.slow
 def test_a_planted_signal_is_learnt_and_shuffled_labels_are_not(
     tmp_path, params, shuffled, low, high
 ):

@@ -279,6 +279,7 @@ def test_only_wanted_pictures_are_converted(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads Linux's /proc")
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.flv", "a.webm"])
+@pytest.mark.slow
 def test_every_byte_is_read_once(tmp_path, name):
     """Also where only few pictures are wanted, far apart."""
     random = np.random.Generator(np.random.Philox(key=6))

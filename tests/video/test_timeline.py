@@ -272,6 +272,7 @@ def test_what_is_missing_of_a_cut_file_is_counted_too(tmp_path):
     assert -1 in read(clip, whole)
 
 
+@pytest.mark.slow
 def test_pictures_that_only_others_refer_to_do_not_count(tmp_path):
     """VP8 stores them in packets of their own; encoders of two passes make them."""
     random = np.random.Generator(np.random.Philox(key=7))
