@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from faceshards import fields, tar
 from faceshards.columns import arrow_schema, check_values
 from faceshards.errors import UserError
+from faceshards.keys import digest128
 
 MAX_SAMPLE_JSON_BYTES = 64 * 1024
 """Ours have about 2 KB."""
@@ -88,17 +89,17 @@ class Shards:
             yield _sample(key, {e: tar.read(path, m.offset, m.size) for e, m in members.items()})
 
 
-def read_index(folder: Path, name: str) -> pa.Table:
-    """The index of a shard folder of this name, checked.
+def read_index(folder: Path, name: str, only: Sequence[str] | None = None) -> pa.Table:
+    """The index of a shard folder of this name, or ``only`` some of its columns, checked.
 
     Raises UserError where it is absent, damaged, of another version, or holds what is not allowed.
     """
     path = folder / "index.parquet"
-    columns = fields.index_columns(name)
+    columns = [c for c in fields.index_columns(name) if only is None or c.name in only]
     if not path.is_file():
         raise UserError(f"{path} does not exist. Make it with `dvc repro shard`.")
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, columns=[c.name for c in columns])
         if not table.schema.equals(arrow_schema(columns), check_metadata=False):
             raise ValueError("it has other columns than this version reads")
         check_values("index", columns, table)
@@ -175,6 +176,17 @@ def folder_facts(folder: Path) -> dict[str, Any]:
         return _checked_facts(path)
     except ValueError as error:
         raise UserError(f"{path}: {error}. Make it anew with `dvc repro shard`.") from error
+
+
+def content_digest(facts: Sequence[Mapping[str, Any]]) -> str:
+    """Names what shard folders hold, by their shards.json: 32 hex characters.
+
+    The same tars in the same folders give the same digest, wherever they lie.
+    """
+    tars = [
+        [fact["name"], sorted((t, a["sha256"]) for t, a in fact["tars"].items())] for fact in facts
+    ]
+    return digest128(json.dumps(tars).encode())
 
 
 def _checked_facts(path: Path) -> dict[str, Any]:

@@ -1,0 +1,347 @@
+"""Batches of decoded faces from shard folders on a local or fast disk.
+
+The tars are memory-mapped and read by the offsets of the index: no tar is parsed, nothing is copied
+before it is decoded. Threads decode straight into the buffer of a batch; they only fetch, and which
+samples a batch holds never depends on them (:mod:`faceshards.order`). Some 40 bytes per sample are
+held in memory, and the pictures of a few batches.
+"""
+
+import mmap
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import simplejpeg
+from numpy.typing import NDArray
+
+from faceshards.errors import UserError
+from faceshards.filters import Filter, Places
+from faceshards.images import Image
+from faceshards.order import Order
+from faceshards.reading import content_digest, folder_facts, read_index
+
+BATCHES_AHEAD = 2
+"""Batches that are decoded while one is worked on."""
+_COLUMNS = ("tar", "jpg_offset", "jpg_size", "label", "vector")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples: pictures and labels."""
+
+    images: NDArray[np.uint8]
+    """uint8 (B, side, side, 3), RGB."""
+    labels: NDArray[np.int64]
+    """int64 (B,): 0 real, 1 fake."""
+    vectors: NDArray[np.int8]
+    """int8 (B, nodes): 1 altered, 0 not, -1 unobserved, in the order of the folders' graph."""
+    places: Places
+    """int64 (B,): which samples these are, in the order of :class:`Samples`."""
+
+
+class Samples:
+    """Samples of one or more shard folders, one folder after the other, ordered as their indexes.
+
+    Args:
+        folders: shard folders whose vectors follow the same graph.
+        where: which samples are read.
+        size_px: side of the pictures that come out; 0 = as they are stored, all alike.
+        columns: further columns of the index to hold in memory, see :attr:`table`.
+
+    Raises:
+        UserError: a folder is none, is damaged, or follows another graph than the others; a filter
+            names what does not occur.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path | str],
+        where: Filter | None = None,
+        size_px: int = 0,
+        columns: Sequence[str] = (),
+    ) -> None:
+        self._folders = [Path(folder) for folder in folders]
+        where = where or Filter()
+        facts = [folder_facts(folder) for folder in self._folders]
+        self.graph = _one_graph(self._folders, facts)
+        """Nodes of the label graph that vectors follow, in their order; () for folders without."""
+        wanted = tuple(dict.fromkeys([*_COLUMNS, *where.columns, *columns]))
+        index = pa.concat_tables(
+            read_index(folder, fact["name"], wanted)
+            for folder, fact in zip(self._folders, facts, strict=True)
+        )
+        lengths = [fact["samples"] for fact in facts]
+        passing = where.places(index)
+        kept = index.take(pa.array(passing))
+        self.digest = content_digest(facts)
+        """Names the content of the folders: hexadecimal, the same wherever they lie."""
+        self.key = f"{self.digest}/{where}"
+        """Names these samples: the folders' content and the filter."""
+        self.table = kept.select(list(columns))
+        """The further columns, one row per sample."""
+        self.labels = kept.column("label").to_numpy().astype(np.int8)
+        """int8 (n,)."""
+        self.vectors = _vectors(kept.column("vector"), len(self.graph))
+        """int8 (n, nodes)."""
+        self._tars, self._tar_numbers = _tars(self._folders, lengths, passing, kept.column("tar"))
+        self._offsets = kept.column("jpg_offset").to_numpy().astype(np.int64)
+        self._sizes = kept.column("jpg_size").to_numpy().astype(np.int32)
+        self._maps: dict[int, mmap.mmap] = {}
+        self._opening = threading.Lock()
+        stored_px = self._stored_side_px() if len(self) else 0
+        self.side_px = size_px or stored_px
+        """Side of the pictures that come out."""
+        self._scaled = self.side_px != stored_px
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What another process needs: it maps the tars anew."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_maps", "_opening")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state, _maps={}, _opening=threading.Lock())
+
+    def jpeg(self, place: int) -> memoryview:
+        """The stored JPEG of a sample. Raises UserError where its tar does not hold it."""
+        number = int(self._tar_numbers[place])
+        start, size = int(self._offsets[place]), int(self._sizes[place])
+        try:
+            data = memoryview(self._mapped(number))[start : start + size]
+        except (OSError, ValueError) as error:
+            raise self._damaged(place, str(error)) from error
+        if len(data) != size:
+            raise self._damaged(place, "the tar ends before it")
+        return data
+
+    def decode_into(self, place: int, out: NDArray[np.uint8]) -> None:
+        """Decodes a sample into ``out``, uint8 (side, side, 3), RGB.
+
+        Raises UserError where the picture is damaged, naming its tar and key.
+        """
+        data = self.jpeg(place)
+        try:
+            if self._scaled:
+                out[:] = resized(simplejpeg.decode_jpeg(data, "RGB"), out.shape[0])
+            elif simplejpeg.decode_jpeg(data, "RGB", buffer=out).shape != out.shape:
+                raise ValueError(f"it is no picture of {self.side_px} x {self.side_px} px")
+        except ValueError as error:
+            raise self._damaged(place, str(error)) from error
+
+    def _mapped(self, number: int) -> mmap.mmap:
+        found = self._maps.get(number)
+        if found is None:
+            with self._opening:
+                if number not in self._maps:
+                    with self._tars[number].open("rb") as file:
+                        self._maps[number] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                found = self._maps[number]
+        return found
+
+    def _stored_side_px(self) -> int:
+        try:
+            height, width, _, _ = simplejpeg.decode_jpeg_header(self.jpeg(0))
+        except ValueError as error:
+            raise self._damaged(0, str(error)) from error
+        if height != width:
+            raise UserError(f"{self._name(0)} is of {width} x {height} px, which is no square.")
+        return int(height)
+
+    def _damaged(self, place: int, what: str) -> UserError:
+        return UserError(
+            f"{self._name(place)} cannot be read: {what}. Look at the folder with "
+            "`faceshards verify`, and make the shards anew with `dvc repro shard`."
+        )
+
+    def _name(self, place: int) -> str:
+        """Tar and key of a sample, looked up in the index, since keys are not held in memory."""
+        path = self._tars[int(self._tar_numbers[place])]
+        name = folder_facts(path.parent)["name"]
+        index = read_index(path.parent, name, ("key", "tar", "jpg_offset"))
+        rows = zip(*(column.to_pylist() for column in index.columns), strict=True)
+        there = (path.name, int(self._offsets[place]))
+        key = next((key for key, tar, offset in rows if (tar, offset) == there), "?")
+        return f"{path}: sample {key}"
+
+
+class Loader:
+    """Batches of an order, from any point of it on.
+
+    The global batch b of epoch e is a pure function of the samples, the seed, e and b. A rank takes
+    an equal slice of each global batch; the last batch of :class:`faceshards.order.InOrder` may be
+    smaller, and ranks may then have different shares of it, down to none. Nothing is exchanged
+    between ranks.
+
+    Args:
+        samples: what is read.
+        order: what batches hold.
+        seed: 0 and up; another one gives other batches.
+        threads: that decode; 0 = decode where batches are asked for.
+        rank: 0 to ``n_ranks`` - 1.
+        n_ranks: processes that share each batch; divides the batch size.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        order: Order,
+        *,
+        seed: int = 0,
+        threads: int = 2,
+        rank: int = 0,
+        n_ranks: int = 1,
+    ) -> None:
+        if not 0 <= rank < n_ranks:
+            raise UserError(f"Rank {rank} of {n_ranks} does not exist.")
+        if order.batch_size % n_ranks:
+            raise UserError(
+                f"A batch of {order.batch_size} cannot be shared equally by {n_ranks} ranks. "
+                "Choose a multiple."
+            )
+        self.samples, self.order = samples, order
+        self._key = f"{samples.key}/{seed}"
+        self._threads = threads
+        each = order.batch_size // n_ranks
+        self._share = slice(rank * each, (rank + 1) * each)
+        self.epoch, self.number = 0, 0
+        """Where it stands: the next batch that is delivered."""
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return self.order.batches_per_epoch()
+
+    def state(self) -> dict[str, int | str]:
+        """Where it stands, in batches delivered; good for any number of ranks or threads."""
+        epoch, number = self.epoch, self.number
+        if number == len(self):
+            epoch, number = epoch + 1, 0
+        return {"key": self._key, "epoch": epoch, "number": number}
+
+    def resume(self, state: dict[str, int | str]) -> None:
+        """Goes on from a state. Raises UserError where it is of other samples or another seed."""
+        if state["key"] != self._key:
+            raise UserError(
+                "The loader's state belongs to other shards, another filter or another seed. "
+                "Start anew, or give those that it was saved with."
+            )
+        self.epoch, self.number = int(state["epoch"]), int(state["number"])
+
+    def places(self, epoch: int, number: int) -> Places:
+        """Places (B / ranks,) of this rank's share of a global batch."""
+        return self.order.batch(self._key, epoch, number)[self._share]
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches that are left of the epoch it stands in; then it stands in the next one.
+
+        Raises UserError as :meth:`Samples.decode_into`.
+        """
+        epoch = self.epoch
+        plan = (self.places(epoch, n) for n in range(self.number, len(self)))
+        for batch in decoded(self.samples, plan, self._threads):
+            self.number += 1
+            yield batch
+        self.epoch, self.number = epoch + 1, 0
+
+
+def decoded(samples: Samples, plan: Iterator[Places], threads: int) -> Iterator[Batch]:
+    """Batches of the places of a plan, in its order; some are decoded ahead by threads."""
+    if not threads:
+        for places in plan:
+            batch = _empty(samples, places)
+            _decode(samples, batch, range(len(places)))
+            yield batch
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
+
+        def submit(places: Places) -> None:
+            batch = _empty(samples, places)
+            # A thread decodes every n-th picture: large ones are spread over all.
+            shares = [range(t, len(places), threads) for t in range(min(threads, len(places)))]
+            jobs = [pool.submit(_decode, samples, batch, share) for share in shares]
+            waiting.append((batch, jobs))
+
+        for places in islice(plan, BATCHES_AHEAD):
+            submit(places)
+        while waiting:
+            batch, jobs = waiting.popleft()
+            for places in islice(plan, 1):
+                submit(places)
+            for job in jobs:
+                job.result()
+            yield batch
+
+
+def _empty(samples: Samples, places: Places) -> Batch:
+    shape = (len(places), samples.side_px, samples.side_px, 3)
+    return Batch(
+        np.empty(shape, np.uint8),
+        samples.labels[places].astype(np.int64),
+        samples.vectors[places],
+        places,
+    )
+
+
+def _decode(samples: Samples, batch: Batch, share: range) -> None:
+    for at in share:
+        samples.decode_into(int(batch.places[at]), batch.images[at])
+
+
+def resized(image: Image, side_px: int) -> Image:
+    """Square picture of ``side_px``: by area where it shrinks, else bicubic."""
+    shrinks = min(image.shape[:2]) > side_px
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=how), np.uint8)
+
+
+def _one_graph(folders: Sequence[Path], facts: Sequence[dict[str, object]]) -> tuple[str, ...]:
+    """Nodes of the one graph that folders with samples follow."""
+    found = {}
+    for folder, fact in zip(folders, facts, strict=True):
+        graphs = fact["graphs"]
+        assert isinstance(graphs, dict)  # noqa: S101 - folder_facts has checked it
+        if fact["samples"]:
+            found[folder] = {name: tuple(graph["nodes"]) for name, graph in graphs.items()}
+    kinds = list(found.values())
+    if not kinds:
+        return ()
+    if any(kind != kinds[0] for kind in kinds):
+        raise UserError(
+            f"The shard folders {', '.join(map(str, found))} follow different label graphs. "
+            "Make them anew with `dvc repro shard`."
+        )
+    return next(iter(kinds[0].values())) if len(kinds[0]) == 1 else ()
+
+
+def _vectors(column: pa.ChunkedArray, n_nodes: int) -> NDArray[np.int8]:
+    """int8 (n, nodes). Raises UserError where vectors differ in length."""
+    flat = column.combine_chunks()
+    lengths = set(flat.value_lengths().unique().to_pylist())
+    if len(lengths) > 1:
+        raise UserError(f"Label vectors of {sorted(lengths)} values are in one set of samples.")
+    values = np.asarray(flat.flatten().to_numpy(zero_copy_only=False), np.int8)
+    return values.reshape(len(column), lengths.pop() if lengths else n_nodes)
+
+
+def _tars(
+    folders: Sequence[Path],
+    lengths: Sequence[int],
+    passing: Places,
+    names: pa.ChunkedArray,
+) -> tuple[list[Path], NDArray[np.int32]]:
+    """Paths of all tars, and the number (n,) of each sample's."""
+    ends = np.cumsum(lengths)
+    folder = np.searchsorted(ends, passing, side="right")  # (n,)
+    encoded = names.combine_chunks().dictionary_encode()
+    codes, texts = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+    pairs, numbers = np.unique(folder * max(1, len(texts)) + codes, return_inverse=True)
+    paths = [folders[p // len(texts)] / texts[p % len(texts)] for p in pairs.tolist()]
+    return paths, numbers.astype(np.int32)

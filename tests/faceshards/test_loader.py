@@ -1,0 +1,218 @@
+"""Batches against the samples themselves, for any threads, ranks and place to resume at."""
+
+import os
+import shutil
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceshards import images
+from faceshards.errors import UserError
+from faceshards.filters import Filter
+from faceshards.loader import Batch, Loader, Samples
+from faceshards.order import Balanced, ClassesBySamples, InOrder, Shuffled, Weighted
+from faceshards.reading import Shards
+
+
+@pytest.fixture(scope="module")
+def folders(shards: Path) -> list[Path]:
+    return [shards / "train", shards / "expanded"]
+
+
+@pytest.fixture(scope="module")
+def samples(folders: list[Path]) -> Samples:
+    return Samples(folders, columns=("sample_id", "method"))
+
+
+def same(one: list[Batch], other: list[Batch]) -> bool:
+    return len(one) == len(other) and all(
+        np.array_equal(getattr(a, f), getattr(b, f))
+        for a, b in zip(one, other, strict=True)
+        for f in ("images", "labels", "vectors", "places")
+    )
+
+
+def test_pictures_labels_and_vectors_are_those_of_the_samples(folders, samples):
+    expected = [sample for folder in folders for sample in Shards(folder).samples()]
+    got = list(Loader(samples, InOrder(len(samples), 5)))
+    assert sum(len(batch.labels) for batch in got) == len(expected) == len(samples)
+    for batch in got:
+        for at, place in enumerate(batch.places.tolist()):
+            about = expected[place].about
+            assert np.array_equal(batch.images[at], images.decode_rgb(expected[place].jpg))
+            assert batch.labels[at] == about["label"]
+            assert batch.vectors[at].tolist() == about["vector"]
+            assert samples.table["method"][place].as_py() == about["method"]
+
+
+ORDERS = {
+    "in order": lambda s: InOrder(len(s), 6),
+    "shuffled": lambda s: Shuffled(len(s), 6),
+    "balanced": lambda s: Balanced(s.labels.astype(np.int64), 6, 4),
+    "weighted": lambda s: Weighted(np.arange(1.0, len(s) + 1), 6, 4),
+    "p x k": lambda s: ClassesBySamples(s.labels.astype(np.int64), 2, 3, 4),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_threads_and_ranks_change_no_batch(samples, name):
+    order = ORDERS[name](samples)
+    whole = list(Loader(samples, order, seed=7, threads=0))
+    for threads in (1, 2, 5):
+        assert same(list(Loader(samples, order, seed=7, threads=threads)), whole)
+    for n_ranks in (2, 3, 6):
+        ranks = [
+            list(Loader(samples, order, seed=7, rank=rank, n_ranks=n_ranks))
+            for rank in range(n_ranks)
+        ]
+        for number, batch in enumerate(whole):
+            parts = np.concatenate([rank[number].images for rank in ranks])
+            assert np.array_equal(parts, batch.images)
+
+
+@pytest.mark.parametrize(("before", "after"), list(product((1, 2), (1, 3))))
+def test_resumed_anywhere_under_other_ranks_it_goes_on_with_the_same_batches(
+    samples, before, after
+):
+    order = Shuffled(len(samples), 6)
+    whole = Loader(samples, order, seed=1)
+    expected = [batch.places.tolist() for _ in range(2) for batch in whole]
+    for stop in range(1, len(whole) + 1):
+        first = Loader(samples, order, seed=1, rank=0, n_ranks=before)
+        for delivered, _ in enumerate(iter(first), 1):
+            if delivered == stop:
+                break
+        rest = [
+            Loader(samples, order, seed=1, rank=r, n_ranks=after, threads=3) for r in range(after)
+        ]
+        for loader in rest:
+            loader.resume(first.state())
+        got = [
+            np.concatenate(parts).tolist()
+            for parts in zip(
+                *([b.places for _ in range(2) for b in loader] for loader in rest), strict=True
+            )
+        ]
+        assert got[: len(expected) - stop] == expected[stop:]
+
+
+def test_a_state_of_other_samples_or_another_seed_is_refused(samples, folders):
+    state = Loader(samples, InOrder(len(samples), 4), seed=1).state()
+    with pytest.raises(UserError, match="another seed"):
+        Loader(samples, InOrder(len(samples), 4), seed=2).resume(state)
+    filtered = Samples(folders, Filter(datasets=("ffpp",)))
+    with pytest.raises(UserError, match="another filter"):
+        Loader(filtered, InOrder(len(filtered), 4), seed=1).resume(state)
+
+
+def test_where_the_folder_lies_changes_no_order(folders, samples, tmp_path):
+    for folder in folders:
+        shutil.copytree(folder, tmp_path / folder.name)
+    moved = Samples([tmp_path / folder.name for folder in folders])
+    order = Shuffled(len(samples), 6)
+    assert same(list(Loader(moved, order)), list(Loader(samples, order)))
+
+
+def test_ranks_of_an_evaluation_cover_every_sample_once(samples):
+    for n_ranks in (1, 2, 3):
+        order = InOrder(len(samples), 6 * n_ranks)
+        seen = [
+            place
+            for rank in range(n_ranks)
+            for batch in Loader(samples, order, rank=rank, n_ranks=n_ranks)
+            for place in batch.places.tolist()
+        ]
+        assert sorted(seen) == list(range(len(samples)))
+
+
+@pytest.mark.parametrize(
+    ("where", "passes"),
+    [
+        (Filter(), lambda a: True),
+        (Filter(datasets=("wild",)), lambda a: a["dataset"] == "wild"),
+        (Filter(methods=("Deepfakes",)), lambda a: a["label"] == 0 or a["method"] == "Deepfakes"),
+        (Filter(categories=("local",)), lambda a: a["label"] == 0 or a["category"] == "local"),
+        (Filter(regions=("eye",)), lambda a: a["region"] in ("", "eye")),
+        (
+            Filter(datasets=("ffpp",), generators=("swap",)),
+            lambda a: a["dataset"] == "ffpp" and a["generator"] in ("", "swap"),
+        ),
+    ],
+)
+def test_filters_let_pass_what_they_say(folders, where, passes):
+    samples = Samples(folders, where, columns=("sample_id",))
+    everyone = Samples(folders, columns=("sample_id",)).table["sample_id"].to_pylist()
+    abouts = [sample.about for folder in folders for sample in Shards(folder).samples()]
+    wanted = [i for i, about in zip(everyone, abouts, strict=True) if passes(about)]
+    assert samples.table["sample_id"].to_pylist() == wanted
+
+
+def test_at_most_so_many_of_a_video_and_method(folders):
+    columns = ("video_id", "method", "sample_id")
+    whole = Samples(folders, columns=columns).table.to_pylist()
+    for most in (1, 2):
+        kept = Samples(folders, Filter(max_per_video=most), columns=columns).table.to_pylist()
+        groups = {(row["video_id"], row["method"]) for row in whole}
+        for group in groups:
+            there = [r for r in whole if (r["video_id"], r["method"]) == group]
+            left = [r for r in kept if (r["video_id"], r["method"]) == group]
+            assert len(left) == min(most, len(there))
+    more = Samples(folders, Filter(max_per_video=2), columns=columns).table["sample_id"].to_pylist()
+    few = Samples(folders, Filter(max_per_video=1), columns=columns).table["sample_id"].to_pylist()
+    assert set(few) < set(more)
+
+
+def test_a_name_that_occurs_nowhere_is_told_with_those_that_do(folders):
+    with pytest.raises(UserError, match=r"'Deepfake', which no sample has. There are: Deepfakes"):
+        Samples(folders, Filter(methods=("Deepfake",)))
+
+
+def test_a_damaged_picture_is_an_error_with_its_tar_and_key(folders, tmp_path):
+    folder = tmp_path / "train"
+    shutil.copytree(folders[0], folder)
+    shards = Shards(folder)
+    row = shards.index.slice(3, 1).to_pylist()[0]
+    with (folder / row["tar"]).open("r+b") as file:
+        file.seek(row["jpg_offset"] + row["jpg_size"] // 2)
+        file.write(b"\xff\xd9" + bytes(40))
+    samples = Samples([folder])
+    loader = Loader(samples, InOrder(len(samples), 2))
+    with pytest.raises(UserError) as raised:
+        list(loader)
+    assert row["tar"] in str(raised.value)
+    assert row["key"] in str(raised.value)
+    assert loader.state()["number"] == 1  # the batch before it was delivered
+
+
+def test_a_tar_that_is_cut_is_an_error(folders, tmp_path):
+    folder = tmp_path / "train"
+    shutil.copytree(folders[0], folder)
+    last = Shards(folder).index.slice(len(Shards(folder)) - 1, 1).to_pylist()[0]
+    os.truncate(folder / last["tar"], last["jpg_offset"] + 5)
+    samples = Samples([folder])
+    with pytest.raises(UserError, match="the tar ends before it"):
+        samples.jpeg(len(samples) - 1)
+
+
+def test_other_sizes_are_scaled(folders):
+    samples = Samples(folders, size_px=96)
+    (batch,) = Loader(samples, InOrder(len(samples), len(samples)))
+    assert batch.images.shape == (len(samples), 96, 96, 3)
+
+
+def test_pytorchs_own_loader_gives_the_same_batches(samples):
+    torch = pytest.importorskip("torch")
+    from faceshards.torch_data import FaceDataset, OrderSampler, tensors
+
+    loader = Loader(samples, Shuffled(len(samples), 4), seed=5)
+    sampler = OrderSampler(loader)
+    dataset = FaceDataset(samples)
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        theirs = list(torch.utils.data.DataLoader(dataset, batch_sampler=sampler, num_workers=1))
+        ours = [tensors(batch) for batch in loader]
+        assert len(theirs) == len(ours) == len(loader)
+        for one, other in zip(theirs, ours, strict=True):
+            assert all(torch.equal(one[name], other[name]) for name in other)
