@@ -20,4 +20,4 @@ def test_its_snippets_run_one_after_the_other(shards):
     exec(code, names)  # noqa: S102 - the project's own page
     assert names["batch"]["images"].shape == (4, 224, 224, 3)
     assert names["epoch"] == 2
-    assert set(names["samples"].labels.tolist()) == {0, 1}
+    assert 0 < len(names["some"]) < len(names["samples"])
