@@ -2,9 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 
 if "DVC_STAGE" in os.environ and multiprocessing.current_process().name == "MainProcess":
     from pipeline.engine import process
 
     # `dvc` killed: its next run must not meet this one. Before all imports, which take seconds.
     process.die_with(os.getppid())
+    # Ctrl-C while libraries are imported ends the stage without a traceback; later run_main does.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

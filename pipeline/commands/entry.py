@@ -1,6 +1,7 @@
 """How every command and every stage begins and ends: a mistake is one sentence, not a traceback."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -24,6 +25,7 @@ def run_main(function: Callable[[], int | None]) -> int:
     2. Ctrl-C becomes one line and 130; who reads the output may stop at any time. Anything else is
     a bug and keeps its traceback.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = function() or 0
         sys.stdout.flush()

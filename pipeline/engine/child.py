@@ -44,6 +44,7 @@ class Child:
         self._table = table
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
         self._to: Connection
         self._from: Connection
 
@@ -57,10 +58,25 @@ class Child:
             try:
                 return self._ask(row, tar_path)
             except _RowLostError as lost:
+                self._check_wanted()
                 reason, detail = lost.args
                 if tar_path:
                     os.truncate(tar_path, size)  # what a dying child had begun to write
         return rejected_row(row, self._task.units(row.inputs), reason, detail)
+
+    def stop(self) -> None:
+        """Ends the child process from another thread; the row at work, and any later one, raises.
+
+        The thread that works with it closes it.
+        """
+        self._stopped = True
+        working = self._process
+        if working is not None:
+            working.kill()
+
+    def _check_wanted(self) -> None:
+        if self._stopped:
+            raise StoppedError
 
     def close(self) -> None:
         """Ends the child process."""
@@ -72,6 +88,7 @@ class Child:
             self._process = None
 
     def _start(self) -> None:
+        self._check_wanted()
         child_reads, we_write = os.pipe()
         we_read, child_writes = os.pipe()
         command = [
@@ -87,7 +104,11 @@ class Child:
             # The owner's import path, so that a task's module is found here too.
             env=os.environ | process.ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(sys.path)},
             stdin=subprocess.DEVNULL,
+            # Ctrl-C in a terminal reaches the owner alone, which decides what it means.
+            process_group=0,
         )
+        if self._stopped:  # by another thread, just before
+            self._process.kill()
         os.close(child_reads)
         os.close(child_writes)
         self._to = Connection(we_write, readable=False)
@@ -96,6 +117,7 @@ class Child:
             self._to.send((self._task, self._table))
             self._receive(START_DEADLINE_S)
         except _RowLostError as lost:
+            self._check_wanted()
             raise WorkError(
                 f"the process that works rows did not start: {': '.join(lost.args)}"
             ) from None
@@ -142,6 +164,10 @@ class Child:
         return _RowLostError("worker_died", f"the process working on it ended with {how}")
 
 
+class StoppedError(Exception):
+    """The run is over, so that nothing more is worked."""
+
+
 class _RowLostError(Exception):
     """Reason and detail of a row that got no answer."""
 
@@ -186,7 +212,6 @@ def main() -> None:
     read_from, write_to, owner = (int(argument) for argument in sys.argv[1:])
     process.die_with(owner)
     os.dup2(2, 1)  # what libraries print must not end up in the stage's own output
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner decides what Ctrl-C means
     _serve(Connection(read_from, writable=False), Connection(write_to, readable=False))
 
 

@@ -1,4 +1,4 @@
-"""Placing partitions with Dask: on processes of this machine, or on a cluster that is there.
+"""Placing partitions on a Dask cluster that is there.
 
 Dask only places: what may crash runs in a child process that the worker owns. A lost worker's
 partitions go to another; a lost scheduler ends the run, and the next one goes on from there.
@@ -9,7 +9,6 @@ import atexit
 import concurrent.futures
 import hashlib
 import logging
-import os
 import platform
 import threading
 import time
@@ -21,12 +20,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, LocalCluster, wait
+from distributed import Client, wait
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
+import faceshards
+import pipeline
 from pipeline.config.params import EngineParams
-from pipeline.engine import process
 from pipeline.engine.child import Child, Limits
 from pipeline.engine.machine import memory_share_bytes, platform_string
 from pipeline.engine.work import Done, Here, Job, run_job
@@ -39,7 +39,11 @@ NO_WORKER_WITHIN_S = 60.0
 
 
 _LOADED = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))
+    b"".join(
+        path.read_bytes()
+        for package in (faceshards, pipeline)
+        for path in sorted(Path(package.__path__[0]).rglob("*.py"))
+    )
 ).hexdigest()
 """The project's code when this process began to use it: a worker that has been there for long may
 run another than lies on the disk by now."""
@@ -56,25 +60,6 @@ _LOST = (
     KilledWorker,
     NoWorkerError,
 )
-
-
-def on_local(jobs: Sequence[Job], row_limits: Limits | None, workers: int) -> Iterator[Done]:
-    """Works partitions on processes of this machine."""
-    _quiet()
-    with (
-        # security=True: without it any local user who knows the port runs code as this one.
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,
-            # Any free port of this machine alone: without an address Dask takes a fixed one.
-            dashboard_address="127.0.0.1:0",
-            security=True,
-            silence_logs=logging.CRITICAL,
-        ) as local,
-        Client(local) as client,
-    ):
-        yield from _submit(client, jobs, row_limits, workers, {}, owner=os.getpid())
 
 
 def _quiet() -> None:
@@ -123,7 +108,7 @@ def on_existing(
             threads, share_bytes = _check_cluster(client, jobs[0].store, scheduler, needs)
             if row_limits and engine.row_memory_gb == "auto":
                 row_limits = replace(row_limits, memory_bytes=share_bytes)
-            yield from _submit(client, jobs, row_limits, threads, needs, asked=_has())
+            yield from _submit(client, jobs, row_limits, threads, needs, _has())
         except _LOST as error:
             raise UserError(
                 f"the Dask cluster at {scheduler} was lost during the run "
@@ -232,8 +217,7 @@ def _submit(
     row_limits: Limits | None,
     threads: int,
     needs: Mapping[str, float],
-    owner: int | None = None,
-    asked: "_Has | None" = None,
+    asked: "_Has",
 ) -> Iterator[Done]:
     waiting = iter(jobs)
 
@@ -242,7 +226,6 @@ def _submit(
             _run_on_worker,
             job,
             row_limits,
-            owner,
             asked,
             pure=False,
             resources=dict(needs) or None,
@@ -273,18 +256,13 @@ _own = threading.local()
 """The child of this thread: a worker may have several, and a child works one row at a time."""
 
 
-def _run_on_worker(
-    job: Job, row_limits: Limits | None, owner: int | None, asked: _Has | None
-) -> Done:
+def _run_on_worker(job: Job, row_limits: Limits | None, asked: _Has) -> Done:
     """Runs on a Dask worker, which keeps its one child from partition to partition of a run.
 
-    ``owner`` is the process that a local worker ends with; ``asked`` is what one of a cluster must
-    have, looked at here too, since it may have come after the others.
+    ``asked`` is what a worker must have, looked at here too, since it may have come after the
+    others.
     """
-    if owner is not None:
-        process.die_with(owner)
-    if asked is not None:
-        _check_same(_has(), asked, f"a Dask worker on {platform.node()} that came during the run")
+    _check_same(_has(), asked, f"a Dask worker on {platform.node()} that came during the run")
     if row_limits is None:
         return run_job(job, Here(job.task, job.table))
     if getattr(_own, "run", "") != job.run:

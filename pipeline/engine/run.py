@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,9 @@ def brought_up_to_date(
             jobs = _Jobs(task, where, found, plan_file, platform)
             most = engine.max_reject_fraction
             progress = Progress(name, found.total_rows, found.rows_to_do, most)
-            for done in place(name, jobs, where.isolate, engine):
-                progress.update(done)
+            with closing(place(name, jobs, where.isolate, engine)) as finished:
+                for done in finished:
+                    progress.update(done)
             progress.close()
         there = where.committed()
         wanted = {part.file: _accept(part, there, where.folder) for part in found.wanted}

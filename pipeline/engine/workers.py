@@ -1,7 +1,7 @@
-"""Where partitions are worked: in this process, or placed by Dask on worker processes."""
+"""Where partitions are worked: here, on threads with a child process each, or on a cluster."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from pipeline.config.params import EngineParams
@@ -11,7 +11,7 @@ from pipeline.engine.work import Done, Here, Job, Performer, run_job
 
 
 def worker_count(engine: EngineParams) -> int:
-    """Number of local worker processes; 0 = work in this one."""
+    """Number of local workers; 0 = work in this very process."""
     return len(os.sched_getaffinity(0)) if engine.workers == "auto" else engine.workers
 
 
@@ -23,7 +23,7 @@ def limits(engine: EngineParams) -> Limits:
     return Limits(engine.row_deadline_s, memory)
 
 
-def place(name: str, jobs: Sequence[Job], isolate: bool, engine: EngineParams) -> Iterator[Done]:
+def place(name: str, jobs: Sequence[Job], isolate: bool, engine: EngineParams) -> Generator[Done]:
     """Works partitions and yields what became of each, in any order.
 
     Args:
@@ -40,9 +40,9 @@ def place(name: str, jobs: Sequence[Job], isolate: bool, engine: EngineParams) -
         needs = {"GPU": 1.0} if name in engine.gpu_stages else {}
         yield from cluster.on_existing(jobs, row_limits, engine, needs)
     elif workers and len(jobs) > 1:
-        from pipeline.engine import cluster
+        from pipeline.engine.threads import on_threads
 
-        yield from cluster.on_local(jobs, row_limits, min(workers, len(jobs)))
+        yield from on_threads(jobs, row_limits, min(workers, len(jobs)))
     else:
         yield from _here(jobs, row_limits if workers else None)
 
