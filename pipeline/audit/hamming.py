@@ -11,7 +11,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from pipeline.tables.arrays import Ints, counting, ranges
+
 Hashes = npt.NDArray[np.uint64]
 
 BITS = 64
@@ -80,24 +81,19 @@ def _within_runs(stop: Ints) -> Iterator[tuple[Ints, Ints]]:
     for low, high in _chunks(partners):
         count = partners[low:high]
         p = np.repeat(np.arange(low, high), count)
-        yield p, p + 1 + _counting(count)
+        yield p, p + 1 + counting(count)
 
 
 def _across_runs(start: Ints, count: Ints, a: Ints, b: Ints) -> Iterator[tuple[Ints, Ints]]:
     """Places of each run ``a`` with those of run ``b``; ``start``, ``count`` are of every run."""
-    places = np.repeat(start[a], count[a]) + _counting(count[a])
+    places = ranges(start[a], count[a])
     other, partners = np.repeat(start[b], count[a]), np.repeat(count[b], count[a])
     for low, high in _chunks(partners):
         many = partners[low:high]
         yield (
             np.repeat(places[low:high], many),
-            np.repeat(other[low:high], many) + _counting(many),
+            ranges(other[low:high], many),
         )
-
-
-def _counting(counts: Ints) -> Ints:
-    """0, 1, 2 … up to each count, one after the other."""
-    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _chunks(sizes: Ints) -> Iterator[tuple[int, int]]:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from faceshards.fields import SPLITS
 from pipeline.audit.findings import SHOWN, Finding, Place, in_order, severity_between
 from pipeline.audit.hamming import Hashes, near_pairs
-from pipeline.audit.relations import Bools, Ints, related, ties
+from pipeline.audit.relations import related, ties
+from pipeline.tables.arrays import Bools, Ints
 
 KIND = "near_duplicate"
 NEAR_BITS = 4

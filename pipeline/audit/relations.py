@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from pipeline.tables.arrays import Bools, Ints, flat, ranges
 
 _SHOWN = ("identity", "target_id", "pair_id")
 """Columns of ``videos`` whose value two videos share where both show the same."""
@@ -70,13 +68,8 @@ def related(known: Ties, one: Ints, other: Ints) -> Bools:
     first = np.searchsorted(video, one, side="left")
     count = np.searchsorted(video, one, side="right") - first
     pair = np.repeat(np.arange(len(one)), count)
-    place = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count) + first[pair]
+    place = ranges(first, count)
     wanted = other[pair] * len(known.names) + name[place]
     found = np.searchsorted(keys, wanted)
     shared = keys[np.minimum(found, len(keys) - 1)] == wanted if len(keys) else np.zeros(0, bool)
     return np.bincount(pair[shared], minlength=len(one)) > 0
-
-
-def flat(values: pa.ChunkedArray) -> pa.Array:
-    """A column as one array."""
-    return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from faceshards.fields import SPLITS
 from faceshards.wording import counted
 from pipeline.audit.findings import SHOWN, Finding, Place, in_order, severity_between
-from pipeline.audit.relations import Bools, Ints, flat, ties
+from pipeline.audit.relations import ties
+from pipeline.tables.arrays import Bools, Ints, flat, ranges
 from pipeline.tables.schemas import REJECT_REASONS
 
 DROPPED = "audit_"
@@ -292,10 +293,7 @@ def _shared(group: Ints, place: Ints, places: int) -> Iterator[tuple[tuple[int, 
     for run in np.split(sort, np.flatnonzero(np.diff(between[sort])) + 1):
         if len(run):
             used = np.unique(np.concatenate([one[run], other[run]]))
-            steps = np.arange(count[used].sum()) - np.repeat(
-                np.cumsum(count[used]) - count[used], count[used]
-            )
-            here = order[np.repeat(first[used], count[used]) + steps]
+            here = order[ranges(first[used], count[used])]
             yield (int(at[one[run[0]]]), int(at[other[run[0]]])), groups[one[run]], np.sort(here)
 
 

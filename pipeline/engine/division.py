@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.engine.buckets import bucket_count, buckets_of
-from pipeline.engine.plan_file import Digests, Ints, Marks
+from pipeline.engine.plan_file import Digests, Marks
+from pipeline.tables.arrays import Ints
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from faceshards import keys
 from pipeline.engine.rows import Inputs, Plan
+from pipeline.tables.arrays import Ints
 
-Ints = NDArray[np.int64]
 Marks = NDArray[np.bytes_]
 """Digests (n,) of 16 bytes each."""
 DIGEST_BYTES = 16

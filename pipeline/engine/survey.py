@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pipeline.engine import partition, plan_file, store
 from pipeline.engine.division import PartitionPlan, divide
 from pipeline.engine.partition import Committed
-from pipeline.engine.plan_file import MARK, Ints, Marks
+from pipeline.engine.plan_file import MARK, Marks
 from pipeline.engine.rows import Plan, Task
 from pipeline.tables import schemas
-from pipeline.tables.sources import positions
+from pipeline.tables.arrays import Ints, positions
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from typing import Any, BinaryIO, Protocol
 
 from faceshards import keys, tar
 from pipeline.engine import disk, partition, plan_file, process
-from pipeline.engine.plan_file import Ints, PlanRow
+from pipeline.engine.plan_file import PlanRow
 from pipeline.engine.rows import Member, Output, RowResult, Task, UnitReject
 from pipeline.errors import Reject
 from pipeline.files.replace import attempt, replace_durably
 from pipeline.tables import schemas
+from pipeline.tables.arrays import Ints
 
 Record = dict[str, Any]
 """One row of a partition as in :func:`pipeline.engine.partition.schema`."""

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import euclidean
 
-from faceshards import images, keys, tar
+from faceshards import images
 from pipeline.config.params import ExpandParams
 from pipeline.engine.rows import Inputs, Member, Output, RowResult
-from pipeline.errors import Reject, UserError
+from pipeline.errors import Reject
 from pipeline.expansion.blending import swap_region
 from pipeline.expansion.regions import region_mask
+from pipeline.files.stored import read_stored
 
 GENERATOR = "swap"
 
@@ -94,16 +95,6 @@ class SwapTask:
 
 
 def _read_crop(inputs: Inputs, role: str) -> images.Image:
-    path = Path(inputs[f"{role}_tar"])
-    try:
-        data = tar.read(path, inputs[f"{role}_offset"], inputs[f"{role}_size"])
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"A stored face cannot be read ({error}). Run `dvc repro faces`."
-        ) from error
-    if keys.digest128(data) != inputs[f"{role}_digest"]:
-        raise UserError(
-            f"{path}, byte {inputs[f'{role}_offset']}: the stored face is not the one its table "
-            "names. Delete the store of the stage faces and run `dvc repro`."
-        )
-    return images.decode_rgb(data)
+    where = (inputs[f"{role}_{name}"] for name in ("tar", "offset", "size", "digest"))
+    path, offset, size, digest = where
+    return images.decode_rgb(read_stored(Path(path), offset, size, digest, "faces"))

@@ -20,6 +20,7 @@ from pipeline.engine.rows import Plan, in_batches
 from pipeline.errors import UserError
 from pipeline.expansion.expand import GENERATOR
 from pipeline.expansion.matching import nearest_sources
+from pipeline.tables import belong
 from pipeline.tables.sources import Filtered, Places, Source, read
 
 LeftBehind = tuple[str, str, str]
@@ -144,18 +145,21 @@ def _train_faces(
     chosen = read(samples, ["face_id", "label", "split"])
     chosen = chosen.filter(pc.equal(chosen["split"], "train")).drop_columns(["split"])
     chosen = _attach(chosen, "face_id", read(faces, ["face_id", *_FACE_COLUMNS]), _FACE_COLUMNS)
+    _check_there(chosen, "face_id", "video_id", "faces")
     chosen = _attach(chosen, "video_id", videos, _VIDEO_COLUMNS)
-    if chosen["dataset"].null_count:
-        raise UserError(
-            f"{chosen['dataset'].null_count} train samples have no face or video in their tables, "
-            "which stem from different runs. Run `dvc repro`."
-        )
+    _check_there(chosen, "video_id", "dataset", "videos")
     wanted = pc.is_in(chosen["dataset"], value_set=pa.array(datasets, pa.string()))
     chosen = chosen.filter(wanted)
     among = Places([chosen["face_id"]])
     here = Filtered(landmarks, ("face_id",), lambda rows: among.find(rows["face_id"]) >= 0)
     chosen = _attach(chosen, "face_id", read(here, ["face_id", "points"]), ("points",))
     return chosen.sort_by("face_id")
+
+
+def _check_there(table: pa.Table, key: str, attached: str, other: str) -> None:
+    """Raises UserError where a row got no values from another table."""
+    if table[attached].null_count:
+        raise belong.mismatch(table.filter(pc.is_null(table[attached]))[key][0].as_py(), other)
 
 
 def _attach(table: pa.Table, key: str, other: pa.Table, columns: Iterable[str]) -> pa.Table:

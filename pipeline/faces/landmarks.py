@@ -12,13 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshards import images, keys, tar
+from faceshards import images
 from pipeline import weights
 from pipeline.config.params import LandmarksParams
 from pipeline.engine.rows import Inputs, Output, RowResult
 from pipeline.errors import Reject, UserError
 from pipeline.faces.boxes import BoxesOf, hog_box
 from pipeline.faces.dlib_models import LANDMARKS_68, model_path
+from pipeline.files.stored import read_stored
 
 Points = NDArray[np.float32]
 """float32 (68, 2): x, y in px; whole numbers are pixel centres."""
@@ -148,25 +149,11 @@ class LandmarksTask:
         """
         if self._landmarker is None:
             raise RuntimeError("LandmarksTask.work() before open()")
-        image = _read_crop(Path(inputs["tar"]), inputs["offset"], inputs["size"], inputs["digest"])
+        where = Path(inputs["tar"]), inputs["offset"], inputs["size"]
+        image = images.decode_rgb(read_stored(*where, inputs["digest"], "faces"))
         points, score = self._landmarker.points(image, inputs["box_in_crop"], inputs["detector"])
         height, width = image.shape[:2]
         inside = int(((points >= 0) & (points <= (width - 1, height - 1))).all(axis=1).sum())
         if inside < MIN_INSIDE * POINT_COUNT:
             raise Reject("no_landmarks", f"only {inside} of {POINT_COUNT} points lie in the crop")
         return RowResult([Output({"points": points.ravel().tolist(), "score": score})], done=1)
-
-
-def _read_crop(path: Path, offset: int, size: int, digest: str) -> images.Image:
-    try:
-        data = tar.read(path, offset, size)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"A stored face cannot be read ({error}). Run `dvc repro faces`."
-        ) from error
-    if keys.digest128(data) != digest:
-        raise UserError(
-            f"{path}, byte {offset}: the stored face is not the one its table names. Delete the "
-            "store of the stage faces and run `dvc repro`."
-        )
-    return images.decode_rgb(data)

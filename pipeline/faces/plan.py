@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from pipeline.config.params import FacesParams, Params, resolve
 from pipeline.engine.rows import Plan
-from pipeline.errors import UserError
 from pipeline.faces.crop import boxes_in_crop
 from pipeline.faces.detect import detector_settings
 from pipeline.faces.identity import identity_settings
 from pipeline.faces.shipped import digest, reads_shipped
+from pipeline.tables import belong
 from pipeline.tables.sources import Places, Source, lookup
 
 _VIDEO_COLUMNS = ("dataset", "split", "media", "fingerprint", "path")
@@ -82,14 +82,7 @@ def _finder(videos: Source) -> Callable[[pa.ChunkedArray], pa.Table]:
         held = held.set_column(at, name, held.column(name).dictionary_encode())
 
     def find(ids: pa.ChunkedArray) -> pa.Table:
-        at = places.find(ids)
-        if (at < 0).any():
-            missing = ids[int(np.flatnonzero(at < 0)[0])].as_py()
-            raise UserError(
-                f"{missing} is in manifests/frames.parquet and not in videos.parquet: the tables "
-                "stem from different runs. Run `dvc repro`."
-            )
-        return held.take(pa.array(at))
+        return held.take(pa.array(belong.places(places, ids, "videos")))
 
     return find
 
@@ -151,16 +144,14 @@ def landmarks_plan(samples: Source, faces: Source, store: Path) -> Plan:
     Raises UserError, where it is read, for samples whose face is not there.
     """
     folder = str(store.absolute())
-    train = Places(
-        part.filter(pc.equal(part["split"], "train"))["face_id"]
-        for part in samples.batches(["face_id", "split"])
-    )
+    train = Places(_train_ids(samples))
 
     def batches() -> Iterator[pa.Table]:
-        found = 0
+        found = np.zeros(len(train), np.bool_)
         for part in faces.batches(_FACE_COLUMNS):
-            chosen = part.filter(pa.array(train.find(part["face_id"]) >= 0))
-            found += chosen.num_rows
+            at = train.find(part["face_id"])
+            chosen = part.filter(pa.array(at >= 0))
+            found[at[at >= 0]] = True
             boxes = _matrix(chosen.column("box"), chosen.num_rows, 4)
             affines = _matrix(chosen.column("affine"), chosen.num_rows, 6)
             inside = boxes_in_crop(boxes, affines)  # (n, 4)
@@ -170,11 +161,9 @@ def landmarks_plan(samples: Source, faces: Source, store: Path) -> Plan:
             )
             tars = [f"{folder}/{name}" for name in chosen.column("tar").to_pylist()]
             yield table.append_column("tar", pa.array(tars, pa.string()))
-        if found < len(train):
-            raise UserError(
-                f"{len(train) - found} train samples have no face in manifests/faces.parquet: the "
-                "tables stem from different runs. Run `dvc repro`."
-            )
+        if not found.all():
+            ids = chain.from_iterable(p.to_pylist() for p in _train_ids(samples))
+            raise belong.mismatch(next(compress(ids, ~found)), "faces")
 
     return Plan(
         batches,
@@ -183,6 +172,12 @@ def landmarks_plan(samples: Source, faces: Source, store: Path) -> Plan:
         content=("digest", "box_in_crop", "detector"),
         location=("tar", "offset", "size"),
     )
+
+
+def _train_ids(samples: Source) -> Iterator[pa.ChunkedArray]:
+    """Ids of the train samples, some at a time."""
+    for part in samples.batches(["face_id", "split"]):
+        yield part.filter(pc.equal(part["split"], "train"))["face_id"]
 
 
 def _matrix(

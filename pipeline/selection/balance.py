@@ -21,8 +21,8 @@ from pipeline.audit.findings import of_kind, refuse
 from pipeline.config.params import BalanceParams, resolve
 from pipeline.errors import UserError
 from pipeline.selection import face_choice
-from pipeline.selection.face_choice import Bools, Ints, place_in_run
-from pipeline.tables import schemas
+from pipeline.tables import belong, schemas
+from pipeline.tables.arrays import Bools, Ints, place_in_run
 
 _CLASSES = ("real", "fake")
 _NOT_BALANCED = "balance"
@@ -66,12 +66,13 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
 
     Raises:
         UserError: a split that is to be balanced has faces of one class only (in one dataset, where
-            ``scope`` is ``dataset``); there are near-duplicates and ``audit`` is ``fail``.
-        ValueError: a face of a video that ``videos`` does not have.
+            ``scope`` is ``dataset``); there are near-duplicates and ``audit`` is ``fail``; there
+            is a face of a video that ``videos`` does not have.
     """
     videos = videos.sort_by("video_id")
     video_ids = videos.column("video_id")
     face_video = _positions(faces.column("video_id"), video_ids)  # (faces,)
+    belong.check_found(face_video, faces.column("video_id"), "videos")
     label = videos.column("label").to_numpy().astype(np.int64)  # (videos,)
     split = _positions(videos.column("split"), pa.array(fields.SPLITS))  # (videos,)
     names = sorted(set(videos.column("dataset").to_pylist()))
@@ -214,12 +215,9 @@ _SWAPS = tuple(
 
 
 def _positions(values: pa.ChunkedArray, among: pa.Array) -> Ints:
-    """Place of each value in ``among``; ValueError where it is absent."""
-    places = pc.index_in(values, value_set=among)
-    if places.null_count:
-        stray = values.filter(pc.is_null(places))[0].as_py()
-        raise ValueError(f"{stray!r} is in one table and not in the other")
-    return places.to_numpy().astype(np.int64)  # type: ignore[no-any-return]
+    """Place of each value in ``among``; -1 where it is absent."""
+    places = pc.fill_null(pc.index_in(values, value_set=among), -1)
+    return np.asarray(places.to_numpy(), np.int64)
 
 
 def _balanced_groups(

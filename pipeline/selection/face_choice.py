@@ -5,9 +5,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.config.params import FaceChoice
+from pipeline.tables.arrays import Bools, Ints, place_in_run
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
 
 _FILTERS = {
@@ -92,18 +91,6 @@ def main_tracks(
     chosen = np.zeros(len(video), bool)
     chosen[order] = main[np.cumsum(place == 0) - 1]
     return chosen
-
-
-def place_in_run(*columns: npt.NDArray[np.integer]) -> Ints:
-    """0, 1, 2 … within each run of rows that are equal in all columns; equal rows are adjacent."""
-    rows = len(columns[0])
-    if not rows:
-        return np.zeros(0, np.int64)
-    new = np.zeros(rows - 1, bool)
-    for values in columns:
-        new |= values[1:] != values[:-1]
-    first = np.flatnonzero(np.r_[True, new])
-    return np.arange(rows) - np.repeat(first, np.diff(np.r_[first, rows]))
 
 
 def _numbers(faces: pa.Table, column: str, rows: Ints) -> npt.NDArray[np.float64]:

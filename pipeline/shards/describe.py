@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from pipeline.errors import UserError
 from pipeline.labels.semantics import LOCAL, Semantics
 from pipeline.shards.landmarks import Landmarks
-from pipeline.tables.sources import Ints, Places, Source, lookup
+from pipeline.tables.belong import places
+from pipeline.tables.sources import Source, lookup
 
 Columns = dict[str, list[Any]]
 """json key to its values, one per sample."""
@@ -106,7 +107,9 @@ class Describer:
         return columns | {"landmarks": self._landmarks.of(face.column("face_id"))}
 
     def _videos_of(self, face: pa.Table) -> pa.Table:
-        return self._videos.take(pa.array(places(self._video_places, face.column("video_id"))))
+        return self._videos.take(
+            pa.array(places(self._video_places, face.column("video_id"), "videos"))
+        )
 
     def _labelled(self, columns: Columns) -> Columns:
         named = zip(*(columns[n] for n in ("dataset", "method", "label", "category")), strict=True)
@@ -159,19 +162,3 @@ def _rounded(values: pa.ChunkedArray, decimals: int) -> list[float]:
     exact = values.to_numpy().astype(np.float64)
     rounded: list[float] = (np.round(exact, decimals) + 0.0).tolist()  # + 0.0 turns -0.0 into 0.0
     return rounded
-
-
-def places(known: Places, ids: pa.ChunkedArray) -> Ints:
-    """Where each id (n,) is. Raises UserError where one is not."""
-    at = known.find(ids)
-    if (at < 0).any():
-        raise mismatch(ids[int(np.flatnonzero(at < 0)[0])].as_py())
-    return at
-
-
-def mismatch(missing: str) -> UserError:
-    """What to say of an id that one table names and another lacks."""
-    return UserError(
-        f"The tables of earlier stages do not belong together: {missing} is named by one and "
-        "missing in another. Run `dvc repro` to make them anew."
-    )

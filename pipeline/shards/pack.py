@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from faceshards import fields, images, keys, tar
+from faceshards import fields, images, keys
 from pipeline.config.params import JpegParams, ShardParams
 from pipeline.engine.rows import Inputs, Member, Output, Plan, RowResult
-from pipeline.errors import UserError
+from pipeline.files.stored import read_stored
 from pipeline.labels.semantics import Semantics
 from pipeline.shards import describe
 from pipeline.shards.landmarks import Landmarks
+from pipeline.tables import belong
 from pipeline.tables.sources import Filtered, Places, Source, lookup
 
 
@@ -89,7 +90,7 @@ def _of_samples(
         yield _plan_rows(columns["face_id"], splits, columns, face, store)
     if not found.all():
         ids = chain.from_iterable(p["face_id"].to_pylist() for p in samples.batches(["face_id"]))
-        raise describe.mismatch(next(compress(ids, ~found)))
+        raise belong.mismatch(next(compress(ids, ~found)), "faces")
 
 
 def _of_expanded(
@@ -102,7 +103,7 @@ def _of_expanded(
     places, held = lookup(there, "face_id", describe.FACE_COLUMNS)
     for part in expanded.batches(_EXPANDED_COLUMNS):
         target, source = (
-            held.take(pa.array(describe.places(places, part.column(role)))) for role in roles
+            held.take(pa.array(belong.places(places, part.column(role), "faces"))) for role in roles
         )
         columns = describer.expanded(part, target, source)
         ids = part.column("sample_id").to_pylist()
@@ -172,19 +173,14 @@ class PackTask:
         """
         about = json.loads(inputs["fields"])
         stage = "expand" if about["generator"] else "faces"
-        image = _stored(inputs, "", stage)
-        if keys.digest128(image) != inputs["digest"]:
-            raise UserError(
-                f"{inputs['tar']}, byte {inputs['offset']}: not the picture that the stage {stage} "
-                f"stored. Delete this file and run `dvc repro --force --single-item {stage}`."
-            )
+        image = _stored(inputs, "", inputs["digest"], stage)
         members = [
             Member("jpg_", "jpg", self._as_jpeg(image, inputs["encoding"])),
             Member("json_", "json", inputs["fields"].encode()),
         ]
         row = fields.absent() | {name: about[name] for name in fields.absent() if name in about}
         if about["generator"]:
-            members.append(Member("mask_png_", "mask.png", _stored(inputs, "mask_", stage)))
+            members.append(Member("mask_png_", "mask.png", _stored(inputs, "mask_", "", stage)))
         return RowResult([Output(row, tuple(members))], done=1)
 
     def identify(self, row_id: str, fields: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002
@@ -199,10 +195,6 @@ class PackTask:
         )
 
 
-def _stored(inputs: Inputs, column: str, stage: str) -> bytes:
-    try:
-        return tar.read(Path(inputs["tar"]), inputs[f"{column}offset"], inputs[f"{column}size"])
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{error}. The stage {stage} writes it: run `dvc repro --force --single-item {stage}`."
-        ) from error
+def _stored(inputs: Inputs, column: str, digest: str, stage: str) -> bytes:
+    offset, size = inputs[f"{column}offset"], inputs[f"{column}size"]
+    return read_stored(Path(inputs["tar"]), offset, size, digest, stage)

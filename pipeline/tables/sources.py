@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import tables
+from pipeline.tables.arrays import Ints, positions
 
 BATCH_ROWS = 5000
 """So many rows are looked at together."""
 
-Ints = NDArray[np.int64]
 _DIGEST_BYTES = 16
 
 
@@ -102,14 +102,6 @@ class Places:
         found = positions(self._digests, np.frombuffer(_digests(ids), self._digests.dtype))
         found[found >= 0] = self._at[found[found >= 0]]
         return found
-
-
-def positions(among: NDArray[Any], wanted: NDArray[Any]) -> Ints:
-    """Position (n,) of wanted values (n,) in an ascending array; -1 where one is not in it."""
-    if not len(among):
-        return np.full(len(wanted), -1)
-    near = np.minimum(np.searchsorted(among, wanted), len(among) - 1)
-    return np.where(among[near] == wanted, near, -1)
 
 
 def lookup(source: Source, key: str, columns: Sequence[str]) -> tuple[Places, pa.Table]:

@@ -281,7 +281,7 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(UserError, match="no real train samples with landmarks"):
         world.plan()
     world.rows["videos"].pop()
-    with pytest.raises(UserError, match="3 train samples have no face or video"):
+    with pytest.raises(UserError, match=r"\.parquet lacks .*, which another table names"):
         world.plan()
 
 

@@ -253,7 +253,7 @@ def test_empty_splits_are_fine():
 
 
 def test_a_face_of_no_video():
-    with pytest.raises(ValueError, match="'d/real/x' is in one table"):
+    with pytest.raises(UserError, match=r"videos\.parquet lacks d/real/x, which another table"):
         run([], {"d/real/x": 1})
 
 

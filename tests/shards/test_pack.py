@@ -177,9 +177,11 @@ def test_a_store_without_the_bytes_is_a_users_mistake(world: made.World, tmp_pat
     plan = world.plan()
     row = plan.table.slice(0, 1).to_pylist()[0]
     task = PackTask(JpegParams())
-    with pytest.raises(UserError, match=r"run `dvc repro --force --single-item faces`"):
+    with pytest.raises(UserError, match=r"gone\.tar is not there\. The stage faces"):
         task.work(row | {"tar": str(tmp_path / "gone.tar")})
-    with pytest.raises(UserError, match="not the picture"):
+    with pytest.raises(
+        UserError, match=r"Delete this one file and run `dvc repro`: the stage faces"
+    ):
         task.work(row | {"offset": row["offset"] - 1})
 
 

@@ -1,0 +1,28 @@
+import pytest
+
+from pipeline.files.replace import replacing
+
+
+def test_the_file_is_replaced_whole_and_its_folder_made(tmp_path):
+    path = tmp_path / "new/folder/a.txt"
+    for text in ("one", "two"):
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+            assert path.exists() == (text == "two")
+        assert path.read_text() == text
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_where_writing_fails_the_old_file_stays_and_nothing_lies_about(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
