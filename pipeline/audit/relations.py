@@ -1,4 +1,7 @@
-"""Which videos are related: they share a person, a clip, a scene or a part of a leak group."""
+"""Which videos are related: they share a person, a clip, a scene or a part of a leak group.
+
+The audit looks for related videos in different splits; expansion takes no source of a related one.
+"""
 
 from dataclasses import dataclass
 
@@ -12,6 +15,7 @@ _SHOWN = ("identity", "target_id", "pair_id")
 """Columns of ``videos`` whose value two videos share where both show the same."""
 _LENT = "source_id"
 """Whose face or motion was put in; where the face shows, ``identity`` says so too."""
+_PERSONS = ("identity", "target_id", _LENT)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,28 @@ def ties(videos: pa.Table) -> Ties:
     empty = pc.index(encoded.dictionary, "").as_py()
     there = name != empty
     return Ties(video[there], name[there], lent[there], encoded.dictionary)
+
+
+def names_of(videos: pa.Table) -> list[set[str]]:
+    """What each row must not share with another that is to show other people in another scene.
+
+    A person in any role, also whose face was lent; the video, the scene and parts of the leak
+    group. The same word in unlike columns is not the same thing: here nobody's split is at stake,
+    and a name too many would refuse a good source.
+
+    Args:
+        videos: columns as in :func:`ties`, and ``video_id``; a video may have several rows.
+
+    Returns:
+        Per row, names with what they are names of.
+    """
+    found: list[set[str]] = [set() for _ in range(videos.num_rows)]
+    for column in ("video_id", *_SHOWN, _LENT, "leak_group"):
+        kind = "person" if column in _PERSONS else column
+        for row, value in enumerate(videos[column].to_pylist()):
+            parts = value.split("+") if column == "leak_group" else [value]
+            found[row].update(f"{kind} {part}" for part in parts if part)
+    return found
 
 
 def related(known: Ties, one: Ints, other: Ints) -> Bools:

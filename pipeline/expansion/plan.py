@@ -5,7 +5,7 @@ another identity among the train faces of the source methods. Choices go by hash
 new video changes few of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,19 +15,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from faceshards import keys
+from pipeline.audit.relations import names_of
 from pipeline.config.params import ExpandParams
 from pipeline.engine.rows import Plan, in_batches
 from pipeline.errors import UserError
 from pipeline.expansion.expand import GENERATOR
 from pipeline.expansion.matching import nearest_sources
+from pipeline.selection.quotas import equal_quotas
 from pipeline.tables import belong
 from pipeline.tables.sources import Filtered, Places, Source, read
 
 LeftBehind = tuple[str, str, str]
 """Id, reason and detail of a sample that cannot be made."""
-
-PERSONS = ("identity", "target_id", "source_id")
-SCENES = ("video_id", "pair_id", "leak_group")
 
 _STORED = ("digest", "tar", "offset", "size")
 _FACE_COLUMNS = ("video_id", "encoding", *_STORED)
@@ -231,8 +230,8 @@ def _dataset_plan(
     nearest, _ = nearest_sources(
         _points(used_targets),
         _points(sources),
-        _ties(used_targets),
-        _ties(sources),
+        names_of(used_targets),
+        names_of(sources),
         count=1 + max((pick.count for pick in picks), default=0),
     )
     found: list[tuple[str, _Pick, int]] = []
@@ -278,48 +277,22 @@ def choose_targets(
     by_video: dict[str, list[int]] = {}
     for place in sorted(range(len(face_ids)), key=lambda i: keys.hash64(f"{salt}/{face_ids[i]}")):
         by_video.setdefault(video_ids[place], []).append(place)
+    preferred = sorted(by_video, key=lambda video: keys.hash64(f"{salt}/{video}"))
+    available = np.array([len(by_video[video]) for video in preferred], np.int64)
     chosen: list[tuple[int, int]] = []
     round_ = 0
     while face_ids and len(chosen) < wanted:
-        quotas = equal_quotas(
-            {v: len(own) for v, own in by_video.items()}, wanted - len(chosen), salt
-        )
-        chosen += [(p, round_) for v, own in by_video.items() for p in own[: quotas[v]]]
+        quotas = equal_quotas(available, wanted - len(chosen)).tolist()
+        for video, quota in zip(preferred, quotas, strict=True):
+            chosen += [(place, round_) for place in by_video[video][:quota]]
         round_ += 1
     return chosen
-
-
-def equal_quotas(available: Mapping[str, int], wanted: int, salt: str) -> dict[str, int]:
-    """Shares ``wanted`` out over videos as equally as their sizes allow.
-
-    Every video gives the same number, or all it has; what is left over by rounding comes from
-    videos in the order of a hash of their names. The quotas add up to ``wanted``, or to all there
-    is.
-    """
-    level, rest = 0, wanted
-    open_videos = sorted(available, key=lambda v: keys.hash64(f"{salt}/{v}"))
-    while open_videos and rest >= len(open_videos):
-        rise = min(rest // len(open_videos), min(available[v] for v in open_videos) - level)
-        level += rise
-        rest -= rise * len(open_videos)
-        open_videos = [v for v in open_videos if available[v] > level]
-    extra = set(open_videos[:rest])
-    return {v: min(n, level) + (v in extra) for v, n in available.items()}
 
 
 def _points(table: pa.Table) -> NDArray[np.float64]:
     """float64 (rows, 136)."""
     flat = pc.list_flatten(table["points"]).to_numpy()
     return np.asarray(flat, np.float64).reshape(table.num_rows, 136)
-
-
-def _ties(table: pa.Table) -> list[set[str]]:
-    """What a target and a source must not share: a person in any role, video, scene, leak group."""
-    kinds = [("person", name) for name in PERSONS] + [(name, name) for name in SCENES]
-    columns = [[(kind, value) for value in table[name].to_pylist()] for kind, name in kinds]
-    return [
-        {f"{kind} {value}" for kind, value in row if value} for row in zip(*columns, strict=True)
-    ]
 
 
 def _rows(

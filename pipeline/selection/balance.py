@@ -21,6 +21,7 @@ from pipeline.audit.findings import of_kind, refuse
 from pipeline.config.params import BalanceParams, resolve
 from pipeline.errors import UserError
 from pipeline.selection import face_choice
+from pipeline.selection.quotas import equal_quotas
 from pipeline.tables import belong, schemas
 from pipeline.tables.arrays import Bools, Ints, place_in_run
 
@@ -50,7 +51,7 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
             those of :func:`pipeline.audit.relations.ties` besides.
         faces: columns ``face_id``, ``video_id``, ``sample`` and ``rank`` are used, and those that
             the parameters look at; in any order.
-        params: the policy per split (``all``, or ``balanced``: see :func:`choose_quotas`), its
+        params: the policy per split (``all``, or ``balanced``: see :mod:`.quotas`), its
             scope, which faces count, see :func:`pipeline.selection.face_choice.left_out_by`, and
             what is done about near-duplicates among those (:mod:`pipeline.audit.near_duplicates`).
         seed: decides which videos of equal standing give one face more.
@@ -96,7 +97,7 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
         if real != fake:
             larger = np.flatnonzero(present & (label == int(fake > real)))
             larger = larger[_seeded_order(video_ids.take(pa.array(larger)), seed)]
-            quota[larger] = choose_quotas(available[larger], min(real, fake))
+            quota[larger] = equal_quotas(available[larger], min(real, fake), at_least=1)
 
     chosen = choose_faces(face_video, faces.column("sample").to_numpy(), rank, usable, quota)
     of_video = face_video[chosen]
@@ -133,33 +134,6 @@ def _near_duplicates(
         return similar
     similar[usable] = found.superfluous
     return similar
-
-
-def choose_quotas(available: Ints, total: int) -> Ints:
-    """How many faces each video gives so that together they give ``total``, as equally as can be.
-
-    Every video gives ``min(available, q)`` for the largest q that does not exceed the total; what
-    is left goes one by one to the first videos that have more. At least one per video in any case,
-    which may exceed the total. A larger total never takes a face away from a video.
-
-    Args:
-        available: int64 (videos,), each at least 1; in the order of preference for the remainder.
-        total: at least 1 and at most the sum of ``available``.
-
-    Returns:
-        int64 (videos,), each from 1 to ``available``.
-    """
-    low, high = 1, int(available.max())
-    while low < high:
-        middle = (low + high + 1) // 2
-        if np.minimum(available, middle).sum() <= total:
-            low = middle
-        else:
-            high = middle - 1
-    quota = np.minimum(available, low)
-    remainder = max(0, total - int(quota.sum()))
-    quota[np.flatnonzero(available > low)[:remainder]] += 1
-    return quota
 
 
 def choose_faces(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline import tables
 from pipeline.config.params import ExpandParams
 from pipeline.errors import UserError
-from pipeline.expansion.plan import choose_targets, equal_quotas, expansion_plan
+from pipeline.expansion.plan import choose_targets, expansion_plan
 from pipeline.tables.sources import Held
 
 STORE = Path("/store")
@@ -301,17 +301,6 @@ def test_match_needs_fakes() -> None:
 
 
 sizes = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(1, 12), max_size=8)
-
-
-@given(available=sizes, wanted=st.integers(0, 100))
-def test_quotas_are_as_equal_as_they_can_be(available: dict[str, int], wanted: int) -> None:
-    quotas = equal_quotas(available, wanted, "salt")
-    assert sum(quotas.values()) == min(wanted, sum(available.values()))
-    assert all(0 <= quotas[v] <= n for v, n in available.items())
-    # Nobody who has more to give gives fewer than another gives, but for the rounding.
-    unfilled = [quotas[v] for v, n in available.items() if quotas[v] < n]
-    if unfilled:
-        assert max(quotas.values()) - min(unfilled) <= 1
 
 
 @given(available=sizes, wanted=st.integers(0, 60))

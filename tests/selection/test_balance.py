@@ -11,8 +11,9 @@ from faceshards import fields
 from pipeline import tables
 from pipeline.config.params import BalanceParams
 from pipeline.errors import UserError
-from pipeline.selection.balance import balance, choose_faces, choose_quotas, reverse_bits
+from pipeline.selection.balance import balance, choose_faces, reverse_bits
 from pipeline.selection.face_choice import main_tracks
+from pipeline.selection.quotas import equal_quotas
 from pipeline.tables import schemas
 
 
@@ -289,24 +290,6 @@ def test_reversed_bits(numbers):
 some_counts = st.lists(st.integers(1, 40), min_size=1, max_size=12)
 
 
-def slow_quotas(available, total):
-    """Deals faces one at a time, always to the first of the videos that have got the least."""
-    quota = [1] * len(available)
-    while sum(quota) < total:
-        open_videos = [i for i in range(len(quota)) if quota[i] < available[i]]
-        least = min(quota[i] for i in open_videos)
-        quota[next(i for i in open_videos if quota[i] == least)] += 1
-    return quota
-
-
-@given(some_counts, st.data())
-def test_quotas_are_those_of_dealing_one_by_one(available, data):
-    total = data.draw(st.integers(1, sum(available)))
-    quota = choose_quotas(np.array(available), total)
-    assert quota.tolist() == slow_quotas(available, total)
-    assert quota.sum() == max(total, len(available))
-
-
 @given(some_counts, st.data())
 def test_a_larger_total_keeps_every_face(available, data):
     small, large = sorted(
@@ -316,7 +299,7 @@ def test_a_larger_total_keeps_every_face(available, data):
     sample = np.concatenate([np.arange(n) for n in available]).astype(np.int32)
     rank, usable = np.zeros(len(video), np.int16), np.ones(len(video), bool)
     few, many = (
-        choose_faces(video, sample, rank, usable, choose_quotas(np.array(available), total))
+        choose_faces(video, sample, rank, usable, equal_quotas(np.array(available), total, 1))
         for total in (small, large)
     )
     assert not (few & ~many).any()
