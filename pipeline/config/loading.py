@@ -42,8 +42,8 @@ def check_datasets(params: Params, entries: Collection[str]) -> None:
 def load(path: Path = PARAMS) -> Params:
     """Parameters of a params.yaml; a key that is absent keeps its default.
 
-    Raises UserError naming file, key, value and what is allowed; an unknown key with the nearest
-    valid one.
+    Raises UserError with all mistakes: key, value and what is allowed; an unknown key with the
+    nearest valid one.
     """
     data = read_yaml(path)
     if data is None:
@@ -51,8 +51,8 @@ def load(path: Path = PARAMS) -> Params:
             f"{path} is empty. Put a profile in place with `faceshards profile sample`."
         )
     params = strict.build(Params, data, str(path))
-    for problem in _contradictions(params):
-        raise UserError(f"{path}: {problem}")
+    # A contradiction of the defaults shows again with each exception.
+    strict.refuse(str(path), list(dict.fromkeys(_contradictions(params))))
     return params
 
 

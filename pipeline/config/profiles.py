@@ -3,6 +3,7 @@
 import difflib
 from pathlib import Path
 
+from faceshards.wording import suggestion
 from pipeline import config
 from pipeline.errors import UserError
 from pipeline.files.replace import replacing
@@ -41,9 +42,7 @@ def difference(name: str, params: Path = config.PARAMS, folder: Path = FOLDER) -
     path = folder / f"{name}.yaml"
     known = names(folder)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
-        raise UserError(f"There is no profile {name!r} in {folder}/. {hint}")
+        raise UserError(f"There is no profile {name!r} in {folder}/. {suggestion(name, known)}")
     config.load(path)
     old = params.read_text(encoding="utf-8", errors="replace") if params.is_file() else ""
     new = path.read_text(encoding="utf-8")

@@ -3,11 +3,11 @@
 "Metric learning" is 2508.19730, "SJEDD" the joint embedding paper; values no paper gives are ours.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from faceshards.wording import suggestion
 from pipeline.config.strict import Range
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
@@ -112,9 +112,7 @@ def chosen(runs: Mapping[str, RunParams], arguments: Sequence[str]) -> str:
         raise UserError(f"Name one run of params.yaml. There are: {known}.")
     name = arguments[0]
     if name not in runs:
-        near = difflib.get_close_matches(name, runs, n=1)
-        hint = f"Nearest: {near[0]}." if near else f"There are: {known}."
-        raise UserError(f"params.yaml has no run {name!r} under runs. {hint}")
+        raise UserError(f"params.yaml has no run {name!r} under runs. {suggestion(name, runs)}")
     return name
 
 

@@ -6,14 +6,14 @@ Every error names the file, the dotted key, the value and what is allowed.
 """
 
 import dataclasses
-import difflib
 import math
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from faceshards.wording import nearest
 from pipeline.errors import UserError
 
 T = TypeVar("T")
@@ -79,14 +79,22 @@ class _MisfitError(Exception):
 def build(cls: type[T], data: object, file: str) -> T:
     """Build the dataclass ``cls`` from nested mappings; absent keys keep their defaults.
 
-    Raises UserError for an unknown key (with the nearest valid one), a wrong type or a value out of
-    range; the message starts with ``file``.
+    Raises UserError that tells all mistakes at once: unknown keys (with the nearest valid one),
+    wrong types, values out of range; the message starts with ``file``.
     """
-    try:
-        built: T = _build(cls, cls, data, "", file)
-    except _MisfitError as misfit:
-        raise UserError(f"{file}: {misfit.where} {misfit.words}.") from None
+    reader = _Reader(cls)
+    built: T = reader.build(cls, data, "")
+    refuse(file, reader.problems)
     return built
+
+
+def refuse(file: str, problems: Sequence[str]) -> None:
+    """Raises UserError where there are problems: one as a sentence, several as a list."""
+    if len(problems) == 1:
+        raise UserError(f"{file}: {problems[0]}")
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise UserError(f"{file} has {len(problems)} mistakes:{lines}")
 
 
 def show(value: object) -> str:
@@ -95,66 +103,74 @@ def show(value: object) -> str:
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"
 
 
-def _build(root: type, cls: Any, data: object, at: str, file: str) -> Any:
-    values = _values(root, cls, data, at, file)
-    for one in dataclasses.fields(cls):
-        required = one.default is one.default_factory is dataclasses.MISSING
-        if required and one.name not in values:
-            raise UserError(f"{file}: {_dotted(at, one.name)} is missing; it has no default.")
-    return cls(**values)
+class _Reader:
+    """Reads nested mappings and collects what is wrong with them, one sentence each."""
 
+    def __init__(self, root: type) -> None:
+        self._root = root
+        self.problems: list[str] = []
 
-def _values(root: type, cls: Any, data: object, at: str, file: str) -> dict[str, Any]:
-    """Convert what a section says of a dataclass's fields."""
-    if not isinstance(data, Mapping):
-        what = at or "the file"
-        raise UserError(
-            f"{file}: {what} is {show(data)}, but must be a section of keys and values."
-        )
-    hints = get_type_hints(cls, include_extras=True)
-    names = [field.name for field in dataclasses.fields(cls)]
-    for key in data:
-        if key not in names:
-            wrong = _dotted(at, str(key))
-            raise UserError(
-                f"{file}: {wrong} is not a parameter. {_suggest(root, names, str(key), at)}"
+    def build(self, cls: Any, data: object, at: str) -> Any:
+        """An instance of a dataclass; None where it cannot be made for want of a value."""
+        values = self.values(cls, data, at)
+        given = data if isinstance(data, Mapping) else {}
+        missing = False
+        for one in dataclasses.fields(cls):
+            required = one.default is one.default_factory is dataclasses.MISSING
+            if required and one.name not in values:
+                missing = True
+                if one.name not in given and isinstance(data, Mapping):
+                    where = _dotted(at, one.name)
+                    self.problems.append(f"{where} is missing; it has no default.")
+        return None if missing else cls(**values)
+
+    def values(self, cls: Any, data: object, at: str) -> dict[str, Any]:
+        """What a section says of a dataclass's fields; those that are wrong are left out."""
+        if not isinstance(data, Mapping):
+            what = at or "the file"
+            self.problems.append(
+                f"{what} is {show(data)}, but must be a section of keys and values."
             )
-    values: dict[str, Any] = {}
-    for name, value in data.items():
-        where = _dotted(at, name)
-        if dataclasses.is_dataclass(hints[name]):
-            values[name] = _build(root, hints[name], value, where, file)
-            continue
-        if get_origin(_plain(hints[name])) is dict:
-            values[name] = _build_named(root, hints[name], value, where, file)
-            continue
-        try:
-            values[name] = _convert(hints[name], value)
-        except _MisfitError as misfit:
-            misfit.where = where + misfit.where
-            raise
-    return values
+            return {}
+        hints = get_type_hints(cls, include_extras=True)
+        names = [field.name for field in dataclasses.fields(cls)]
+        values: dict[str, Any] = {}
+        for name, value in data.items():
+            where = _dotted(at, str(name))
+            if name not in names:
+                near = _suggest(self._root, names, str(name), at)
+                self.problems.append(f"{where} is not a parameter. {near}")
+            elif dataclasses.is_dataclass(hints[name]):
+                values[name] = self.build(hints[name], value, where)
+            elif get_origin(_plain(hints[name])) is dict:
+                values[name] = self.named(hints[name], value, where)
+            else:
+                try:
+                    values[name] = _convert(hints[name], value)
+                except _MisfitError as misfit:
+                    self.problems.append(f"{where}{misfit.where} {misfit.words}.")
+        return values
+
+    def named(self, hint: Any, data: object, at: str) -> dict[str, Any]:
+        """A section whose keys are names: of dataclasses, or of :class:`Changes` to one."""
+        name_hint, cls = get_args(_plain(hint))
+        make = self.build
+        if get_origin(hint) is Annotated:
+            make, cls = self.values, hint.__metadata__[0].of
+        if not isinstance(data, Mapping):
+            self.problems.append(f"{at} is {show(data)}, but must be a section of named entries.")
+            return {}
+        for name in data:
+            try:
+                _convert(name_hint, name)
+            except _MisfitError as misfit:
+                self.problems.append(f"the name {at}.{name} {misfit.words}.")
+        return {name: make(cls, entry, f"{at}.{name}") for name, entry in data.items()}
 
 
 def _plain(hint: Any) -> Any:
     """The hint without ``Annotated``."""
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
-
-
-def _build_named(root: type, hint: Any, data: object, at: str, file: str) -> dict[str, Any]:
-    """Build a section whose keys are names: of dataclasses, or of :class:`Changes` to one."""
-    name_hint, cls = get_args(_plain(hint))
-    make = _build
-    if get_origin(hint) is Annotated:
-        make, cls = _values, hint.__metadata__[0].of
-    if not isinstance(data, Mapping):
-        raise UserError(f"{file}: {at} is {show(data)}, but must be a section of named entries.")
-    for name in data:
-        try:
-            _convert(name_hint, name)
-        except _MisfitError as misfit:
-            raise UserError(f"{file}: the name {at}.{name} {misfit.words}.") from None
-    return {name: make(root, cls, entry, f"{at}.{name}", file) for name, entry in data.items()}
 
 
 def _convert(hint: Any, value: object) -> Any:
@@ -233,12 +249,12 @@ def _dotted(at: str, name: str) -> str:
 
 def _suggest(root: type, names: list[str], key: str, at: str) -> str:
     """Name the nearest valid key: the same name in another section, or a sibling by spelling."""
-    siblings = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    sibling = nearest(key, names)
     elsewhere = [path for path in _paths(root, "") if path.rsplit(".", 1)[-1] == key]
     if elsewhere:
         return f"Nearest valid key: {elsewhere[0]}."
-    if siblings:
-        return f"Nearest valid key: {_dotted(at, siblings[0])}."
+    if sibling:
+        return f"Nearest valid key: {_dotted(at, sibling)}."
     return f"Valid keys{' of ' + at if at else ''}: {', '.join(names)}."
 
 

@@ -6,7 +6,6 @@ file, in any order; :mod:`pipeline.datasets.scan` looks at the files and makes t
 all adapters.
 """
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from faceshards.wording import suggestion
 from pipeline.config.params import DatasetEntry, DatasetsParams
 from pipeline.errors import UserError
 
@@ -221,21 +221,12 @@ def wrong_root(source: Source, root: Path, adapter: Adapter) -> UserError:
     )
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known word, or all of them where none is near."""
-    known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=1)
-    if near:
-        return f"Did you mean {near[0]}?"
-    return f"Known: {', '.join(known)}." if known else "There is none to choose from."
-
-
 def _adapter(entry: DatasetEntry) -> Adapter:
     known = adapters()
     if entry.adapter not in known:
         raise UserError(
             f"Dataset {entry.name}: no adapter is called {entry.adapter}. "
-            f"{suggest(entry.adapter, known)}"
+            f"{suggestion(entry.adapter, known)}"
         )
     return known[entry.adapter]
 
@@ -244,7 +235,9 @@ def _options(entry: DatasetEntry, adapter: Adapter) -> dict[str, str]:
     where = f"Dataset {entry.name} (adapter {adapter.name})"
     for key in entry.options:
         if key not in adapter.options:
-            raise UserError(f"{where}: unknown option {key}. {suggest(str(key), adapter.options)}")
+            raise UserError(
+                f"{where}: unknown option {key}. {suggestion(str(key), adapter.options)}"
+            )
     values = {}
     for key, option in adapter.options.items():
         value = entry.options.get(key, option.default)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from faceshards.wording import suggestion
 from pipeline.config.params import DatasetEntry
-from pipeline.datasets.base import Adapter, Total, adapters, compare, suggest
+from pipeline.datasets.base import Adapter, Total, adapters, compare
 from pipeline.errors import UserError
 
 WIDTH = 100
@@ -50,7 +51,7 @@ def detail(name: str, entries: Mapping[str, DatasetEntry], videos: pa.Table | No
     if adapter is None:
         missing = entry.adapter if entry else name
         raise UserError(
-            f"There is no dataset or adapter {missing!r}. {suggest(missing, {*known, *entries})}"
+            f"There is no dataset or adapter {missing!r}. {suggestion(missing, {*known, *entries})}"
         )
     parts = [_summary(adapter)]
     if adapter.options:

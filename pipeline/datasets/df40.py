@@ -29,6 +29,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from faceshards.fields import SPLITS
+from faceshards.wording import suggestion
 from pipeline.datasets import deepfakebench, ff_splits, folders, shared_ids
 from pipeline.datasets.base import (
     REAL_METHOD,
@@ -38,7 +39,6 @@ from pipeline.datasets.base import (
     Source,
     Total,
     Video,
-    suggest,
     wrong_root,
 )
 
@@ -189,7 +189,7 @@ def _unknown(source: Source) -> Iterator[Rejected]:
                 if normal(name) in _BY_NAME or name.casefold() in (*_CONTAINERS, *_CELEB_FOLDERS):
                     continue
                 if _OF_METHODS & set(folders.subfolders(root / prefix / name)):
-                    detail = f"not a method of DF40. {suggest(name, METHODS)}"
+                    detail = f"not a method of DF40. {suggestion(name, METHODS)}"
                     path = source.path(index, f"{prefix}{name}")
                     yield Rejected(path, "unsupported_media", detail)
 

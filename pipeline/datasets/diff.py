@@ -15,6 +15,7 @@ Rules:
 from collections.abc import Iterator
 
 from faceshards.fields import SPLITS
+from faceshards.wording import suggestion
 from pipeline.datasets import folders, path_lists
 from pipeline.datasets.base import (
     REAL_METHOD,
@@ -24,7 +25,6 @@ from pipeline.datasets.base import (
     Source,
     Total,
     Video,
-    suggest,
     wrong_root,
 )
 
@@ -72,7 +72,7 @@ def _fakes(source: Source, index: int, prefix: str, split: str) -> Iterator[Vide
     top = f"{prefix}{split}"
     for condition in folders.subfolders(source.roots[index] / top):
         if condition not in CONDITIONS:
-            detail = f"not a condition of DiFF. {suggest(condition, CONDITIONS)}"
+            detail = f"not a condition of DiFF. {suggestion(condition, CONDITIONS)}"
             yield Rejected(source.path(index, f"{top}/{condition}"), "unsupported_media", detail)
             continue
         folder = f"{top}/{condition}"

@@ -16,6 +16,7 @@ Rules:
 import re
 from collections.abc import Iterator
 
+from faceshards.wording import suggestion
 from pipeline.datasets import folders, path_lists, splits
 from pipeline.datasets.base import (
     REAL_METHOD,
@@ -25,7 +26,6 @@ from pipeline.datasets.base import (
     Source,
     Total,
     Video,
-    suggest,
     wrong_root,
 )
 
@@ -64,7 +64,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             method = _METHODS.get(name.casefold())
             if method is None:
                 known = (*CATEGORIES, *_REALS)
-                detail = f"not a folder of DiffusionFace. {suggest(name, known)}"
+                detail = f"not a folder of DiffusionFace. {suggestion(name, known)}"
                 yield Rejected(source.path(index, name), "unsupported_media", detail)
                 continue
             for below in folders.files(root / name, _DEPTH):

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from faceshards.wording import suggestion
 from pipeline.datasets import ff_splits, folders, shared_ids
 from pipeline.datasets.base import (
     REAL_METHOD,
@@ -27,7 +28,6 @@ from pipeline.datasets.base import (
     Source,
     Total,
     Video,
-    suggest,
     wrong_root,
 )
 from pipeline.errors import UserError
@@ -138,7 +138,7 @@ def _flat(source: Source, index: int) -> Iterator[_Folder | Rejected]:
 
 
 def _unknown(source: Source, index: int, part: str, known: Iterable[str]) -> Rejected:
-    detail = f"not a folder of FaceForensics++. {suggest(part, known)}"
+    detail = f"not a folder of FaceForensics++. {suggestion(part, known)}"
     return Rejected(source.path(index, part), "unsupported_media", detail)
 
 

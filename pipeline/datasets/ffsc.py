@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from faceshards.wording import suggestion
 from pipeline.datasets import folders, path_lists, shared_ids
 from pipeline.datasets.base import (
     REAL_METHOD,
@@ -25,7 +26,6 @@ from pipeline.datasets.base import (
     Rejected,
     Source,
     Video,
-    suggest,
     wrong_root,
 )
 
@@ -128,7 +128,7 @@ def _method_folders(source: Source, index: int) -> Iterator[_Folder | Rejected]:
             relative = f"{prefix}{top}/{name}"
             method = _METHODS.get(PurePosixPath(name).name.casefold())
             if method is None:
-                detail = f"not a method of FFSC. {suggest(name, _METHODS.values())}"
+                detail = f"not a method of FFSC. {suggestion(name, _METHODS.values())}"
                 yield Rejected(source.path(index, relative), "unsupported_media", detail)
             else:
                 yield _Folder(index, relative, _SPLITS[top.capitalize()], method)

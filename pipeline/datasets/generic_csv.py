@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from faceshards.fields import CATEGORIES, SPLITS
+from faceshards.wording import suggestion
 from pipeline.datasets.base import (
     REAL_METHOD,
     VIDEO_SUFFIXES,
@@ -30,7 +31,6 @@ from pipeline.datasets.base import (
     Rejected,
     Source,
     Video,
-    suggest,
 )
 from pipeline.errors import Reject, UserError
 
@@ -111,7 +111,7 @@ def _check_header(header: list[str], where: str) -> None:
     for name in header:
         if name not in COLUMNS:
             raise UserError(
-                f"{where}: unknown column {name or '(no name)'}. {suggest(name, COLUMNS)}"
+                f"{where}: unknown column {name or '(no name)'}. {suggestion(name, COLUMNS)}"
             )
         if header.count(name) > 1:
             raise UserError(f"{where}: column {name} is there twice. Keep one.")

@@ -3,7 +3,6 @@
 Labels are 1 altered, 0 not altered, -1 unobserved ("NA" in the file), in the order of the nodes.
 """
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshards.fields import CATEGORIES
-from faceshards.wording import counted
+from faceshards.wording import counted, suggestion
 from pipeline.config import read_yaml
 from pipeline.config.strict import show
 from pipeline.errors import UserError
@@ -188,7 +187,7 @@ def load(path: Path = Path("manifests/semantics.yaml"), switch: str = DEFAULT) -
             return _manipulation(data, graphs, legal, at)
         if data not in templates:
             raise UserError(
-                f"{at} names the template {data}, which is not there.{_near(data, templates)}"
+                f"{at} names the template {data}, which is not there. {suggestion(data, templates)}"
             )
         return templates[data]
 
@@ -241,8 +240,10 @@ def _graph(name: str, data: object, where: str) -> Graph:
     for parent, children in parents.items():
         for child in _texts(children, f"{where}.edges.{parent}"):
             if child not in place:
-                near = _near(child, nodes)
-                raise UserError(f"{where}.edges.{parent} names {child}, which is not a node.{near}")
+                near = suggestion(child, nodes)
+                raise UserError(
+                    f"{where}.edges.{parent} names {child}, which is not a node. {near}"
+                )
             edges.append((place[parent], place[child]))
     _check_hierarchy(nodes, edges, f"{where}.edges")
     prompts = _section(entry["prompts"], f"{where}.prompts", required=nodes)
@@ -337,7 +338,7 @@ def _section(
         if not isinstance(key, str):
             raise UserError(f"{where}: the name {show(key)} is not text; put it in quotes.")
         if allowed and key not in allowed:
-            raise UserError(f"{where}: {key} is not known here.{_near(key, allowed)}")
+            raise UserError(f"{where}: {key} is not known here. {suggestion(key, allowed)}")
     for key in required:
         if key not in data:
             raise UserError(f"{where}: {key} is missing.")
@@ -364,8 +365,3 @@ def _one_of(data: object, among: Collection[str], where: str) -> str:
     if data not in among:
         raise UserError(f"{where} is {show(data)}, but must be one of {', '.join(among)}.")
     return str(data)
-
-
-def _near(name: str, among: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, among, n=1)
-    return f" Nearest: {near[0]}." if near else f" Known: {', '.join(among)}."

@@ -113,7 +113,7 @@ def test_contradictions_are_one_sentence_that_names_the_run(load, text, expected
 def test_a_command_names_one_run(load):
     runs = load(f"runs: {{first: {{{VIT}}}, second: {{{JOINT}}}}}").runs
     assert run_params.chosen(runs, ["second"]) == "second"
-    with pytest.raises(UserError, match=r"no run 'secnd'.*Nearest: second"):
+    with pytest.raises(UserError, match=r"no run 'secnd'.*Did you mean second"):
         run_params.chosen(runs, ["secnd"])
     with pytest.raises(UserError, match=r"no run 'zzz'.*There are: first, second"):
         run_params.chosen(runs, ["zzz"])

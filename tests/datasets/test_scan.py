@@ -105,11 +105,11 @@ def test_full_fingerprints_differ_in_the_middle(tmp_path, csv_root):
     ("adapter", "options", "message"),
     [
         ("faceforensic", {}, r"Dataset ds: no adapter is called faceforensic\. Did you mean face"),
-        ("zzz", {}, r"no adapter is called zzz\. Known: .*csv, "),
+        ("zzz", {}, r"no adapter is called zzz\. There are: .*csv, "),
         ("csv", {}, "option manifest is missing"),
         ("csv", {"manifest": 3}, "option manifest is 3 but must be a text"),
         ("csv", {"manifst": "x"}, r"unknown option manifst\. Did you mean manifest\?"),
-        ("csv", {"manifest": "wild.csv", 1: "x"}, r"unknown option 1\. Known: label_one_is"),
+        ("csv", {"manifest": "wild.csv", 1: "x"}, r"unknown option 1\. There are: label_one_is"),
         ("csv", {"manifest": "wild.csv", "label_one_is": "?"}, "must be one of fake, real"),
     ],
 )

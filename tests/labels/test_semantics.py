@@ -329,11 +329,11 @@ def test_an_unknown_graph_is_named(shipped: Semantics) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("graphs:", "graph:", "graph is not known here. Nearest: graphs"),
+        ("graphs:", "graph:", "graph is not known here. Did you mean graphs"),
         ("origin: paper, why: w", "origin: paper", r"methods\.mine\.puppet: why is missing"),
         ("origin: paper", "origin: us", r"puppet\.origin is 'us', but must be one of paper"),
         ("category: RE", "category: real", "category is 'real', but must be one of FS"),
-        ("subtype:", "subtyp:", "puppet: subtyp is not known here. Nearest: subtype"),
+        ("subtype:", "subtyp:", "puppet: subtyp is not known here. Did you mean subtype"),
         ("[1, NA, 1]", "[1, NA]", "is 2 values; it must be a list of 3: face, identity, eye"),
         ("[1, NA, 1]", "[1, 2, 1]", "vectors.tiny: identity is 2; a label is 1, 0 or NA"),
         ("[1, NA, 1]", "[1, true, 1]", "identity is True; a label is 1, 0 or NA"),
@@ -342,7 +342,7 @@ def test_an_unknown_graph_is_named(shipped: Semantics) -> None:
         ("[1, NA, 1]", "[0, 0, 0]", "face must be 1"),
         ("[1, NA, 1]", "[1, 0, 1]", "vectors.tiny: no state of graph tiny agrees"),
         ("[1, NA, 1]", "[1, 1, 0]", "vectors.tiny: no state of graph tiny agrees"),
-        ("{tiny: [1, NA, 1]}", "{tiy: [1, NA, 1]}", "tiy is not known here. Nearest: tiny"),
+        ("{tiny: [1, NA, 1]}", "{tiy: [1, NA, 1]}", "tiy is not known here. Did you mean tiny"),
         ("{tiny: [1, NA, 1]}", "{}", "vectors is empty"),
         ("[face, identity, eye]", "[face, eye, eye]", r"graphs\.tiny\.nodes names eye twice"),
         (
@@ -350,8 +350,12 @@ def test_an_unknown_graph_is_named(shipped: Semantics) -> None:
             "identity: [eye], eye: [identity]}",
             "circle through face, identity, eye",
         ),
-        ("identity: [eye]}", "identity: [ey]}", "names ey, which is not a node. Nearest: eye"),
-        ("identity: [eye]}", "identitiy: [eye]}", "identitiy is not known here. Nearest: identity"),
+        ("identity: [eye]}", "identity: [ey]}", "names ey, which is not a node. Did you mean eye"),
+        (
+            "identity: [eye]}",
+            "identitiy: [eye]}",
+            "identitiy is not known here. Did you mean identity",
+        ),
         ("{face: [identity], identity: [eye]}", "{face: [eye]}", "identity has no parent"),
         ("{face: a, identity: b, eye: c}", "{face: a, identity: b}", "prompts: eye is missing"),
         ("puppet:", "real:", "reals are all 0 and need no line"),
@@ -372,9 +376,9 @@ def test_mistakes_are_named(tmp_path: Path, old: str, new: str, message: str) ->
             "{one: three}",
             r"switches\.other\.one is 'three', but must be one of one, two",
         ),
-        ("{one: two}", "{noe: two}", r"switches\.other: noe is not known here\. Nearest: one"),
+        ("{one: two}", "{noe: two}", r"switches\.other: noe is not known here\. Did you mean one"),
         ("[1, 1, 1]", "[1, 0, 1]", r"templates\.two\.vectors\.tiny: no state"),
-        ("switches:", "switch:", "switch is not known here. Nearest: switches"),
+        ("switches:", "switch:", "switch is not known here. Did you mean switches"),
     ],
 )
 def test_mistakes_in_templates_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -119,7 +119,7 @@ def test_a_second_run_writes_the_same_bytes(project, monkeypatch):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [([], "Name one run"), (["plain", "joint"], "Name one run"), (["plane"], "Nearest: plain")],
+    [([], "Name one run"), (["plain", "joint"], "Name one run"), (["plane"], "Did you mean plain")],
 )
 def test_the_run_must_be_named(project, monkeypatch, arguments, message):
     with pytest.raises(UserError, match=message):

@@ -113,7 +113,7 @@ def _edit(old, new):
     ("spoil", "arguments", "message"),
     [
         (lambda: None, [], "Name one run of params.yaml. There are: joint, plain."),
-        (lambda: None, ["plane"], "no run 'plane' under runs. Nearest: plain."),
+        (lambda: None, ["plane"], "no run 'plane' under runs. Did you mean plain"),
         (lambda: None, ["plain", "joint"], "Name one run of params.yaml."),
         (
             lambda: _edit("graph: ffpp", "graph: ffsc"),
