@@ -55,7 +55,7 @@ class ObjectiveParams:
 
 
 @dataclass(frozen=True)
-class OptimiserParams:
+class OptimizerParams:
     """AdamW; the learning rate rises linearly, then falls along half a cosine to 0."""
 
     learning_rate: Annotated[float, Range(above=0)] = 1e-4
@@ -79,7 +79,7 @@ class RunParams:
     also: Literal["expanded", "train"]
     """Shard folder read besides ``train``; ``train`` means none besides. dvc.yaml names it, so it
     has no default."""
-    optimiser: OptimiserParams = field(default_factory=OptimiserParams)
+    optimizer: OptimizerParams = field(default_factory=OptimizerParams)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def contradictions(runs: Mapping[str, RunParams], shard_graph: str) -> Iterator[
 
 
 def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
-    model, objective, optimiser = run.model, run.objective, run.optimiser
+    model, objective, optimizer = run.model, run.objective, run.optimizer
     sizes = _SIZES[model.architecture]
     if model.size not in sizes:
         yield f"model.size is {model.size!r}, but {model.architecture} has {' and '.join(sizes)}."
@@ -160,8 +160,8 @@ def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
             )
         if objective.loss_weights != LevelWeights():
             yield "objective.loss_weights belong to sjedd; metric_learning keeps them at 1."
-    if optimiser.warmup_epochs >= optimiser.epochs:
+    if optimizer.warmup_epochs >= optimizer.epochs:
         yield (
-            f"optimiser.warmup_epochs is {optimiser.warmup_epochs}, but must be below epochs "
-            f"({optimiser.epochs})."
+            f"optimizer.warmup_epochs is {optimizer.warmup_epochs}, but must be below epochs "
+            f"({optimizer.epochs})."
         )

@@ -1,4 +1,4 @@
-"""From parameters to a detector: sizes by name, weights by digest, numbers by seed."""
+"""From parameters to a classifier: sizes by name, weights by digest, numbers by seed."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from pipeline.config.run_params import ModelParams
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
 from pipeline.models import joint_embedding, prompts, vit
-from pipeline.models.base import Detector, initialise
+from pipeline.models.base import Classifier, initialise
 from pipeline.models.joint_embedding import JointEmbedding
 from pipeline.models.vit import VisionTransformer
 
@@ -21,8 +21,8 @@ _IN_A_FOLDER = "*model.[bs]*"
 """What transformers calls weights: pytorch_model.bin, model.safetensors."""
 
 
-def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Detector:
-    """The detector to start training from, on the CPU.
+def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Classifier:
+    """The classifier to start training from, on the CPU.
 
     Every number is drawn by seed and name (the same for any thread count), then pretrained weights
     replace those they have.
@@ -55,8 +55,8 @@ def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Detector:
     return model
 
 
-def skeleton(params: ModelParams, graph: Graph | None) -> Detector:
-    """The same detector with arbitrary numbers in it, for a checkpoint of ours to be loaded into.
+def skeleton(params: ModelParams, graph: Graph | None) -> Classifier:
+    """The same classifier with arbitrary numbers in it, for a checkpoint of ours to be loaded into.
 
     Needs neither weights nor tokenizer files: a checkpoint has the numbers, the input normalisation
     and the prompts.
@@ -101,7 +101,7 @@ def _beside(params: ModelParams, file: Path | None) -> tuple[Path, ...]:
     return () if params.size == TINY else prompts.clip_files(file.parent)
 
 
-def _make(params: ModelParams, graph: Graph | None, file: Path | None) -> Detector:
+def _make(params: ModelParams, graph: Graph | None, file: Path | None) -> Classifier:
     # transformers fills its models from torch's global generator; nobody else's draws should move.
     with torch.random.fork_rng(devices=[]):
         if params.architecture == "vit":

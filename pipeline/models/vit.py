@@ -16,7 +16,7 @@ from transformers import ViTConfig, ViTModel
 
 from faceshards.wording import counted
 from pipeline.errors import UserError
-from pipeline.models.base import Detector, Normalisation, Outputs, standard_normal
+from pipeline.models.base import Classifier, Normalisation, Outputs, standard_normal
 
 LAYER_NORM_EPS = 1e-6
 """FSFM's; transformers' own default is 1e-12."""
@@ -41,7 +41,7 @@ _FSFM_MARK = "rep_decoder_embed.weight"
 
 
 @dataclass(frozen=True)
-class Size:
+class ViTSize:
     """Dimensions of a vision transformer."""
 
     width: int
@@ -51,17 +51,17 @@ class Size:
     patch_px: int = 16
 
 
-SIZES = {"tiny": Size(64, 2, 4, 64), "vit-b16": Size(768, 12, 12, 224)}
+SIZES = {"tiny": ViTSize(64, 2, 4, 64), "vit-b16": ViTSize(768, 12, 12, 224)}
 
 
-class VisionTransformer(Detector):
+class VisionTransformer(Classifier):
     """Logits of real and fake; the embedding is the normalised mean of the patch tokens.
 
     The paper calls the mean itself the embedding and does not say whether a norm follows; here, as
     in the public code it builds on, the norm does, and both head and triplet loss see its output.
     """
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: ViTSize) -> None:
         super().__init__(size.image_px, IMAGENET_NORMALISATION)
         config = ViTConfig(
             hidden_size=size.width,
@@ -85,7 +85,7 @@ class VisionTransformer(Detector):
 
     def fake_probability(self, outputs: Outputs) -> Tensor:
         """Softmax of the logits for fake, (B,) in [0, 1]."""
-        return outputs.scores.float().softmax(dim=1)[:, 1]  # (B,)
+        return outputs.logits.float().softmax(dim=1)[:, 1]  # (B,)
 
     def initialise_head(self, seed: int) -> None:
         """Draws the head's weights, close to 0, and sets its bias to 0."""

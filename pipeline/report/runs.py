@@ -151,7 +151,7 @@ def charts(history: Path) -> tuple[Chart, ...]:
 
 
 def _settings(params: RunParams) -> tuple[tuple[str, str], ...]:
-    model, objective, optimiser = params.model, params.objective, params.optimiser
+    model, objective, optimizer = params.model, params.objective, params.optimizer
     start = Path(model.weights.path).name if model.weights.path else "random numbers"
     loss = "SJEDD, fidelity on observed labels"
     if objective.kind == "metric_learning":
@@ -165,10 +165,10 @@ def _settings(params: RunParams) -> tuple[tuple[str, str], ...]:
         ("starts from", start),
         ("loss", loss),
         ("shards", "train and expanded" if params.also == "expanded" else "train"),
-        ("epochs", f"{optimiser.epochs}, {optimiser.warmup_epochs} of them warm-up"),
-        ("batch", f"{optimiser.batch_size} faces"),
-        ("learning rate", f"{optimiser.learning_rate:g}"),
-        ("weight decay", f"{optimiser.weight_decay:g}"),
+        ("epochs", f"{optimizer.epochs}, {optimizer.warmup_epochs} of them warm-up"),
+        ("batch", f"{optimizer.batch_size} faces"),
+        ("learning rate", f"{optimizer.learning_rate:g}"),
+        ("weight decay", f"{optimizer.weight_decay:g}"),
     )
 
 

@@ -1,7 +1,7 @@
 """Faces of shard folders as batches: read in place by offset, in an order that is a pure function.
 
 Nothing here remembers anything: batch b of epoch e follows from the seed, the run's name, e, b and
-the shards. Memory does not grow with the pictures, only with some 50 bytes per face.
+the shards. Memory does not grow with the images, only with some 50 bytes per face.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceshards import images, tar
-from faceshards.images import Image
+from faceshards import tar
+from faceshards.images import Image, decode_rgb
 from faceshards.reading import Shards
 from pipeline.errors import UserError
 
@@ -50,7 +50,7 @@ class Faces:
 
     Args:
         folders: opened shard folders whose vectors follow the same graph.
-        side_px: side of the square pictures that come out.
+        side_px: side of the square images that come out.
 
     Raises:
         UserError: the folders' label vectors differ in length.
@@ -66,25 +66,25 @@ class Faces:
         self._offsets = _joined(indexes, "jpg_offset")
         self._sizes = _joined(indexes, "jpg_size")
         self._tars = [shards.folder / name for shards, _ in indexes for name in sorted(shards.tars)]
-        place = {path: number for number, path in enumerate(self._tars)}
+        tar_index = {path: index for index, path in enumerate(self._tars)}
         numbers = [
-            [place[shards.folder / name] for name in index.column("tar").to_pylist()]
+            [tar_index[shards.folder / name] for name in index.column("tar").to_pylist()]
             for shards, index in indexes
         ]
-        self._tar_numbers = np.array([n for some in numbers for n in some], np.int32)  # (n,)
+        self._tar_indices = np.array([n for some in numbers for n in some], np.int32)  # (n,)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def picture(self, face: int, flipped: bool = False) -> Image:
+    def image(self, face: int, flipped: bool = False) -> Image:
         """Decodes one face: uint8 (side, side, 3) RGB, mirrored left to right where asked.
 
         Raises UserError where its tar does not hold what the index says.
         """
-        path = self._tars[self._tar_numbers[face]]
+        path = self._tars[self._tar_indices[face]]
         try:
             data = tar.read(path, int(self._offsets[face]), int(self._sizes[face]))
-            image = resized(images.decode_rgb(data), self.side_px)
+            image = resized(decode_rgb(data), self.side_px)
         except (ValueError, OSError) as error:
             raise UserError(
                 f"A face cannot be read from {path}: {error}. Make the shards anew with "
@@ -95,15 +95,15 @@ class Faces:
     def batches(
         self, plan: Iterable[tuple[NDArray[np.int64], NDArray[np.bool_]]]
     ) -> Iterator[Batch]:
-        """Batches of a plan (places of faces, which are mirrored), decoded ahead by threads.
+        """Batches of a plan (indices of faces, which are mirrored), decoded ahead by threads.
 
-        Raises UserError as :meth:`picture`.
+        Raises UserError as :meth:`image`.
         """
         waiting: deque[tuple[NDArray[np.int64], list[Future[Image]]]] = deque()
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
             for faces, flips in plan:
                 jobs = [
-                    threads.submit(self.picture, int(face), bool(flip))
+                    threads.submit(self.image, int(face), bool(flip))
                     for face, flip in zip(faces, flips, strict=True)
                 ]
                 waiting.append((faces, jobs))
@@ -113,16 +113,16 @@ class Faces:
                 yield self._batch(*waiting.popleft())
 
     def _batch(self, faces: NDArray[np.int64], jobs: Sequence[Future[Image]]) -> Batch:
-        pictures = np.stack([job.result() for job in jobs])  # (B, side, side, 3)
+        images = np.stack([job.result() for job in jobs])  # (B, side, side, 3)
         return Batch(
-            torch.from_numpy(pictures),
+            torch.from_numpy(images),
             torch.from_numpy(self.labels[faces].astype(np.int64)),
             torch.from_numpy(self.vectors[faces]),
         )
 
 
 def resized(image: Image, side_px: int) -> Image:
-    """Square picture of ``side_px``: by area where it shrinks, else bicubic; or as it is."""
+    """Square image of ``side_px``: by area where it shrinks, else bicubic; or as it is."""
     if image.shape[:2] == (side_px, side_px):
         return image
     shrinks = min(image.shape[:2]) > side_px
@@ -130,21 +130,21 @@ def resized(image: Image, side_px: int) -> Image:
     return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=how), np.uint8)
 
 
-def normalised(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalised(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """What a model sees.
 
     Args:
-        pictures: uint8 (B, H, W, 3) RGB.
+        images: uint8 (B, H, W, 3) RGB.
         mean: of the three channels, for values from 0 to 1.
         std: likewise.
 
     Returns:
-        float32 (B, 3, H, W) on the device of the pictures.
+        float32 (B, 3, H, W) on the device of the images.
     """
-    scaled = pictures.permute(0, 3, 1, 2).to(torch.float32) / _WHITE  # (B, 3, H, W)
+    scaled = images.permute(0, 3, 1, 2).to(torch.float32) / _WHITE  # (B, 3, H, W)
     shape = (1, 3, 1, 1)
-    middle = torch.tensor(mean, dtype=torch.float32, device=pictures.device).reshape(shape)
-    spread = torch.tensor(std, dtype=torch.float32, device=pictures.device).reshape(shape)
+    middle = torch.tensor(mean, dtype=torch.float32, device=images.device).reshape(shape)
+    spread = torch.tensor(std, dtype=torch.float32, device=images.device).reshape(shape)
     return ((scaled - middle) / spread).contiguous()
 
 
@@ -170,7 +170,7 @@ def epoch_plan(
         batch_size: faces per batch; fewer where there are not that many.
 
     Yields:
-        int64 (B,) places of faces, bool (B,) whether they are mirrored.
+        int64 (B,) indices of faces, bool (B,) whether they are mirrored.
     """
     draws = keyed_generator(f"{seed}/{run}/{epoch}")
     order = draws.permutation(n_faces)  # (n_faces,)

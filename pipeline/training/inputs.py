@@ -46,7 +46,7 @@ def read(run: Run, root: Path, side_px: int) -> RunData:
     Args:
         run: which folders it reads, and the graph that their labels must follow.
         root: folder that holds ``train``, ``val`` and, where the run reads them, ``expanded``.
-        side_px: side of the pictures that the model takes.
+        side_px: side of the images that the model takes.
 
     Raises:
         UserError: a folder is absent, damaged, empty or of another graph, or only one class is

@@ -19,7 +19,7 @@ from pipeline import models
 from pipeline.engine import store
 from pipeline.errors import UserError
 from pipeline.files.replace import replacing
-from pipeline.models import Detector
+from pipeline.models import Classifier
 from pipeline.models.device import prepare
 from pipeline.models.scores import auc
 from pipeline.training import checkpoint, data, optim, run_folder
@@ -69,7 +69,7 @@ class _Training:
         self,
         run: Run,
         faces: RunData,
-        model: Detector,
+        model: Classifier,
         device: torch.device,
         out: Path,
         history: Path,
@@ -81,7 +81,7 @@ class _Training:
         self.out = out
         self.history_path = history
         self.objective = make_objective(run.params.objective, model, run.graph)
-        self.optimiser = optim.make_optimiser(model, run.params.optimiser)
+        self.optimizer = optim.make_optimizer(model, run.params.optimizer)
         self.mean, self.std = model.mean, model.std
         self.marks = {
             "run_digest": run.digest,
@@ -96,9 +96,9 @@ class _Training:
         for path in self.out.glob(".tmp-*"):
             path.unlink()
         self._resume()
-        if len(self.history) < self.run.params.optimiser.epochs:
+        if len(self.history) < self.run.params.optimizer.epochs:
             (self.out / run_folder.ABOUT).unlink(missing_ok=True)  # not finished any more
-        for epoch in range(len(self.history), self.run.params.optimiser.epochs):
+        for epoch in range(len(self.history), self.run.params.optimizer.epochs):
             row = self._epoch(epoch)
             is_best = row[self._chosen_by] < min(
                 (before[self._chosen_by] for before in self.history), default=math.inf
@@ -113,7 +113,7 @@ class _Training:
         return f"val_{self.objective.primary}"
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        params, faces = self.run.params.optimiser, self.faces.train
+        params, faces = self.run.params.optimizer, self.faces.train
         steps = data.steps_per_epoch(len(faces), params.batch_size)
         plan = data.epoch_plan(self.run.seed, self.run.name, epoch, len(faces), params.batch_size)
         sums = _Means()
@@ -134,14 +134,14 @@ class _Training:
         """One update of the model; returns the unweighted losses before it.
 
         An objective that learns its own weights has its outer step here, before the losses are
-        weighted: it may read the optimiser's state and must leave the model's parameters alone.
+        weighted: it may read the optimizer's state and must leave the model's parameters alone.
         """
-        optim.set_learning_rate(self.optimiser, rate)
-        pictures = data.normalised(batch.images, self.mean, self.std)
-        parts = self.objective.losses(self.model(pictures), batch)
-        self.optimiser.zero_grad(set_to_none=True)
+        optim.set_learning_rate(self.optimizer, rate)
+        images = data.normalised(batch.images, self.mean, self.std)
+        parts = self.objective.losses(self.model(images), batch)
+        self.optimizer.zero_grad(set_to_none=True)
         self.objective.total(parts).backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+        self.optimizer.step()
         return {name: part.detach() for name, part in parts.items()}
 
     @torch.no_grad()
@@ -150,7 +150,7 @@ class _Training:
         faces = self.faces.val
         sums, scores = _Means(), []
         self.model.eval()
-        plan = data.in_order(len(faces), self.run.params.optimiser.batch_size)
+        plan = data.in_order(len(faces), self.run.params.optimizer.batch_size)
         for batch in faces.batches(plan):
             here = batch.to(self.device)
             outputs = self.model(data.normalised(here.images, self.mean, self.std))
@@ -167,14 +167,14 @@ class _Training:
         yield from tqdm(batches, self._title(epoch), steps, unit="batch", disable=not shown)
 
     def _title(self, epoch: int) -> str:
-        return f"train {self.run.name}, epoch {epoch + 1} of {self.run.params.optimiser.epochs}"
+        return f"train {self.run.name}, epoch {epoch + 1} of {self.run.params.optimizer.epochs}"
 
     def _check_finite(self, row: Mapping[str, float]) -> None:
         bad = [n for n, value in row.items() if not math.isfinite(value) and n != "val_auc"]
         if bad:
             raise UserError(
                 f"The run {self.run.name} diverged: {bad[0]} is {row[bad[0]]} in epoch "
-                f"{row['epoch']:.0f}. Lower runs.{self.run.name}.optimiser.learning_rate."
+                f"{row['epoch']:.0f}. Lower runs.{self.run.name}.optimizer.learning_rate."
             )
 
     def _resume(self) -> None:
@@ -194,7 +194,7 @@ class _Training:
                 _say(f"train {self.run.name}: {path} is of other {words}; starting anew.")
                 return
         self.model.load_state_dict(last["model"])
-        self.optimiser.load_state_dict(last["optimiser"])
+        self.optimizer.load_state_dict(last["optimizer"])
         torch.set_rng_state(last["random"])
         if self.device.type == "cuda" and last["random_cuda"]:
             torch.cuda.set_rng_state_all(last["random_cuda"])
@@ -214,7 +214,7 @@ class _Training:
             **self.marks,
             "epoch": epoch,
             "model": weights,
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": cuda,
             "history": self.history,

@@ -16,7 +16,7 @@ UNOBSERVED = -1
 
 @dataclass(frozen=True)
 class Levels:
-    """Nodes of a graph by their place in the hierarchy, as places in its ``nodes``.
+    """Nodes of a graph by their level in the hierarchy, as indices into its ``nodes``.
 
     SJEDD shares one loss weight per level (section IV-C).
     """
@@ -107,8 +107,8 @@ def fidelity_by_level(probabilities: Tensor, labels: Tensor, of: Levels) -> Tens
         labels: integer (B, N): 1, 0, or -1 for unobserved.
         of: the graph's levels.
     """
-    places = (of.root, of.global_attributes, of.local_regions)
-    losses = [fidelity(probabilities[:, list(p)], labels[:, list(p)]) for p in places]
+    indices = (of.root, of.global_attributes, of.local_regions)
+    losses = [fidelity(probabilities[:, list(i)], labels[:, list(i)]) for i in indices]
     return torch.stack(losses)  # (3,)
 
 

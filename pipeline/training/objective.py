@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipeline.config.run_params import ObjectiveParams
 from pipeline.labels.semantics import Graph
-from pipeline.models import Detector, JointEmbedding, Outputs
+from pipeline.models import Classifier, JointEmbedding, Outputs
 from pipeline.training import losses
 from pipeline.training.data import Batch
 
@@ -45,7 +45,7 @@ class MetricLearning(Objective):
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """See :class:`Objective`."""
-        found = {self.primary: losses.cross_entropy(outputs.scores, batch.labels)}
+        found = {self.primary: losses.cross_entropy(outputs.logits, batch.labels)}
         if "triplet" in self.weights:
             found["triplet"] = losses.triplet_batch_all(
                 outputs.embedding, batch.labels, self._margin
@@ -70,7 +70,7 @@ class Sjedd(Objective):
         return dict(zip(self.weights, parts, strict=True))
 
 
-def make_objective(params: ObjectiveParams, model: Detector, graph: Graph | None) -> Objective:
+def make_objective(params: ObjectiveParams, model: Classifier, graph: Graph | None) -> Objective:
     """The objective that the parameters name; ``sjedd`` for a joint embedding and its graph."""
     if params.kind == "metric_learning":
         return MetricLearning(params)

@@ -1,11 +1,11 @@
-"""The optimiser and its learning rate at every step."""
+"""The optimizer and its learning rate at every step."""
 
 import math
 
 from torch import nn
 from torch.optim import AdamW
 
-from pipeline.config.run_params import OptimiserParams
+from pipeline.config.run_params import OptimizerParams
 
 FINAL_LEARNING_RATE = 0.0
 """Where the cosine ends."""
@@ -14,7 +14,7 @@ _TOKENS = ("cls_token", "class_embedding", "position_embedding")
 """Parts of the names of learnt tokens and positions, which no weight decay pulls to 0."""
 
 
-def make_optimiser(model: nn.Module, params: OptimiserParams) -> AdamW:
+def make_optimizer(model: nn.Module, params: OptimizerParams) -> AdamW:
     """AdamW (metric learning, section 4.1) over all parameters that want gradients.
 
     Biases, gains of norms and other vectors, class tokens and positions get no weight decay, as in
@@ -33,7 +33,7 @@ def make_optimiser(model: nn.Module, params: OptimiserParams) -> AdamW:
     return AdamW(groups, lr=params.learning_rate)
 
 
-def learning_rate(params: OptimiserParams, epochs_done: float) -> float:
+def learning_rate(params: OptimizerParams, epochs_done: float) -> float:
     """Learning rate of a step that begins ``epochs_done`` (0 to ``epochs``) epochs into the run.
 
     Rises linearly from 0 over the warm-up, then falls along half a cosine to
@@ -46,7 +46,7 @@ def learning_rate(params: OptimiserParams, epochs_done: float) -> float:
     return FINAL_LEARNING_RATE + (params.learning_rate - FINAL_LEARNING_RATE) * height
 
 
-def set_learning_rate(optimiser: AdamW, rate: float) -> None:
+def set_learning_rate(optimizer: AdamW, rate: float) -> None:
     """Gives all parameters this learning rate from the next step on."""
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = rate

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline import config
 from pipeline.config import run_params
-from pipeline.config.run_params import LevelWeights, OptimiserParams
+from pipeline.config.run_params import LevelWeights, OptimizerParams
 from pipeline.errors import UserError
 
 VIT = "model: {architecture: vit, size: tiny}, objective: {kind: metric_learning}, also: train"
@@ -25,16 +25,16 @@ def load(tmp_path):
 
 
 def test_runs_arrive_typed_in_the_order_of_the_file(load):
-    runs = load(f"runs:\n  b-1: {{{VIT}}}\n  a: {{{JOINT}, optimiser: {{epochs: 7}}}}\n").runs
+    runs = load(f"runs:\n  b-1: {{{VIT}}}\n  a: {{{JOINT}, optimizer: {{epochs: 7}}}}\n").runs
     assert list(runs) == ["b-1", "a"]
-    assert runs["b-1"].optimiser == OptimiserParams()
-    assert runs["a"].optimiser == OptimiserParams(epochs=7)
+    assert runs["b-1"].optimizer == OptimizerParams()
+    assert runs["a"].optimizer == OptimizerParams(epochs=7)
     assert (runs["a"].model.architecture, runs["a"].also) == ("joint_embedding", "expanded")
     assert runs["a"].objective.loss_weights == LevelWeights(1.0, 1.0, 1.0)
 
 
 def test_defaults_are_metric_learnings_constants():
-    assert OptimiserParams() == OptimiserParams(1e-4, 0.05, 30, 64, 5)  # section 4.1
+    assert OptimizerParams() == OptimizerParams(1e-4, 0.05, 30, 64, 5)  # section 4.1
 
 
 def test_no_runs_are_no_mistake(load):
@@ -59,14 +59,14 @@ def test_no_runs_are_no_mistake(load):
             f"a: {{{VIT[:-13]}}}",
             "runs.a.also is missing; it has no default",
         ),
-        (f"a: {{{VIT}, optimizer: {{}}}}", "Nearest valid key: runs.a.optimiser."),
+        (f"a: {{{VIT}, optimiser: {{}}}}", "Nearest valid key: runs.a.optimizer."),
         (
-            f"a: {{{VIT}, optimiser: {{weigth_decay: 1}}}}",
-            "Nearest valid key: runs.a.optimiser.weight_decay.",
+            f"a: {{{VIT}, optimizer: {{weigth_decay: 1}}}}",
+            "Nearest valid key: runs.a.optimizer.weight_decay.",
         ),
-        (f"a: {{{VIT}, optimiser: {{epochs: 0}}}}", "runs.a.optimiser.epochs is 0"),
-        (f"a: {{{VIT}, optimiser: {{batch_size: 1}}}}", "runs.a.optimiser.batch_size is 1"),
-        (f"a: {{{VIT}, optimiser: {{learning_rate: 0}}}}", "learning_rate is 0, .* above 0"),
+        (f"a: {{{VIT}, optimizer: {{epochs: 0}}}}", "runs.a.optimizer.epochs is 0"),
+        (f"a: {{{VIT}, optimizer: {{batch_size: 1}}}}", "runs.a.optimizer.batch_size is 1"),
+        (f"a: {{{VIT}, optimizer: {{learning_rate: 0}}}}", "learning_rate is 0, .* above 0"),
         (f"a: {{{VIT.replace('train', 'test')}}}", "runs.a.also is 'test'.*expanded.*train"),
         (f"a: {{{VIT.replace('vit', 'resnet')}}}", "architecture is 'resnet'"),
     ],
@@ -102,7 +102,7 @@ def test_impossible_values_are_named(load, text, expected):
             "loss_weights belong to sjedd",
         ),
         (VIT.replace("tiny", "tiny, weights: {path: a.pth}"), "tiny starts without weights"),
-        (VIT + ", optimiser: {epochs: 3, warmup_epochs: 3}", "must be below epochs"),
+        (VIT + ", optimizer: {epochs: 3, warmup_epochs: 3}", "must be below epochs"),
     ],
 )
 def test_contradictions_are_one_sentence_that_names_the_run(load, text, expected):

@@ -14,7 +14,7 @@ from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
 from pipeline.errors import UserError
 from pipeline.evaluation.score import load_run, score_faces
 from pipeline.labels import semantics
-from pipeline.models.base import Detector, Normalisation, Outputs
+from pipeline.models.base import Classifier, Normalisation, Outputs
 from pipeline.training import checkpoint, run_folder
 from tests.shards.made import SEMANTICS
 
@@ -23,7 +23,7 @@ SIDE_PX = 224
 """Of the made faces: nothing is resized."""
 
 
-class Brightness(Detector):
+class Brightness(Classifier):
     """Calls a face fake by how bright it is; knows nothing of other faces."""
 
     def __init__(self):
@@ -35,12 +35,12 @@ class Brightness(Detector):
         return Outputs(pixels.mean(dim=(1, 2, 3)), pixels)
 
     def fake_probability(self, outputs):
-        return outputs.scores
+        return outputs.logits
 
 
 class Broken(Brightness):
     def fake_probability(self, outputs):
-        return outputs.scores * torch.nan
+        return outputs.logits * torch.nan
 
 
 def _graph():

@@ -14,7 +14,7 @@ from tests.models import made
 WIDTH, LAYERS, HEADS, IMAGE_PX = 64, 2, 4, 64
 
 
-def _pictures(n: int, px: int = IMAGE_PX) -> torch.Tensor:
+def _images(n: int, px: int = IMAGE_PX) -> torch.Tensor:
     return torch.randn(n, 3, px, px, generator=torch.Generator().manual_seed(7))
 
 
@@ -61,13 +61,13 @@ def test_fsfms_checkpoint_gives_what_its_own_equations_give(tmp_path, state):
     file = tmp_path / "checkpoint-400.pth"
     made.fsfm_checkpoint(file, state | made.fsfm_extras(WIDTH))
     model = models.build(made.params("vit", "tiny", file), None).eval()
-    images = _pictures(3)
+    images = _images(3)
     with torch.inference_mode():
         outputs = model(images)
     expected = _plain_embedding(state, images, HEADS)
     torch.testing.assert_close(outputs.embedding, expected, rtol=0, atol=2e-5)
     logits = expected @ model.head.weight.T + model.head.bias
-    torch.testing.assert_close(outputs.scores, logits, rtol=0, atol=1e-6)
+    torch.testing.assert_close(outputs.logits, logits, rtol=0, atol=1e-6)
 
 
 def test_transformers_4_and_timm_name_the_same_weights(tmp_path, state):
@@ -88,7 +88,7 @@ def test_the_installed_transformers_own_names_are_understood(tmp_path, state):
     assert isinstance(one, vit.VisionTransformer)
     save_file(one.encoder.state_dict(), tmp_path / "model.safetensors")
     other = models.build(made.params("vit", "tiny", tmp_path / "model.safetensors"), None)
-    assert torch.equal(one(_pictures(1)).embedding, other(_pictures(1)).embedding)
+    assert torch.equal(one(_images(1)).embedding, other(_images(1)).embedding)
 
 
 @pytest.mark.slow
@@ -98,9 +98,9 @@ def test_weights_of_the_real_dimensions_fit(tmp_path):
     model = models.build(params, None).eval()
     assert model.image_px == 224
     with torch.inference_mode():
-        outputs = model(_pictures(1, 224))
+        outputs = model(_images(1, 224))
         probability = model.fake_probability(outputs)
-    assert outputs.scores.shape == (1, 2)
+    assert outputs.logits.shape == (1, 2)
     assert outputs.embedding.shape == (1, 768)
     # Its head is so close to 0 that nothing is known before training.
     assert probability.item() == pytest.approx(0.5, abs=1e-3)
@@ -225,8 +225,8 @@ def test_the_large_size_is_a_vit_b16():
 
 def test_every_parameter_learns():
     model = models.build(made.params("vit", "tiny"), None)
-    outputs = model(_pictures(4))
-    functional.cross_entropy(outputs.scores, torch.tensor([0, 1, 0, 1])).backward()
+    outputs = model(_images(4))
+    functional.cross_entropy(outputs.logits, torch.tensor([0, 1, 0, 1])).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name

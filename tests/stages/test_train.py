@@ -22,12 +22,12 @@ runs:
     model: {{architecture: joint_embedding, size: tiny}}
     objective: {{kind: sjedd, graph: ffpp}}
     also: expanded
-    optimiser: {{epochs: {EPOCHS}, batch_size: 16, warmup_epochs: 1, learning_rate: 1e-3}}
+    optimizer: {{epochs: {EPOCHS}, batch_size: 16, warmup_epochs: 1, learning_rate: 1e-3}}
   plain:
     model: {{architecture: vit, size: tiny}}
     objective: {{kind: metric_learning, triplet: batch_all}}
     also: train
-    optimiser: {{epochs: 2, batch_size: 16, warmup_epochs: 1}}
+    optimizer: {{epochs: 2, batch_size: 16, warmup_epochs: 1}}
 """
 
 

@@ -1,4 +1,4 @@
-"""Shard folders made from pictures, labels and vectors in a few lines, and small runs on them."""
+"""Shard folders made from images, labels and vectors in a few lines, and small runs on them."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import numpy as np
 
 from faceshards import fields, images, keys, tar
 from pipeline import tables
-from pipeline.config.run_params import ModelParams, ObjectiveParams, OptimiserParams, RunParams
+from pipeline.config.run_params import ModelParams, ObjectiveParams, OptimizerParams, RunParams
 from pipeline.labels import semantics
 from pipeline.shards.folder_index import tar_facts, write_folder_index
 from pipeline.training.inputs import Run
@@ -32,7 +32,7 @@ class Sample:
 
 
 def face(number: int) -> np.ndarray:
-    """A smooth RGB picture of 64 px, another one for each number."""
+    """A smooth RGB image of 64 px, another one for each number."""
     small = np.random.default_rng(number).integers(40, 216, (5, 5, 3), np.uint8)
     return cv2.resize(small, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
 
@@ -51,7 +51,7 @@ def planted(first: int, count: int, amplitude: float = 4.0) -> list[Sample]:
 
 
 def relabelled(samples: list[Sample]) -> list[Sample]:
-    """The same pictures with labels that say nothing: half of each class are exchanged."""
+    """The same images with labels that say nothing: half of each class are exchanged."""
     labels = [s.label ^ (n // 2 % 2) for n, s in enumerate(samples)]
     return [Sample(s.image, y, VECTORS[y]) for s, y in zip(samples, labels, strict=True)]
 
@@ -102,7 +102,7 @@ def metric_learning(epochs: int = 3, triplet: str = "batch_all", rate: float = 1
         ModelParams("vit", "tiny"),
         ObjectiveParams("metric_learning", triplet),
         "train",
-        OptimiserParams(rate, 0.05, epochs, batch_size=16, warmup_epochs=1),
+        OptimizerParams(rate, 0.05, epochs, batch_size=16, warmup_epochs=1),
     )
 
 
@@ -112,7 +112,7 @@ def sjedd(epochs: int = 3, also: str = "train", rate: float = 1e-3) -> RunParams
         ModelParams("joint_embedding", "tiny"),
         ObjectiveParams("sjedd", graph=GRAPH.name),
         also,
-        OptimiserParams(rate, 0.001, epochs, batch_size=16, warmup_epochs=1),
+        OptimizerParams(rate, 0.001, epochs, batch_size=16, warmup_epochs=1),
     )
 
 

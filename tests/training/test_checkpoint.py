@@ -36,8 +36,8 @@ def test_the_digest_follows_everything_a_result_depends_on():
         {"graph": edges},
         {"graph": None},
         {"params": made.sjedd(also="expanded")},
-        {"params": _with(made.sjedd(), "optimiser", learning_rate=2e-3)},
-        {"params": _with(made.sjedd(), "optimiser", epochs=4)},
+        {"params": _with(made.sjedd(), "optimizer", learning_rate=2e-3)},
+        {"params": _with(made.sjedd(), "optimizer", epochs=4)},
         {"params": _with(made.sjedd(), "objective", loss_weights=LevelWeights(1, 1, 0.5))},
         {"params": _with(made.sjedd(), "model", weights=Weights("", "ab" * 32))},
     ]

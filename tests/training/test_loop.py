@@ -119,8 +119,8 @@ def test_the_best_checkpoint_is_the_model_of_the_best_epoch(small, tmp_path):
     data = loop.read(run, small, model.image_px)
     (batch,) = data.val.batches(loop.data.in_order(20, 20))
     with torch.no_grad():
-        scores = model(loop.data.normalised(batch.images, model.mean, model.std)).scores
-    loss = torch.nn.functional.cross_entropy(scores, batch.labels).item()
+        logits = model(loop.data.normalised(batch.images, model.mean, model.std)).logits
+    loss = torch.nn.functional.cross_entropy(logits, batch.labels).item()
     row = _history(tmp_path)[best["epoch"] - 1]
     assert float(row["val_cross_entropy"]) == pytest.approx(loss, rel=1e-4)
 
@@ -243,7 +243,7 @@ def test_a_val_of_one_class_has_no_auc(tmp_path):
 
 def test_a_run_that_diverges_says_so_and_what_to_lower(small, tmp_path):
     with pytest.raises(
-        UserError, match=r"run toy diverged.*Lower runs\.toy\.optimiser\.learning_rate"
+        UserError, match=r"run toy diverged.*Lower runs\.toy\.optimizer\.learning_rate"
     ):
         _train(made.metric_learning(4, rate=1e30), small, tmp_path)
     assert not (tmp_path / "models/toy/run.json").exists()

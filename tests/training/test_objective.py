@@ -12,14 +12,14 @@ from tests.training import made
 
 VIT = models.build(ModelParams("vit", "tiny"), None)
 JOINT = models.build(ModelParams("joint_embedding", "tiny"), made.GRAPH)
-PICTURES = torch.from_numpy(np.stack([made.face(n) for n in range(6)]))
+IMAGES = torch.from_numpy(np.stack([made.face(n) for n in range(6)]))
 LABELS = torch.tensor([0, 1, 0, 1, 1, 0])
 VECTORS = torch.tensor([made.VECTORS[int(y)] for y in LABELS], dtype=torch.int8)
-BATCH = Batch(PICTURES, LABELS, VECTORS)
+BATCH = Batch(IMAGES, LABELS, VECTORS)
 
 
 def _outputs(model):
-    return model(normalised(PICTURES, model.mean, model.std))
+    return model(normalised(IMAGES, model.mean, model.std))
 
 
 def test_metric_learning_is_cross_entropy_plus_weighted_triplet():
@@ -27,7 +27,7 @@ def test_metric_learning_is_cross_entropy_plus_weighted_triplet():
     objective = make_objective(params, VIT, None)
     parts = objective.losses(_outputs(VIT), BATCH)
     assert list(parts) == list(objective.weights) == ["cross_entropy", "triplet"]
-    expected = torch.nn.CrossEntropyLoss()(_outputs(VIT).scores, LABELS)
+    expected = torch.nn.CrossEntropyLoss()(_outputs(VIT).logits, LABELS)
     assert parts["cross_entropy"].item() == pytest.approx(expected.item(), rel=1e-6)
     total = parts["cross_entropy"] + 0.25 * parts["triplet"]
     assert objective.total(parts).item() == pytest.approx(total.item(), rel=1e-6)
@@ -69,7 +69,7 @@ def test_unobserved_labels_count_for_nothing():
     objective = make_objective(params, JOINT, made.GRAPH)
     root_only = VECTORS.clone()
     root_only[:, 1:] = -1
-    parts = objective.losses(_outputs(JOINT), Batch(PICTURES, LABELS, root_only))
+    parts = objective.losses(_outputs(JOINT), Batch(IMAGES, LABELS, root_only))
     whole = objective.losses(_outputs(JOINT), BATCH)
     assert parts["root"].item() == whole["root"].item()
     assert parts["global_attributes"].item() == parts["local_regions"].item() == 0

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from pipeline import models
-from pipeline.config.run_params import ModelParams, OptimiserParams
+from pipeline.config.run_params import ModelParams, OptimizerParams
 from pipeline.training import optim
 from tests.training import made
 
-PARAMS = OptimiserParams(2e-3, 0.05, epochs=10, batch_size=8, warmup_epochs=2)
+PARAMS = OptimizerParams(2e-3, 0.05, epochs=10, batch_size=8, warmup_epochs=2)
 
 
 def test_warm_up_is_linear_and_then_torchs_cosine_follows():
@@ -27,7 +27,7 @@ def test_warm_up_is_linear_and_then_torchs_cosine_follows():
 
 
 def test_without_warm_up_the_first_step_has_the_full_rate():
-    params = OptimiserParams(1.0, 0.0, epochs=4, batch_size=8, warmup_epochs=0)
+    params = OptimizerParams(1.0, 0.0, epochs=4, batch_size=8, warmup_epochs=0)
     assert optim.learning_rate(params, 0.0) == 1.0
     assert optim.learning_rate(params, 2.0) == pytest.approx(0.5)
     assert optim.learning_rate(params, 1.0) == pytest.approx(0.5 + math.sqrt(0.5) / 2)
@@ -42,8 +42,8 @@ def test_without_warm_up_the_first_step_has_the_full_rate():
 )
 def test_only_matrices_decay(params, tokens):
     model = models.build(params, made.GRAPH)
-    optimiser = optim.make_optimiser(model, PARAMS)
-    decay = {id(p): g["weight_decay"] for g in optimiser.param_groups for p in g["params"]}
+    optimizer = optim.make_optimizer(model, PARAMS)
+    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     wanted = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert len(decay) == len(wanted)
     free = {name for name, p in wanted.items() if decay[id(p)] == 0}
