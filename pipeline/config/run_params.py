@@ -1,6 +1,7 @@
 """Typed parameters of training runs, of evaluation and of the report.
 
-"Metric learning" is 2508.19730, "SJEDD" the joint embedding paper; values no paper gives are ours.
+"Metric learning" is 2508.19730; values no paper gives are ours. What a run is trained for has its
+own list, :mod:`pipeline.config.objectives`.
 """
 
 import difflib
@@ -8,13 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pipeline.config.strict import Range
+from pipeline.config.objectives import OBJECTIVES, ObjectiveParams
+from pipeline.config.strict import Kinds, Range
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
 
 _SIZES = {"vit": ("tiny", "vit-b16"), "joint_embedding": ("tiny", "clip-vit-b32")}
-_OBJECTIVES = {"vit": "metric_learning", "joint_embedding": "sjedd"}
-"""What each architecture's outputs can be trained with."""
 
 
 @dataclass(frozen=True)
@@ -25,33 +25,6 @@ class ModelParams:
     size: Literal["tiny", "vit-b16", "clip-vit-b32"]
     """``tiny`` starts from random numbers and needs no weights: its scores mean nothing."""
     weights: Weights = field(default_factory=Weights)
-
-
-@dataclass(frozen=True)
-class LevelWeights:
-    """Fixed weights of the three level losses (SJEDD, equation 5, with constant weights)."""
-
-    root: Annotated[float, Range(0)] = 1.0
-    """SJEDD's code starts all three at 1."""
-    global_attributes: Annotated[float, Range(0)] = 1.0
-    local_regions: Annotated[float, Range(0)] = 1.0
-
-
-@dataclass(frozen=True)
-class ObjectiveParams:
-    """What is minimised."""
-
-    kind: Literal["metric_learning", "sjedd"]
-    """``metric_learning``: cross-entropy, and a triplet loss where there is one. ``sjedd``: the
-    fidelity loss on observed labels of the three levels of ``graph``."""
-    triplet: Literal["none", "batch_all"] = "none"
-    triplet_weight: Annotated[float, Range(above=0)] = 1.0
-    """Ours: metric learning names no number."""
-    triplet_margin: Annotated[float, Range(0)] = 1.0
-    """Euclidean distance. Ours: metric learning names none; icpr2020dfdc's public code has 1."""
-    loss_weights: LevelWeights = field(default_factory=LevelWeights)
-    graph: str = ""
-    """Named graph in manifests/semantics.yaml; the one that ``shard.graph`` names."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +48,8 @@ class RunParams:
     """One named training run."""
 
     model: ModelParams
-    objective: ObjectiveParams
+    objective: Annotated[ObjectiveParams, Kinds(OBJECTIVES)]
+    """What is minimised; its keys depend on its ``kind``."""
     also: Literal["expanded", "train"]
     """Shard folder read besides ``train``; ``train`` means none besides. dvc.yaml names it, so it
     has no default."""
@@ -137,29 +111,13 @@ def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
         yield f"model.size is {model.size!r}, but {model.architecture} has {' and '.join(sizes)}."
     if model.size == "tiny" and model.weights != Weights():
         yield 'model.weights must be {path: "", sha256: ""}: the size tiny starts without weights.'
-    if objective.kind != _OBJECTIVES[model.architecture]:
+    if model.architecture not in objective.architectures:
+        fit = [kind for kind, of in OBJECTIVES.items() if model.architecture in of.architectures]
         yield (
             f"objective.kind is {objective.kind!r}, but {model.architecture} is trained with "
-            f"{_OBJECTIVES[model.architecture]}."
+            f"{' or '.join(fit)}."
         )
-    if objective.kind == "sjedd":
-        if objective.triplet != "none":
-            yield f"objective.triplet is {objective.triplet!r}, but sjedd has none: set it to none."
-        if objective.graph != shard_graph:
-            yield (
-                f"objective.graph is {objective.graph!r}, but shard.graph is {shard_graph!r}, and "
-                "the shards hold no other labels."
-            )
-        if objective.loss_weights == LevelWeights(0, 0, 0):
-            yield "objective.loss_weights are all 0: nothing would be learnt."
-    else:
-        if objective.graph:
-            yield (
-                f"objective.graph is {objective.graph!r}, but metric_learning reads no label "
-                'vectors. Set it to "".'
-            )
-        if objective.loss_weights != LevelWeights():
-            yield "objective.loss_weights belong to sjedd; metric_learning keeps them at 1."
+    yield from objective.contradictions(shard_graph)
     if optimizer.warmup_epochs >= optimizer.epochs:
         yield (
             f"optimizer.warmup_epochs is {optimizer.warmup_epochs}, but must be below epochs "

@@ -67,6 +67,26 @@ class Changes:
     of: type
 
 
+@dataclass(frozen=True)
+class Kinds:
+    """Marks a dataclass that has several kinds: the section's own key ``kind`` names one."""
+
+    of: Mapping[str, type]
+    """The dataclass of each kind; it has a field ``kind``."""
+
+    def chosen(self, data: object, at: str, file: str) -> type:
+        """The dataclass of the kind that a section names. Raises UserError where it names none."""
+        if not isinstance(data, Mapping):
+            raise UserError(f"{file}: {at} is {show(data)}, but must be a section with a kind.")
+        if "kind" not in data:
+            raise UserError(f"{file}: {at}.kind is missing; it has no default.")
+        kind = data["kind"]
+        if not isinstance(kind, str) or kind not in self.of:
+            allowed = " or ".join(f'"{name}"' for name in self.of)
+            raise UserError(f"{file}: {at}.kind is {show(kind)}, but must be {allowed}.")
+        return self.of[kind]
+
+
 class _MisfitError(Exception):
     """A value does not fit its type; ``where`` is the place inside it, such as ``[2]``."""
 
@@ -124,6 +144,10 @@ def _values(root: type, cls: Any, data: object, at: str, file: str) -> dict[str,
         where = _dotted(at, name)
         if dataclasses.is_dataclass(hints[name]):
             values[name] = _build(root, hints[name], value, where, file)
+            continue
+        if isinstance(kinds := getattr(hints[name], "__metadata__", [None])[0], Kinds):
+            cls_of_kind = kinds.chosen(value, where, file)
+            values[name] = _build(root, cls_of_kind, value, where, file)
             continue
         if get_origin(_plain(hints[name])) is dict:
             values[name] = _build_named(root, hints[name], value, where, file)

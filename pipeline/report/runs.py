@@ -153,17 +153,10 @@ def charts(history: Path) -> tuple[Chart, ...]:
 def _settings(params: RunParams) -> tuple[tuple[str, str], ...]:
     model, objective, optimizer = params.model, params.objective, params.optimizer
     start = Path(model.weights.path).name if model.weights.path else "random numbers"
-    loss = "SJEDD, fidelity on observed labels"
-    if objective.kind == "metric_learning":
-        loss = "cross-entropy"
-        if objective.triplet != "none":
-            loss += (
-                f" + {objective.triplet_weight:g} x triplet, margin {objective.triplet_margin:g}"
-            )
     return (
         ("model", f"{_MODELS[model.architecture]}, {model.size}"),
         ("starts from", start),
-        ("loss", loss),
+        ("loss", objective.words()),
         ("shards", "train and expanded" if params.also == "expanded" else "train"),
         ("epochs", f"{optimizer.epochs}, {optimizer.warmup_epochs} of them warm-up"),
         ("batch", f"{optimizer.batch_size} faces"),

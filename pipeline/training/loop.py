@@ -126,8 +126,8 @@ class _Training:
         row |= {f"val_{name}": value for name, value in self._validate().items()}
         self._check_finite(row)
         if not sys.stderr.isatty():
-            numbers = ", ".join(f"{name} {value:.4g}" for name, value in list(row.items())[1:])
-            _say(f"{self._title(epoch)}: {numbers}")
+            numbers = [f"{name} {value:.4g}" for name, value in self._for_people(row).items()]
+            _say(f"{self._title(epoch)}: {', '.join(numbers[1:])}")
         return row
 
     def _step(self, batch: Batch, rate: float) -> dict[str, Tensor]:
@@ -227,8 +227,16 @@ class _Training:
         table = csv.writer(text, lineterminator="\n")
         table.writerow(self.history[0])
         for row in self.history:
-            table.writerow([_number(value) for value in row.values()])
+            table.writerow([_number(value) for value in self._for_people(row).values()])
         _write(self.history_path, text.getvalue())
+
+    def _for_people(self, row: Mapping[str, float]) -> dict[str, float]:
+        """An epoch as it is shown; best.pt is chosen by the losses themselves."""
+        losses = {f"{part}_{name}" for part in ("train", "val") for name in self.objective.weights}
+        return {
+            name: self.objective.shown(value) if name in losses else value
+            for name, value in row.items()
+        }
 
     def _write_about(self) -> None:
         best = min(self.history, key=lambda row: row[self._chosen_by])

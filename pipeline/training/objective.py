@@ -2,11 +2,12 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
-from pipeline.config.run_params import ObjectiveParams
+from pipeline.config.objectives import MetricLearningParams, ObjectiveParams, SjeddParams
 from pipeline.labels.semantics import Graph
 from pipeline.models import Classifier, JointEmbedding, Outputs
 from pipeline.training import losses
@@ -14,7 +15,11 @@ from pipeline.training.data import Batch
 
 
 class Objective(ABC):
-    """Named losses and their weights."""
+    """Named losses and their weights.
+
+    A subclass is made from its own parameters, the model and the label graph (None where the
+    parameters name none), and is listed in :data:`OBJECTIVES`.
+    """
 
     primary: str
     """The loss that chooses the best epoch."""
@@ -32,13 +37,19 @@ class Objective(ABC):
         first, *others = (weight * parts[name] for name, weight in self.weights.items())
         return sum(others, start=first)
 
+    def shown(self, mean: float) -> float:
+        """What people see of a mean loss, in plots and lines."""
+        return mean
+
 
 class MetricLearning(Objective):
     """Cross-entropy, and a batch-all triplet loss on embeddings (metric learning, section 3)."""
 
     primary = "cross_entropy"
 
-    def __init__(self, params: ObjectiveParams) -> None:
+    def __init__(
+        self, params: MetricLearningParams, _model: Classifier, _graph: Graph | None
+    ) -> None:
         triplet = {} if params.triplet == "none" else {"triplet": params.triplet_weight}
         super().__init__({self.primary: 1.0, **triplet})
         self._margin = params.triplet_margin
@@ -58,7 +69,9 @@ class Sjedd(Objective):
 
     primary = "root"
 
-    def __init__(self, params: ObjectiveParams, model: JointEmbedding, graph: Graph) -> None:
+    def __init__(self, params: SjeddParams, model: Classifier, graph: Graph | None) -> None:
+        if graph is None or not isinstance(model, JointEmbedding):
+            raise ValueError("the objective sjedd needs a joint embedding and its label graph")
         super().__init__(dataclasses.asdict(params.loss_weights))
         self._model = model
         self._levels = losses.levels(graph)
@@ -69,11 +82,27 @@ class Sjedd(Objective):
         parts = losses.fidelity_by_level(probabilities, batch.vectors, self._levels)  # (3,)
         return dict(zip(self.weights, parts, strict=True))
 
+    def shown(self, mean: float) -> float:
+        """At least 0: by the 1e-8 under its square roots, a perfect guess is a little below."""
+        return max(mean, 0.0)
+
+
+OBJECTIVES: dict[str, Callable[[Any, Classifier, Graph | None], Objective]] = {
+    "metric_learning": MetricLearning,
+    "sjedd": Sjedd,
+}
+"""By kind; the same names as :data:`pipeline.config.objectives.OBJECTIVES`."""
+
 
 def make_objective(params: ObjectiveParams, model: Classifier, graph: Graph | None) -> Objective:
-    """The objective that the parameters name; ``sjedd`` for a joint embedding and its graph."""
-    if params.kind == "metric_learning":
-        return MetricLearning(params)
-    if graph is None or not isinstance(model, JointEmbedding):
-        raise ValueError("the objective sjedd needs a joint embedding and its label graph")
-    return Sjedd(params, model, graph)
+    """The objective that the parameters are of.
+
+    Args:
+        params: of one kind.
+        model: what is trained, of an architecture that the kind takes.
+        graph: the one that the parameters name; None where they name none.
+
+    Raises:
+        ValueError: the model or the graph is not one that the objective takes.
+    """
+    return OBJECTIVES[params.kind](params, model, graph)

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import config
 from pipeline.config import profiles
+from pipeline.config.objectives import OBJECTIVES
 from pipeline.config.params import Params
 from pipeline.config.run_params import RunParams
 from pipeline.errors import UserError
@@ -39,7 +40,9 @@ def test_a_profile_loads_and_spells_every_key(name):
     data = config.read_yaml(path)
     runs = data["runs"].values()
     assert runs
-    assert all(_shape(run) == _keys(RunParams) for run in runs)
+    for run in runs:
+        of_kind = _keys(OBJECTIVES[run["objective"]["kind"]])
+        assert _shape(run) == _keys(RunParams) | {"objective": of_kind}
     assert _shape(data | {"runs": None}) == _keys(Params)
 
 

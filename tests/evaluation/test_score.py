@@ -10,7 +10,8 @@ import torch
 
 from faceshards.reading import Shards
 from pipeline import models
-from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
+from pipeline.config.objectives import MetricLearningParams
+from pipeline.config.run_params import ModelParams, RunParams
 from pipeline.errors import UserError
 from pipeline.evaluation.score import load_run, score_faces
 from pipeline.labels import semantics
@@ -115,7 +116,7 @@ def test_an_output_that_is_not_a_number_is_refused(shards):
 
 
 def test_load_run_gives_the_weights_back_and_refuses_other_parameters(tmp_path, shards):
-    run = RunParams(ModelParams("vit", "tiny"), ObjectiveParams("metric_learning"), "train")
+    run = RunParams(ModelParams("vit", "tiny"), MetricLearningParams("metric_learning"), "train")
     trained = models.build(run.model, None, seed=5).eval()
     digest = checkpoint.run_digest("mine", run, 0, 1, None)
     state = {"run_digest": digest, "epoch": 1, "model": trained.state_dict()}
@@ -125,7 +126,7 @@ def test_load_run_gives_the_weights_back_and_refuses_other_parameters(tmp_path, 
     part = Shards(shards / "val")
     assert score_faces(loaded, part, "", 4, CPU).equals(score_faces(trained, part, "", 4, CPU))
     for name, seed, version in (("other", 0, 1), ("mine", 1, 1), ("mine", 0, 2)):
-        with pytest.raises(UserError, match=rf"trained with other.*dvc repro train@{name}"):
+        with pytest.raises(UserError, match=rf"trained with other.*--force .*train@{name}"):
             load_run(tmp_path, name, run, seed, version, None)
     with pytest.raises(UserError, match="does not exist"):
         load_run(tmp_path / "absent", "mine", run, 0, 1, None)

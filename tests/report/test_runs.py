@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
+from pipeline.config.objectives import MetricLearningParams
+from pipeline.config.run_params import ModelParams, RunParams
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.report import runs
@@ -50,9 +51,9 @@ def test_only_tiny_models_mean_nothing(tmp_path: Path) -> None:
 
 
 def test_settings_in_words() -> None:
-    triplet = ObjectiveParams("metric_learning", triplet="batch_all", triplet_weight=0.5)
+    triplet = MetricLearningParams("metric_learning", triplet="batch_all", triplet_weight=0.5)
     words = dict(facts(Path("nowhere"), params=replace(project.RUN, objective=triplet)).settings)
-    assert words["loss"] == "cross-entropy + 0.5 x triplet, margin 1"
+    assert words["loss"] == "cross-entropy + 0.5 x triplet (batch all), margin 1"
     assert (words["model"], words["starts from"]) == ("ViT, tiny", "random numbers")
 
 

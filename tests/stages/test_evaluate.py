@@ -131,7 +131,7 @@ def test_a_checkpoint_of_other_parameters_is_refused_and_nothing_written(project
         "{kind: metric_learning}", "{kind: metric_learning, triplet: batch_all}"
     )
     (project / "params.yaml").write_text(changed)
-    with pytest.raises(UserError, match=r"other parameters.*dvc repro train@plain"):
+    with pytest.raises(UserError, match=r"other parameters.*dvc repro --force .*train@plain"):
         _evaluate(monkeypatch, "plain")
     assert not (project / "predictions").exists()
     assert not (project / "metrics").exists()

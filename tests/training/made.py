@@ -10,7 +10,8 @@ import numpy as np
 
 from faceshards import fields, images, keys, tar
 from pipeline import tables
-from pipeline.config.run_params import ModelParams, ObjectiveParams, OptimizerParams, RunParams
+from pipeline.config.objectives import MetricLearningParams, SjeddParams
+from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams
 from pipeline.labels import semantics
 from pipeline.shards.folder_index import tar_facts, write_folder_index
 from pipeline.training.inputs import Run
@@ -100,7 +101,7 @@ def metric_learning(epochs: int = 3, triplet: str = "batch_all", rate: float = 1
     """A tiny ViT."""
     return RunParams(
         ModelParams("vit", "tiny"),
-        ObjectiveParams("metric_learning", triplet),
+        MetricLearningParams("metric_learning", triplet),
         "train",
         OptimizerParams(rate, 0.05, epochs, batch_size=16, warmup_epochs=1),
     )
@@ -110,7 +111,7 @@ def sjedd(epochs: int = 3, also: str = "train", rate: float = 1e-3) -> RunParams
     """A tiny joint embedding."""
     return RunParams(
         ModelParams("joint_embedding", "tiny"),
-        ObjectiveParams("sjedd", graph=GRAPH.name),
+        SjeddParams("sjedd", graph=GRAPH.name),
         also,
         OptimizerParams(rate, 0.001, epochs, batch_size=16, warmup_epochs=1),
     )

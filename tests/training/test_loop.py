@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from pipeline import models
-from pipeline.config.run_params import LevelWeights, ModelParams
+from pipeline.config.objectives import LevelWeights
+from pipeline.config.run_params import ModelParams
 from pipeline.config.values import Weights
 from pipeline.engine import store
 from pipeline.errors import UserError
@@ -134,6 +136,23 @@ def test_the_first_of_the_lowest_primary_losses_is_the_best(small, tmp_path, mon
     assert checkpoint.load(tmp_path / "models/toy/best.pt")["epoch"] == 2
     assert json.loads((tmp_path / "models/toy/run.json").read_text())["best_epoch"] == 2
     assert checkpoint.load(tmp_path / "models/toy/last.pt")["epoch"] == 4
+
+
+def test_no_fidelity_loss_below_0_is_shown_and_the_lowest_is_still_chosen(
+    small, tmp_path, monkeypatch, capsys
+):
+    losses = iter([0.5, -0.5e-4, -1e-4])
+    rest = {"global_attributes": -1e-4, "local_regions": 0.25, "auc": 0.5}
+    monkeypatch.setattr(loop._Training, "_validate", lambda _: {"root": next(losses), **rest})
+    _train(made.sjedd(3), small, tmp_path)
+    rows = _history(tmp_path)
+    assert [row["val_root"] for row in rows] == ["0.5", "0", "0"]
+    assert {row["val_global_attributes"] for row in rows} == {"0"}
+    assert {row["val_local_regions"] for row in rows} == {"0.25"}
+    said = capsys.readouterr().err
+    assert "val_root 0, " in said
+    assert not re.search(r" -[0-9]", said)
+    assert checkpoint.load(tmp_path / "models/toy/best.pt")["epoch"] == 3
 
 
 @pytest.mark.parametrize("params", [made.metric_learning(), made.sjedd()])

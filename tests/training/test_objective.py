@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from pipeline import models
-from pipeline.config.run_params import LevelWeights, ModelParams, ObjectiveParams
+from pipeline.config import objectives
+from pipeline.config.objectives import LevelWeights, MetricLearningParams, SjeddParams
+from pipeline.config.run_params import ModelParams
 from pipeline.training.data import Batch, normalised
-from pipeline.training.objective import make_objective
+from pipeline.training.objective import OBJECTIVES, make_objective
 from tests.training import made
 
 VIT = models.build(ModelParams("vit", "tiny"), None)
@@ -23,7 +25,7 @@ def _outputs(model):
 
 
 def test_metric_learning_is_cross_entropy_plus_weighted_triplet():
-    params = ObjectiveParams("metric_learning", "batch_all", triplet_weight=0.25)
+    params = MetricLearningParams("metric_learning", "batch_all", triplet_weight=0.25)
     objective = make_objective(params, VIT, None)
     parts = objective.losses(_outputs(VIT), BATCH)
     assert list(parts) == list(objective.weights) == ["cross_entropy", "triplet"]
@@ -37,14 +39,14 @@ def test_metric_learning_is_cross_entropy_plus_weighted_triplet():
 def test_the_margin_reaches_the_triplet_loss():
     found = []
     for margin in (0.1, 2.0):
-        params = ObjectiveParams("metric_learning", "batch_all", triplet_margin=margin)
+        params = MetricLearningParams("metric_learning", "batch_all", triplet_margin=margin)
         parts = make_objective(params, VIT, None).losses(_outputs(VIT), BATCH)
         found.append(parts["triplet"].item())
     assert found[1] > found[0] > 0
 
 
 def test_without_triplet_there_is_cross_entropy_alone():
-    objective = make_objective(ObjectiveParams("metric_learning", "none"), VIT, None)
+    objective = make_objective(MetricLearningParams("metric_learning", "none"), VIT, None)
     parts = objective.losses(_outputs(VIT), BATCH)
     assert list(parts) == ["cross_entropy"]
     assert objective.total(parts).item() == parts["cross_entropy"].item()
@@ -52,7 +54,7 @@ def test_without_triplet_there_is_cross_entropy_alone():
 
 def test_sjedd_weights_the_levels():
     weights = LevelWeights(1.0, 0.5, 0.0)
-    params = ObjectiveParams("sjedd", graph="ffpp", loss_weights=weights)
+    params = SjeddParams("sjedd", graph="ffpp", loss_weights=weights)
     objective = make_objective(params, JOINT, made.GRAPH)
     parts = objective.losses(_outputs(JOINT), BATCH)
     assert list(parts) == ["root", "global_attributes", "local_regions"]
@@ -65,7 +67,7 @@ def test_sjedd_weights_the_levels():
 
 
 def test_unobserved_labels_count_for_nothing():
-    params = ObjectiveParams("sjedd", graph="ffpp")
+    params = SjeddParams("sjedd", graph="ffpp")
     objective = make_objective(params, JOINT, made.GRAPH)
     root_only = VECTORS.clone()
     root_only[:, 1:] = -1
@@ -78,8 +80,8 @@ def test_unobserved_labels_count_for_nothing():
 @pytest.mark.parametrize(
     ("model", "params"),
     [
-        (VIT, ObjectiveParams("metric_learning", "batch_all")),
-        (JOINT, ObjectiveParams("sjedd", graph="ffpp")),
+        (VIT, MetricLearningParams("metric_learning", "batch_all")),
+        (JOINT, SjeddParams("sjedd", graph="ffpp")),
     ],
 )
 def test_gradients_reach_every_parameter_and_are_finite(model, params):
@@ -92,6 +94,33 @@ def test_gradients_reach_every_parameter_and_are_finite(model, params):
             assert parameter.grad.isfinite().all(), name
 
 
+def test_every_objective_that_params_can_name_is_there_and_no_other():
+    assert list(OBJECTIVES) == list(objectives.OBJECTIVES)
+    for kind, of in objectives.OBJECTIVES.items():
+        assert of(kind).kind == kind
+        assert of(kind).architectures
+        assert of(kind).words()
+
+
+def test_an_unknown_objective_is_taken_for_no_other():
+    class Unlisted(objectives.ObjectiveParams):
+        kind = "unlisted"
+        architectures = ("joint_embedding",)
+
+        def words(self):
+            return ""
+
+    with pytest.raises(KeyError, match="unlisted"):
+        make_objective(Unlisted(), JOINT, made.GRAPH)
+
+
+def test_a_perfect_guess_is_shown_as_0_and_chosen_by_what_it_is():
+    objective = make_objective(SjeddParams("sjedd", graph="ffpp"), JOINT, made.GRAPH)
+    perfect = -1.0000000494736474e-04
+    assert objective.shown(perfect) == 0.0
+    assert objective.shown(0.25) == 0.25
+
+
 def test_sjedd_without_a_graph_is_a_bug_not_a_guess():
     with pytest.raises(ValueError, match="graph"):
-        make_objective(ObjectiveParams("sjedd", graph="ffpp"), JOINT, None)
+        make_objective(SjeddParams("sjedd", graph="ffpp"), JOINT, None)
