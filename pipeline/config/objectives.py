@@ -46,7 +46,10 @@ class MetricLearningParams(ObjectiveParams):
     architectures: ClassVar[tuple[str, ...]] = ("vit",)
 
     kind: Literal["metric_learning"]
-    triplet: Literal["none", "batch_all"] = "none"
+    triplet: Literal[
+        "none", "batch_all", "hard_positive_hard_negative", "easy_positive_hard_negative"
+    ] = "none"
+    """Which triplets of a batch count (metric learning, section 3.3)."""
     triplet_weight: Annotated[float, Range(above=0)] = 1.0
     """Ours: metric learning names no number."""
     triplet_margin: Annotated[float, Range(0)] = 1.0

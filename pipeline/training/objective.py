@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.config.objectives import MetricLearningParams, ObjectiveParams, SjeddParams
 from pipeline.labels.semantics import Graph
 from pipeline.models import Classifier, JointEmbedding, Outputs
-from pipeline.training import losses
+from pipeline.training import losses, triplets
 from pipeline.training.data import Batch
 
 
@@ -43,7 +43,7 @@ class Objective(ABC):
 
 
 class MetricLearning(Objective):
-    """Cross-entropy, and a batch-all triplet loss on embeddings (metric learning, section 3)."""
+    """Cross-entropy, and a triplet loss on the embeddings (metric learning, section 3.3)."""
 
     primary = "cross_entropy"
 
@@ -52,15 +52,14 @@ class MetricLearning(Objective):
     ) -> None:
         triplet = {} if params.triplet == "none" else {"triplet": params.triplet_weight}
         super().__init__({self.primary: 1.0, **triplet})
+        self._triplet = triplets.TRIPLETS.get(params.triplet)
         self._margin = params.triplet_margin
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """See :class:`Objective`."""
         found = {self.primary: losses.cross_entropy(outputs.logits, batch.labels)}
-        if "triplet" in self.weights:
-            found["triplet"] = losses.triplet_batch_all(
-                outputs.embedding, batch.labels, self._margin
-            )
+        if self._triplet:
+            found["triplet"] = self._triplet(outputs.embedding, batch.labels, self._margin)
         return found
 
 

@@ -18,6 +18,7 @@ from pipeline.engine import store
 from pipeline.errors import UserError
 from pipeline.training import checkpoint, loop
 from pipeline.training.loop import train
+from pipeline.training.triplets import TRIPLETS
 from tests.training import made
 
 LEARNING_EPOCHS = 6
@@ -47,14 +48,14 @@ def _bytes(folder):
     return {path.name: path.read_bytes() for path in files}
 
 
+@pytest.mark.parametrize(("shuffled", "low", "high"), [(False, 0.95, 1.0), (True, 0.35, 0.65)])
 @pytest.mark.parametrize(
-    ("params", "shuffled", "low", "high"),
+    "params",
     [
-        (made.metric_learning(LEARNING_EPOCHS, rate=2e-3), False, 0.95, 1.0),
-        (made.sjedd(LEARNING_EPOCHS, rate=2e-3), False, 0.95, 1.0),
-        (made.metric_learning(LEARNING_EPOCHS, rate=2e-3), True, 0.35, 0.65),
+        *(made.metric_learning(LEARNING_EPOCHS, kind, rate=2e-3) for kind in TRIPLETS),
+        made.sjedd(LEARNING_EPOCHS, rate=2e-3),
     ],
-    ids=["vit", "joint_embedding", "vit, shuffled"],
+    ids=[*TRIPLETS, "sjedd"],
 )
 @pytest.mark.slow
 def test_a_planted_signal_is_learnt_and_shuffled_labels_are_not(
