@@ -16,6 +16,12 @@ from pipeline.errors import UserError
 
 _SIZES = {"vit": ("tiny", "vit-b16"), "joint_embedding": ("tiny", "clip-vit-b32")}
 
+_WITH_LAYERS = ("vit",)
+"""Architectures whose layers have one order, from the input to the head."""
+
+BASE_BATCH_SIZE = 256
+"""Batch size that a base rate ``blr`` is meant for (MAE's and FSFM's public code)."""
+
 
 @dataclass(frozen=True)
 class ModelParams:
@@ -29,18 +35,32 @@ class ModelParams:
 
 @dataclass(frozen=True)
 class OptimizerParams:
-    """AdamW; the learning rate rises linearly, then falls along half a cosine to 0."""
+    """AdamW; the learning rate rises linearly, then falls along half a cosine."""
 
     learning_rate: Annotated[float, Range(above=0)] = 1e-4
-    """At its highest (metric learning, section 4.1)."""
+    """At its highest (metric learning, section 4.3: "basic learning rate"); see ``base_rate``."""
     weight_decay: Annotated[float, Range(0)] = 0.05
-    """Metric learning, section 4.1."""
+    """Metric learning, section 4.3."""
     epochs: Annotated[int, Range(1)] = 30
-    """Metric learning, section 4.1."""
+    """Metric learning, section 4.3."""
     batch_size: Annotated[int, Range(2)] = 64
-    """Metric learning, section 4.1."""
+    """Metric learning, section 4.3."""
     warmup_epochs: Annotated[int, Range(0)] = 5
-    """Metric learning, section 4.1; fewer than ``epochs``."""
+    """Metric learning, section 4.3; fewer than ``epochs``."""
+    base_rate: Literal["lr", "blr"] = "lr"
+    """``lr``: ``learning_rate`` as it stands. ``blr``: times ``batch_size`` / 256, as MAE's and
+    FSFM's public code reads a base rate. Metric learning does not say which it means."""
+    min_learning_rate: Annotated[float, Range(0)] = 0.0
+    """Where the cosine ends; FSFM's public code has 1e-6."""
+    layer_decay: Annotated[float, Range(above=0, high=1)] = 1.0
+    """Factor of the learning rate from one layer to the one before it; 1 = the same for all. Metric
+    learning, section 4.3, has 0.75. ``vit`` only."""
+
+    @property
+    def highest_rate(self) -> float:
+        """The learning rate at the end of the warm-up."""
+        scale = self.batch_size / BASE_BATCH_SIZE if self.base_rate == "blr" else 1.0
+        return self.learning_rate * scale
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,7 @@ class EvaluateParams:
     batch_size: Annotated[int, Range(1)] = 64
     """Faces scored at once; never changes which faces are scored."""
     threshold: Annotated[float, Range(0, 1)] = 0.5
-    """A score at or above it counts as fake in balanced accuracy (metric learning, 4.2)."""
+    """A score at or above it counts as fake in balanced accuracy (metric learning, 4.3)."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +138,16 @@ def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
             f"{' or '.join(fit)}."
         )
     yield from objective.contradictions(shard_graph)
+    if optimizer.layer_decay != 1 and model.architecture not in _WITH_LAYERS:
+        yield (
+            f"optimizer.layer_decay is {optimizer.layer_decay:g}, but {model.architecture} has two "
+            "encoders and no one order of layers. Set it to 1."
+        )
+    if optimizer.min_learning_rate > optimizer.highest_rate:
+        yield (
+            f"optimizer.min_learning_rate is {optimizer.min_learning_rate:g}, but the highest rate "
+            f"is {optimizer.highest_rate:g}."
+        )
     if optimizer.warmup_epochs >= optimizer.epochs:
         yield (
             f"optimizer.warmup_epochs is {optimizer.warmup_epochs}, but must be below epochs "

@@ -36,7 +36,8 @@ class Range:
 
     def __str__(self) -> str:
         if self.above is not None:
-            return f"above {self.above:.12g}"
+            most = "" if self.high == math.inf else f" and at most {self.high:.12g}"
+            return f"above {self.above:.12g}{most}"
         if self.high == math.inf:
             return f"of at least {self.low:.12g}"
         return f"from {self.low:.12g} to {self.high:.12g}"

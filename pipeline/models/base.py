@@ -63,6 +63,13 @@ class Classifier(nn.Module, ABC):
         self.pixel_mean.copy_(torch.tensor(normalisation.mean))
         self.pixel_std.copy_(torch.tensor(normalisation.std))
 
+    def layers(self) -> dict[str, int]:
+        """Layer of every parameter by its name: 0 at the input, the highest at the head.
+
+        Raises ValueError where the model's layers have no one order.
+        """
+        raise ValueError(f"the layers of {type(self).__name__} have no one order")
+
     @abstractmethod
     def forward(self, images: Tensor) -> Outputs:
         """Scores of float32 (B, 3, image_px, image_px) images, normalised by mean and std."""

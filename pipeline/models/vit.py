@@ -36,6 +36,9 @@ NORMALISATION_FILE = "preprocessor_config.json"
 NOT_PRETRAINED = frozenset({"fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"})
 """What no weights file fills: the norm after the mean, and the head."""
 
+_INPUT = frozenset({"cls_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias"})
+"""What lies before the first block, in timm's naming."""
+
 _FSFM_MARK = "rep_decoder_embed.weight"
 """Only FSFM's pretraining checkpoints have this key."""
 
@@ -86,6 +89,22 @@ class VisionTransformer(Classifier):
     def fake_probability(self, outputs: Outputs) -> Tensor:
         """Softmax of the logits for fake, (B,) in [0, 1]."""
         return outputs.logits.float().softmax(dim=1)[:, 1]  # (B,)
+
+    def layers(self) -> dict[str, int]:
+        """See :class:`Classifier`: tokens and patches 0, block i (from 0) i + 1, head last.
+
+        As in the public code of FSFM: 0 to 13 for ViT-B.
+        """
+        last = self.encoder.config.num_hidden_layers + 1
+        found = {}
+        for name, _ in self.named_parameters():
+            common = common_name(name.removeprefix("encoder."))
+            if common in _INPUT:
+                found[name] = 0
+            else:
+                block = re.match(r"blocks\.(\d+)\.", common)
+                found[name] = int(block[1]) + 1 if block else last
+        return found
 
     def initialise_head(self, seed: int) -> None:
         """Draws the head's weights, close to 0, and sets its bias to 0."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.run_params import RunParams
+from pipeline.config.run_params import OptimizerParams, RunParams
 from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, limited
 from pipeline.report.charts import Chart, line_chart
@@ -160,9 +160,16 @@ def _settings(params: RunParams) -> tuple[tuple[str, str], ...]:
         ("shards", "train and expanded" if params.also == "expanded" else "train"),
         ("epochs", f"{optimizer.epochs}, {optimizer.warmup_epochs} of them warm-up"),
         ("batch", f"{optimizer.batch_size} faces"),
-        ("learning rate", f"{optimizer.learning_rate:g}"),
+        ("learning rate", _rate(optimizer)),
         ("weight decay", f"{optimizer.weight_decay:g}"),
     )
+
+
+def _rate(optimizer: OptimizerParams) -> str:
+    words = f"{optimizer.highest_rate:g}"
+    if optimizer.layer_decay != 1:
+        words += f", times {optimizer.layer_decay:g} from a layer to the one before it"
+    return words
 
 
 _Set = tuple[tuple[str, str], Mapping[str, Any]]

@@ -9,7 +9,7 @@ from pipeline import config
 from pipeline.config import profiles
 from pipeline.config.objectives import OBJECTIVES
 from pipeline.config.params import Params
-from pipeline.config.run_params import RunParams
+from pipeline.config.run_params import OptimizerParams, RunParams
 from pipeline.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +73,9 @@ def test_metric_learning_holds_the_papers_constants():
     p = config.load(PROFILES / "paper-metric-learning.yaml")
     assert (p.frames.fps, p.faces.margin, p.faces.size_px) == (1.0, 0.3, 224)  # section 4.1
     assert (p.faces.detector, p.balance.train, p.expand.datasets) == ("retinaface", "balanced", ())
+    for run in p.runs.values():
+        # Section 4.3, but for the least rate, which is FSFM's.
+        assert run.optimizer == OptimizerParams(1e-4, 0.05, 30, 64, 5, "lr", 1e-6, 0.75)
 
 
 def test_sjedd_holds_the_papers_constants():

@@ -35,7 +35,7 @@ def test_runs_arrive_typed_in_the_order_of_the_file(load):
 
 
 def test_defaults_are_metric_learnings_constants():
-    assert OptimizerParams() == OptimizerParams(1e-4, 0.05, 30, 64, 5)  # section 4.1
+    assert OptimizerParams() == OptimizerParams(1e-4, 0.05, 30, 64, 5)  # section 4.3
 
 
 def test_no_runs_are_no_mistake(load):
@@ -68,6 +68,9 @@ def test_no_runs_are_no_mistake(load):
         (f"a: {{{VIT}, optimizer: {{epochs: 0}}}}", "runs.a.optimizer.epochs is 0"),
         (f"a: {{{VIT}, optimizer: {{batch_size: 1}}}}", "runs.a.optimizer.batch_size is 1"),
         (f"a: {{{VIT}, optimizer: {{learning_rate: 0}}}}", "learning_rate is 0, .* above 0"),
+        (f"a: {{{VIT}, optimizer: {{layer_decay: 0}}}}", "layer_decay is 0, .* above 0"),
+        (f"a: {{{VIT}, optimizer: {{layer_decay: 1.5}}}}", "layer_decay is 1.5, .* above 0 and at"),
+        (f"a: {{{VIT}, optimizer: {{base_rate: lrr}}}}", "base_rate is 'lrr'.*lr.*blr"),
         (f"a: {{{VIT.replace('train', 'test')}}}", "runs.a.also is 'test'.*expanded.*train"),
         (f"a: {{{VIT.replace('vit', 'resnet')}}}", "architecture is 'resnet'"),
         (
@@ -117,6 +120,11 @@ def test_impossible_values_are_named(load, text, expected):
         ),
         (VIT.replace("tiny", "tiny, weights: {path: a.pth}"), "tiny starts without weights"),
         (VIT + ", optimizer: {epochs: 3, warmup_epochs: 3}", "must be below epochs"),
+        (JOINT + ", optimizer: {layer_decay: 0.75}", "layer_decay is 0.75, but joint_embedding"),
+        (
+            VIT + ", optimizer: {base_rate: blr, min_learning_rate: 5e-5}",
+            "min_learning_rate is 5e-05, but the highest rate is 2.5e-05",
+        ),
     ],
 )
 def test_contradictions_are_one_sentence_that_names_the_run(load, text, expected):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.objectives import MetricLearningParams
-from pipeline.config.run_params import ModelParams, RunParams
+from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.report import runs
@@ -55,6 +55,10 @@ def test_settings_in_words() -> None:
     words = dict(facts(Path("nowhere"), params=replace(project.RUN, objective=triplet)).settings)
     assert words["loss"] == "cross-entropy + 0.5 x triplet (batch all), margin 1"
     assert (words["model"], words["starts from"]) == ("ViT, tiny", "random numbers")
+    assert words["learning rate"] == "0.0001"
+    slow = OptimizerParams(1e-3, base_rate="blr", batch_size=64, layer_decay=0.75)
+    words = dict(facts(Path("nowhere"), params=replace(project.RUN, optimizer=slow)).settings)
+    assert words["learning rate"] == "0.00025, times 0.75 from a layer to the one before it"
 
 
 def test_train_and_val_share_a_chart(root: Path) -> None:

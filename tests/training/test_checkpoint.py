@@ -111,6 +111,9 @@ DEFAULTS = {
     "optimizer.epochs": "30",
     "optimizer.batch_size": "64",
     "optimizer.warmup_epochs": "5",
+    "optimizer.base_rate": "'lr'",
+    "optimizer.min_learning_rate": "0.0",
+    "optimizer.layer_decay": "1.0",
 }
 """Defaults as they were when the stage got this version."""
 
