@@ -19,6 +19,8 @@ class Normalisation:
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    source: str
+    """Where they come from, in words, or the name of a file beside the weights."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Classifier(nn.Module, ABC):
         """Height and width of the images it takes."""
         self.register_buffer("pixel_mean", torch.tensor(normalisation.mean))  # (3,)
         self.register_buffer("pixel_std", torch.tensor(normalisation.std))  # (3,)
+        self.normalisation = normalisation
+        """As it was when the model was made; a loaded state brings mean and std of its own."""
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -62,6 +66,7 @@ class Classifier(nn.Module, ABC):
         """Replaces the input normalisation by the one that loaded weights were trained with."""
         self.pixel_mean.copy_(torch.tensor(normalisation.mean))
         self.pixel_std.copy_(torch.tensor(normalisation.std))
+        self.normalisation = normalisation
 
     def layers(self) -> dict[str, int]:
         """Layer of every parameter by its name: 0 at the input, the highest at the head.

@@ -9,7 +9,7 @@ from pipeline import weights
 from pipeline.config.run_params import ModelParams
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
-from pipeline.models import joint_embedding, prompts, vit
+from pipeline.models import joint_embedding, normalisation, prompts, vit
 from pipeline.models.base import Classifier, initialise
 from pipeline.models.joint_embedding import JointEmbedding
 from pipeline.models.vit import VisionTransformer
@@ -96,8 +96,7 @@ def _beside(params: ModelParams, file: Path | None) -> tuple[Path, ...]:
     if file is None:
         return ()
     if params.architecture == "vit":
-        told = file.parent / vit.NORMALISATION_FILE
-        return (told,) if told.is_file() else ()
+        return normalisation.beside(file)
     return () if params.size == TINY else prompts.clip_files(file.parent)
 
 

@@ -20,7 +20,7 @@ TEMPERATURE = 10.0
 """Divides the inner product of un-normalised embeddings (equation 4; the number is the code's)."""
 
 CLIP_NORMALISATION = Normalisation(
-    (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711), "CLIP's"
 )
 
 

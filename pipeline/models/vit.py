@@ -4,7 +4,6 @@ Layout as in FSFM's fine-tuning code: patch tokens of the last block, mean, Laye
 final ``norm`` of pretrained weights is not used.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,31 +15,19 @@ from transformers import ViTConfig, ViTModel
 
 from faceshards.wording import counted
 from pipeline.errors import UserError
-from pipeline.models.base import Classifier, Normalisation, Outputs, standard_normal
+from pipeline.models import normalisation
+from pipeline.models.base import Classifier, Outputs, standard_normal
 
 LAYER_NORM_EPS = 1e-6
 """FSFM's; transformers' own default is 1e-12."""
 HEAD_STD = 2e-5
 """Initial standard deviation of the head's weights (FSFM's fine-tuning code)."""
 
-FSFM_NORMALISATION = Normalisation(
-    (0.5482207536697388, 0.42340534925460815, 0.3654651641845703),
-    (0.2789176106452942, 0.2438540756702423, 0.23493893444538116),
-)
-"""Of VGGFace2, which FSFM was pretrained on (its ``pretrain_ds_mean_std.txt``)."""
-IMAGENET_NORMALISATION = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-NORMALISATION_FILE = "preprocessor_config.json"
-"""Beside weights of transformers' models: the mean and std they were trained with."""
-
 NOT_PRETRAINED = frozenset({"fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"})
 """What no weights file fills: the norm after the mean, and the head."""
 
 _INPUT = frozenset({"cls_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias"})
 """What lies before the first block, in timm's naming."""
-
-_FSFM_MARK = "rep_decoder_embed.weight"
-"""Only FSFM's pretraining checkpoints have this key."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +52,7 @@ class VisionTransformer(Classifier):
     """
 
     def __init__(self, size: ViTSize) -> None:
-        super().__init__(size.image_px, IMAGENET_NORMALISATION)
+        super().__init__(size.image_px, normalisation.IMAGENET)
         config = ViTConfig(
             hidden_size=size.width,
             num_hidden_layers=size.layers,
@@ -116,8 +103,8 @@ class VisionTransformer(Classifier):
     def load_pretrained(self, state: Mapping[str, Tensor], source: Path) -> None:
         """Loads pretrained weights; the head and the norm before it stay as they are.
 
-        The input normalisation becomes FSFM's for its pretraining checkpoints, what
-        :data:`NORMALISATION_FILE` beside the weights says, or else ImageNet's.
+        The input normalisation becomes the weights' own, see
+        :func:`pipeline.models.normalisation.of_weights`.
 
         Args:
             state: names and tensors in FSFM's and timm's, or transformers' (4 and 5) naming; what
@@ -132,7 +119,7 @@ class VisionTransformer(Classifier):
         left = set(self.load_state_dict(own, strict=False).missing_keys)
         if left - {"pixel_mean", "pixel_std"} != NOT_PRETRAINED:
             raise AssertionError(f"{source} left {sorted(left)} unfilled")
-        self.normalise_as(normalisation(state, source))
+        self.normalise_as(normalisation.of_weights(state, source))
 
 
 def encoder_state(
@@ -206,25 +193,3 @@ def common_name(name: str) -> str:
     for pattern, new in _RENAMES:
         name = pattern.sub(new, name)
     return name
-
-
-def normalisation(state: Mapping[str, Tensor], source: Path) -> Normalisation:
-    """The input normalisation that goes with pretrained weights.
-
-    Raises:
-        UserError: the file beside the weights does not say what it should.
-    """
-    if _FSFM_MARK in state:
-        return FSFM_NORMALISATION
-    beside = source.parent / NORMALISATION_FILE
-    if not beside.is_file():
-        return IMAGENET_NORMALISATION
-    try:
-        told = json.loads(beside.read_text())
-        mean, std = ([float(v) for v in told[key]] for key in ("image_mean", "image_std"))
-        return Normalisation((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(
-            f"{beside} does not give image_mean and image_std, three numbers each. Put the file "
-            "that belongs to the weights there, or remove it for ImageNet's values."
-        ) from error

@@ -246,6 +246,7 @@ class _Training:
             "version": self.run.version,
             "params": dataclasses.asdict(self.run.params),
             "model": models.settings(self.run.params.model),
+            "normalisation": dataclasses.asdict(self.model.normalisation),
             "meaningless": self.run.params.model.size == "tiny",
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "graph": self.run.graph.name if self.run.graph else "",

@@ -28,7 +28,7 @@ class Brightness(Classifier):
     """Calls a face fake by how bright it is; knows nothing of other faces."""
 
     def __init__(self):
-        super().__init__(SIDE_PX, Normalisation((0.5, 0.4, 0.3), (0.1, 0.2, 0.4)))
+        super().__init__(SIDE_PX, Normalisation((0.5, 0.4, 0.3), (0.1, 0.2, 0.4), "made up"))
 
     def forward(self, images):
         shape = (1, 3, 1, 1)

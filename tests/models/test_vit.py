@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from pipeline import models, weights
 from pipeline.errors import UserError
-from pipeline.models import vit
+from pipeline.models import normalisation, vit
 from tests.models import made
 
 WIDTH, LAYERS, HEADS, IMAGE_PX = 64, 2, 4, 64
@@ -106,11 +106,13 @@ def test_weights_of_the_real_dimensions_fit(tmp_path):
     assert probability.item() == pytest.approx(0.5, abs=1e-3)
 
 
-def test_fsfms_weights_bring_fsfms_normalisation(tmp_path, state):
+def test_the_normalisation_of_loaded_weights_is_part_of_the_state(tmp_path, state):
     made.fsfm_checkpoint(tmp_path / "a.pth", state | made.fsfm_extras(WIDTH))
-    model = models.build(made.params("vit", "tiny", tmp_path / "a.pth"), None)
+    params = made.params("vit", "tiny", tmp_path / "a.pth")
+    model = models.build(params, None)
     assert model.mean == pytest.approx((0.5482207, 0.4234053, 0.3654652), abs=1e-6)
     assert model.std == pytest.approx((0.2789176, 0.2438541, 0.2349389), abs=1e-6)
+    assert model.normalisation == normalisation.VGGFACE2
     # The state brings it along, so a checkpoint of ours needs no weights file.
     other = models.skeleton(made.params("vit", "tiny"), None)
     assert other.mean != model.mean
@@ -118,22 +120,15 @@ def test_fsfms_weights_bring_fsfms_normalisation(tmp_path, state):
     assert (other.mean, other.std) == (model.mean, model.std)
 
 
-def test_other_weights_bring_what_lies_beside_them_or_imagenets(tmp_path, state):
+def test_files_beside_the_weights_are_part_of_what_a_model_starts_from(tmp_path, state):
     torch.save(state, tmp_path / "a.pth")
     params = made.params("vit", "tiny", tmp_path / "a.pth")
-    model = models.build(params, None)
-    assert model.mean == pytest.approx((0.485, 0.456, 0.406))
     assert models.settings(params)["beside"] == {}
-    beside = tmp_path / "preprocessor_config.json"
-    beside.write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25, 0.5, 0.75]}))
-    model = models.build(params, None)
-    assert (model.mean, model.std) == ((0.5, 0.5, 0.5), (0.25, 0.5, 0.75))
-    digest = hashlib.sha256(beside.read_bytes()).hexdigest()
-    assert models.settings(params)["beside"] == {"preprocessor_config.json": digest}
-    for broken in ("{", "[]", '{"image_mean": [1, 2], "image_std": [1, 2]}', '{"image_mean": 1}'):
-        beside.write_text(broken)
-        with pytest.raises(UserError, match="does not give image_mean and image_std"):
-            models.build(params, None)
+    digests = {}
+    for name in ("pretrain_ds_mean_std.txt", "preprocessor_config.json"):
+        (tmp_path / name).write_text(name)
+        digests[name] = hashlib.sha256(name.encode()).hexdigest()
+    assert models.settings(params)["beside"] == digests
 
 
 @pytest.mark.parametrize(

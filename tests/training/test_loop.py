@@ -108,6 +108,8 @@ def test_history_and_about_say_what_happened(small, tmp_path, params, losses):
     assert about["chosen_by"] == f"val_{losses[0]}"
     assert about["shards"] == {"train": 40, "val": 20}
     assert about["meaningless"] is True
+    assert about["normalisation"]["source"] == ("CLIP's" if len(losses) == 3 else "ImageNet's")
+    assert len(about["normalisation"]["mean"]) == len(about["normalisation"]["std"]) == 3
     assert about["device"].startswith("cuda" if torch.cuda.is_available() else "cpu")
 
 
