@@ -26,15 +26,21 @@ class ObjectiveParams(ABC):
         """The label graph that it reads label vectors of; "" where it reads none."""
         return ""
 
+    @property
+    def attribution(self) -> str:
+        """What fakes are told apart by, ``category`` or ``dataset``; ``none`` where not at all."""
+        return "none"
+
     @abstractmethod
     def words(self) -> str:
         """What is minimised, for the report: a few words without a full stop."""
 
-    def contradictions(self, _shard_graph: str) -> Iterator[str]:
+    def contradictions(self, _shard_graph: str, _also: str) -> Iterator[str]:
         """Yield one sentence per pair of values that are each possible, but not together.
 
         Args:
             _shard_graph: named graph that the shards' label vectors follow (``shard.graph``).
+            _also: shard folder that the run reads besides ``train``.
         """
         yield from ()
 
@@ -54,14 +60,28 @@ class MetricLearningParams(ObjectiveParams):
     """Ours: metric learning names no number."""
     triplet_margin: Annotated[float, Range(0)] = 1.0
     """Euclidean distance. Ours: metric learning names none; icpr2020dfdc's public code has 1."""
+    attribution: Literal["none", "category", "dataset"] = "none"
+    """Classes that are learnt: real and fake, or real and one per category or dataset of the fakes
+    (metric learning, section 3.4)."""
 
     def words(self) -> str:
         """See :class:`ObjectiveParams`."""
+        entropy = "cross-entropy"
+        if self.attribution != "none":
+            entropy += f" over real and each {self.attribution} of fakes"
         if self.triplet == "none":
-            return "cross-entropy"
+            return entropy
         triplet = self.triplet.replace("_", " ")
         weight, margin = f"{self.triplet_weight:g}", f"{self.triplet_margin:g}"
-        return f"cross-entropy + {weight} x triplet ({triplet}), margin {margin}"
+        return f"{entropy} + {weight} x triplet ({triplet}), margin {margin}"
+
+    def contradictions(self, _shard_graph: str, also: str) -> Iterator[str]:
+        """See :class:`ObjectiveParams`."""
+        if self.attribution == "category" and also == "expanded":
+            yield (
+                "objective.attribution is 'category', but also is 'expanded', and fakes made from "
+                "real faces have no category of the paper's. Set also to train."
+            )
 
 
 @dataclass(frozen=True)
@@ -89,7 +109,7 @@ class SjeddParams(ObjectiveParams):
         """See :class:`ObjectiveParams`."""
         return f"SJEDD, fidelity on observed labels of {self.graph}"
 
-    def contradictions(self, shard_graph: str) -> Iterator[str]:
+    def contradictions(self, shard_graph: str, _also: str) -> Iterator[str]:
         """See :class:`ObjectiveParams`."""
         if self.graph != shard_graph:
             yield (

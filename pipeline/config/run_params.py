@@ -137,7 +137,7 @@ def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
             f"objective.kind is {objective.kind!r}, but {model.architecture} is trained with "
             f"{' or '.join(fit)}."
         )
-    yield from objective.contradictions(shard_graph)
+    yield from objective.contradictions(shard_graph, run.also)
     if optimizer.layer_decay != 1 and model.architecture not in _WITH_LAYERS:
         yield (
             f"optimizer.layer_decay is {optimizer.layer_decay:g}, but {model.architecture} has two "

@@ -42,7 +42,7 @@ def load_run(
     """
     wanted = checkpoint.run_digest(name, run, seed, version, graph)
     state = checkpoint.load_best(folder, name, wanted)
-    model = models.skeleton(run.model, graph)
+    model = models.skeleton(run.model, graph, len(state["classes"]))
     model.load_state_dict(state["model"])
     return model.eval()
 

@@ -4,7 +4,7 @@
 """
 
 from pipeline.models.base import Classifier, Outputs
-from pipeline.models.catalogue import build, settings, skeleton
+from pipeline.models.catalogue import build, image_px, settings, skeleton
 from pipeline.models.joint_embedding import JointEmbedding
 
-__all__ = ["Classifier", "JointEmbedding", "Outputs", "build", "settings", "skeleton"]
+__all__ = ["Classifier", "JointEmbedding", "Outputs", "build", "image_px", "settings", "skeleton"]

@@ -28,7 +28,7 @@ class Outputs:
     """What a classifier says about a batch of B faces."""
 
     logits: Tensor
-    """ViT: logits (B, 2) of real and fake. Joint embedding: logits (B, N) of the graph's nodes
+    """ViT: logits (B, classes), real first. Joint embedding: logits (B, N) of the graph's nodes
     before the joint distribution."""
     embedding: Tensor
     """(B, D): what the logits were made from."""

@@ -14,6 +14,8 @@ from pipeline.models.base import Classifier, initialise
 from pipeline.models.joint_embedding import JointEmbedding
 from pipeline.models.vit import VisionTransformer
 
+BINARY = 2
+"""Classes where nothing else is said: real and fake."""
 TINY = "tiny"
 """The size that needs no weights."""
 
@@ -21,7 +23,9 @@ _IN_A_FOLDER = "*model.[bs]*"
 """What transformers calls weights: pytorch_model.bin, model.safetensors."""
 
 
-def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Classifier:
+def build(
+    params: ModelParams, graph: Graph | None, seed: int = 0, classes: int = BINARY
+) -> Classifier:
     """The classifier to start training from, on the CPU.
 
     Every number is drawn by seed and name (the same for any thread count), then pretrained weights
@@ -31,13 +35,15 @@ def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Classifier
         params: architecture, size and weights.
         graph: label graph whose nodes a joint embedding scores; a ViT needs none.
         seed: of the random numbers.
+        classes: that a ViT tells apart, real first and all others fake; a joint embedding scores
+            the graph's nodes instead.
 
     Raises:
         UserError: weights or tokenizer are missing, wrong or of another network; a prompt is too
             long.
     """
     file = weights_file(params)
-    model = _make(params, graph, file)
+    model = _make(params, graph, classes, file)
     initialise(model, seed)
     if isinstance(model, VisionTransformer):
         model.initialise_head(seed)
@@ -55,13 +61,19 @@ def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Classifier
     return model
 
 
-def skeleton(params: ModelParams, graph: Graph | None) -> Classifier:
+def skeleton(params: ModelParams, graph: Graph | None, classes: int = BINARY) -> Classifier:
     """The same classifier with arbitrary numbers in it, for a checkpoint of ours to be loaded into.
 
-    Needs neither weights nor tokenizer files: a checkpoint has the numbers, the input normalisation
-    and the prompts.
+    Its arguments are those of :func:`build`. Needs neither weights nor tokenizer files: a
+    checkpoint has the numbers, the input normalisation and the prompts.
     """
-    return _make(params, graph, None)
+    return _make(params, graph, classes, None)
+
+
+def image_px(params: ModelParams) -> int:
+    """Height and width of the images that the model takes."""
+    sizes = vit.SIZES if params.architecture == "vit" else joint_embedding.SIZES
+    return sizes[params.size].image_px
 
 
 def settings(params: ModelParams) -> dict[str, object]:
@@ -100,11 +112,11 @@ def _beside(params: ModelParams, file: Path | None) -> tuple[Path, ...]:
     return () if params.size == TINY else prompts.clip_files(file.parent)
 
 
-def _make(params: ModelParams, graph: Graph | None, file: Path | None) -> Classifier:
+def _make(params: ModelParams, graph: Graph | None, classes: int, file: Path | None) -> Classifier:
     # transformers fills its models from torch's global generator; nobody else's draws should move.
     with torch.random.fork_rng(devices=[]):
         if params.architecture == "vit":
-            return VisionTransformer(vit.SIZES[params.size])
+            return VisionTransformer(vit.SIZES[params.size], classes)
         if graph is None:
             raise ValueError("a joint embedding scores the nodes of a label graph")
         size = joint_embedding.SIZES[params.size]

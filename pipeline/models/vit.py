@@ -45,13 +45,17 @@ SIZES = {"tiny": ViTSize(64, 2, 4, 64), "vit-b16": ViTSize(768, 12, 12, 224)}
 
 
 class VisionTransformer(Classifier):
-    """Logits of real and fake; the embedding is the normalised mean of the patch tokens.
+    """Logits of real and of fakes; the embedding is the normalised mean of the patch tokens.
 
     The paper calls the mean itself the embedding and does not say whether a norm follows; here, as
     in the public code it builds on, the norm does, and both head and triplet loss see its output.
+
+    Args:
+        size: dimensions.
+        classes: of the head, at least 2: real, then one or more of fakes (section 3.4).
     """
 
-    def __init__(self, size: ViTSize) -> None:
+    def __init__(self, size: ViTSize, classes: int) -> None:
         super().__init__(size.image_px, normalisation.IMAGENET)
         config = ViTConfig(
             hidden_size=size.width,
@@ -65,17 +69,18 @@ class VisionTransformer(Classifier):
         self.encoder = ViTModel(config, add_pooling_layer=False)
         self.encoder.add_module("layernorm", nn.Identity())
         self.fc_norm = nn.LayerNorm(size.width, LAYER_NORM_EPS)
-        self.head = nn.Linear(size.width, 2)
+        self.head = nn.Linear(size.width, classes)
 
     def forward(self, images: Tensor) -> Outputs:
-        """Logits (B, 2) and embedding (B, width) of float32 (B, 3, image_px, image_px)."""
+        """Logits (B, classes) and embedding (B, width) of float32 (B, 3, image_px, image_px)."""
         tokens: Tensor = self.encoder(pixel_values=images).last_hidden_state  # (B, 1 + patches, D)
         embedding = self.fc_norm(tokens[:, 1:].mean(dim=1))  # (B, D)
         return Outputs(self.head(embedding), embedding)
 
     def fake_probability(self, outputs: Outputs) -> Tensor:
-        """Softmax of the logits for fake, (B,) in [0, 1]."""
-        return outputs.logits.float().softmax(dim=1)[:, 1]  # (B,)
+        """Sum of the softmax over all classes of fakes (section 3.4), (B,) in [0, 1]."""
+        # Rounding can carry the sum of several a last bit over 1.
+        return outputs.logits.float().softmax(dim=1)[:, 1:].sum(dim=1).clamp(max=1)  # (B,)
 
     def layers(self) -> dict[str, int]:
         """See :class:`Classifier`: tokens and patches 0, block i (from 0) i + 1, head last.

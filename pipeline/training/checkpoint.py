@@ -126,7 +126,8 @@ def load_best(folder: Path, run: str, wanted: str) -> dict[str, Any]:
         wanted: the run's digest, from :func:`run_digest`.
 
     Returns:
-        ``model`` (state dict), ``epoch`` (counted from 1), ``run_digest``, ``shards_digest``.
+        ``model`` (state dict), ``epoch`` (counted from 1), ``classes`` (names of what a ViT tells
+        apart), ``run_digest``, ``shards_digest``.
 
     Raises:
         UserError: there is none, it cannot be read, or it was trained with other parameters.

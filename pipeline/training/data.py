@@ -4,6 +4,7 @@ Nothing here remembers anything: batch b of epoch e follows from the seed, the r
 the shards. Memory does not grow with the images, only with some 50 bytes per face.
 """
 
+import functools
 import hashlib
 import os
 from collections import deque
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,6 +24,7 @@ from faceshards import tar
 from faceshards.images import Image, decode_rgb
 from faceshards.reading import Shards
 from pipeline.errors import UserError
+from pipeline.labels.attribution import Attribution
 
 BATCHES_AHEAD = 2
 """Batches that are decoded while one is worked on."""
@@ -39,10 +42,17 @@ class Batch:
     """int64 (B,): 0 real, 1 fake."""
     vectors: Tensor
     """int8 (B, nodes): 1 altered, 0 not, -1 unobserved; in the order of the shards' graph."""
+    classes: Tensor
+    """int64 (B,): 0 real, from 1 the classes of fakes; the labels where fakes are one class."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
-        return Batch(self.images.to(device), self.labels.to(device), self.vectors.to(device))
+        return Batch(
+            self.images.to(device),
+            self.labels.to(device),
+            self.vectors.to(device),
+            self.classes.to(device),
+        )
 
 
 class Faces:
@@ -51,18 +61,26 @@ class Faces:
     Args:
         folders: opened shard folders whose vectors follow the same graph.
         side_px: side of the square images that come out.
+        attribution: names the classes of fakes; None where all are one.
 
     Raises:
-        UserError: the folders' label vectors differ in length.
+        UserError: the folders' label vectors differ in length, or a fake has no class.
     """
 
-    def __init__(self, folders: Sequence[Shards], side_px: int) -> None:
+    def __init__(
+        self, folders: Sequence[Shards], side_px: int, attribution: Attribution | None = None
+    ) -> None:
         self.side_px = side_px
         indexes = [(shards, shards.index) for shards in folders]
         self.labels = _joined(indexes, "label").astype(np.int8)
         """(n,) 0 real, 1 fake."""
         self.vectors = _vectors([index for _, index in indexes])
         """int8 (n, nodes)."""
+        self.classes = self.labels
+        """int8 (n,) 0 real, from 1 the classes of fakes."""
+        if attribution is not None:
+            parts = [classes_of(index, attribution) for _, index in indexes]
+            self.classes = np.concatenate(parts)
         self._offsets = _joined(indexes, "jpg_offset")
         self._sizes = _joined(indexes, "jpg_size")
         self._tars = [shards.folder / name for shards, _ in indexes for name in sorted(shards.tars)]
@@ -118,7 +136,22 @@ class Faces:
             torch.from_numpy(images),
             torch.from_numpy(self.labels[faces].astype(np.int64)),
             torch.from_numpy(self.vectors[faces]),
+            torch.from_numpy(self.classes[faces].astype(np.int64)),
         )
+
+
+def classes_of(index: pa.Table, attribution: Attribution) -> NDArray[np.int8]:
+    """The class of every sample of a shard index, int8 (n,).
+
+    Raises UserError for fakes without a class.
+    """
+    found = np.zeros(index.num_rows, np.int8)
+    kinds = index.group_by(["label", "category", "dataset"]).aggregate([])
+    for kind in kinds.to_pylist():
+        mine = [pc.equal(index.column(name), value) for name, value in kind.items()]
+        of_kind = functools.reduce(pc.and_, mine).to_numpy()  # (n,)
+        found[of_kind] = attribution.index(**kind)
+    return found
 
 
 def resized(image: Image, side_px: int) -> Image:

@@ -56,8 +56,8 @@ def train(run: Run, shards: Path, out: Path, history: Path) -> None:
             loss is no longer finite, or another process trains the same run.
     """
     device = prepare()
-    model = models.build(run.params.model, run.graph, run.seed)
-    faces = read(run, shards, model.image_px)
+    faces = read(run, shards, models.image_px(run.params.model))
+    model = models.build(run.params.model, run.graph, run.seed, len(faces.classes))
     with store.locked(out):
         _Training(run, faces, model.to(device), device, out, history).finish()
 
@@ -207,7 +207,8 @@ class _Training:
         weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
         epoch = len(self.history)
         if is_best:
-            state = {**self.marks, "epoch": epoch, "model": weights}
+            classes = list(self.faces.classes)
+            state = {**self.marks, "epoch": epoch, "model": weights, "classes": classes}
             checkpoint.save(self.out / run_folder.BEST, state)
         cuda = torch.cuda.get_rng_state_all() if self.device.type == "cuda" else []
         state = {
@@ -250,6 +251,7 @@ class _Training:
             "meaningless": self.run.params.model.size == "tiny",
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "graph": self.run.graph.name if self.run.graph else "",
+            "classes": self.faces.classes,
             "shards": self.faces.counts,
             "best_epoch": int(best["epoch"]),
             "chosen_by": self._chosen_by,

@@ -43,7 +43,10 @@ class Objective(ABC):
 
 
 class MetricLearning(Objective):
-    """Cross-entropy, and a triplet loss on the embeddings (metric learning, section 3.3)."""
+    """Cross-entropy, and a triplet loss on the embeddings (metric learning, section 3.3).
+
+    Both are over the run's own classes: real and fake, or those of an attribution (section 3.4).
+    """
 
     primary = "cross_entropy"
 
@@ -57,9 +60,9 @@ class MetricLearning(Objective):
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """See :class:`Objective`."""
-        found = {self.primary: losses.cross_entropy(outputs.logits, batch.labels)}
+        found = {self.primary: losses.cross_entropy(outputs.logits, batch.classes)}
         if self._triplet:
-            found["triplet"] = self._triplet(outputs.embedding, batch.labels, self._margin)
+            found["triplet"] = self._triplet(outputs.embedding, batch.classes, self._margin)
         return found
 
 

@@ -110,6 +110,12 @@ def test_impossible_values_are_named(load, text, expected):
             "joint_embedding is trained with sjedd",
         ),
         (JOINT.replace("graph: ffpp", "graph: ffsc"), "shard.graph is 'ffpp'"),
+        (
+            VIT.replace("learning}", "learning, attribution: category}").replace(
+                "also: train", "also: expanded"
+            ),
+            "attribution is 'category', but also is 'expanded'",
+        ),
         (JOINT.replace(", graph: ffpp", ""), "objective.graph is ''"),
         (
             JOINT.replace(

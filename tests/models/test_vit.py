@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from pipeline import models, weights
 from pipeline.errors import UserError
-from pipeline.models import normalisation, vit
+from pipeline.models import Outputs, normalisation, vit
 from tests.models import made
 
 WIDTH, LAYERS, HEADS, IMAGE_PX = 64, 2, 4, 64
@@ -225,3 +225,25 @@ def test_every_parameter_learns():
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_the_fake_score_is_the_sum_over_all_classes_of_fakes(classes):
+    model = models.build(made.params("vit", "tiny"), None, classes=classes)
+    outputs = model(_images(4))
+    assert outputs.logits.shape == (4, classes)
+    random = torch.Generator().manual_seed(classes)
+    logits = 20 * torch.randn(1000, classes, generator=random)
+    found = model.fake_probability(Outputs(logits, outputs.embedding))
+    fakes = logits.double()[:, 1:].logsumexp(dim=1) - logits.double().logsumexp(dim=1)
+    torch.testing.assert_close(found.double(), fakes.exp(), rtol=1e-5, atol=1e-12)
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_the_first_numbers_of_a_model_do_not_depend_on_its_classes():
+    two = models.build(made.params("vit", "tiny"), None).state_dict()
+    six = models.build(made.params("vit", "tiny"), None, classes=6).state_dict()
+    assert [name for name in two if not torch.equal(two[name], six[name])] == [
+        "head.weight",
+        "head.bias",
+    ]

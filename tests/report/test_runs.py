@@ -54,6 +54,9 @@ def test_settings_in_words() -> None:
     triplet = MetricLearningParams("metric_learning", triplet="batch_all", triplet_weight=0.5)
     words = dict(facts(Path("nowhere"), params=replace(project.RUN, objective=triplet)).settings)
     assert words["loss"] == "cross-entropy + 0.5 x triplet (batch all), margin 1"
+    apart = MetricLearningParams("metric_learning", attribution="dataset")
+    words = dict(facts(Path("nowhere"), params=replace(project.RUN, objective=apart)).settings)
+    assert words["loss"] == "cross-entropy over real and each dataset of fakes"
     assert (words["model"], words["starts from"]) == ("ViT, tiny", "random numbers")
     assert words["learning rate"] == "0.0001"
     slow = OptimizerParams(1e-3, base_rate="blr", batch_size=64, layer_decay=0.75)

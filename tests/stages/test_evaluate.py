@@ -54,7 +54,8 @@ def finished(tmp_path_factory):
         state = models.build(run.model, graph, params.seed).state_dict()
         (root / "models" / name).mkdir(parents=True)
         best = root / "models" / name / run_folder.BEST
-        checkpoint.save(best, {"run_digest": digest, "epoch": 1, "model": state})
+        about = {"run_digest": digest, "epoch": 1, "classes": ["real", "fake"]}
+        checkpoint.save(best, about | {"model": state})
     return root
 
 

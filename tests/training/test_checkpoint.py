@@ -102,6 +102,7 @@ DEFAULTS = {
     "objective(metric_learning).triplet": "'none'",
     "objective(metric_learning).triplet_weight": "1.0",
     "objective(metric_learning).triplet_margin": "1.0",
+    "objective(metric_learning).attribution": "'none'",
     "objective(sjedd).graph": "''",
     "objective(sjedd).loss_weights": (
         "LevelWeights(root=1.0, global_attributes=1.0, local_regions=1.0)"

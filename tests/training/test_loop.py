@@ -53,21 +53,63 @@ def _bytes(folder):
     "params",
     [
         *(made.metric_learning(LEARNING_EPOCHS, kind, rate=2e-3) for kind in TRIPLETS),
+        made.metric_learning(LEARNING_EPOCHS, "none", 2e-3, "category"),
+        made.metric_learning(LEARNING_EPOCHS, "batch_all", 2e-3, "dataset"),
         made.sjedd(LEARNING_EPOCHS, rate=2e-3),
     ],
-    ids=[*TRIPLETS, "sjedd"],
+    ids=[*TRIPLETS, "category", "dataset, batch_all", "sjedd"],
 )
 @pytest.mark.slow
 def test_a_planted_signal_is_learnt_and_shuffled_labels_are_not(
     tmp_path, params, shuffled, low, high
 ):
-    samples = made.planted(0, 320)
+    plant = made.planted if params.objective.attribution == "none" else made.planted_kinds
+    samples = plant(0, 320)
     made.shards(tmp_path, "train", made.relabelled(samples) if shuffled else samples)
-    made.shards(tmp_path, "val", made.planted(10_000, 160))
+    made.shards(tmp_path, "val", plant(10_000, 160))
     _train(params, tmp_path, tmp_path)
     about = json.loads((tmp_path / "models/toy/run.json").read_text())
     best = _history(tmp_path)[about["best_epoch"] - 1]
     assert low <= float(best["val_auc"]) <= high
+
+
+@pytest.mark.parametrize(
+    ("attribution", "classes"),
+    [
+        ("none", ["real", "fake"]),
+        ("category", ["real", "FS", "RE"]),
+        ("dataset", ["real", "other", "toy"]),
+    ],
+)
+def test_a_run_learns_the_classes_of_its_attribution(tmp_path, attribution, classes):
+    made.shards(tmp_path, "train", made.planted_kinds(0, 40))
+    made.shards(tmp_path, "val", made.planted_kinds(10_000, 20))
+    params = made.metric_learning(1, attribution=attribution)
+    _train(params, tmp_path, tmp_path)
+    assert json.loads((tmp_path / "models/toy/run.json").read_text())["classes"] == classes
+    best = checkpoint.load(tmp_path / "models/toy/best.pt")
+    assert best["classes"] == classes
+    assert best["model"]["head.weight"].shape == (len(classes), 64)
+    batch = next(loop.read(made.run(params), tmp_path, 64).val.batches(loop.data.in_order(20, 8)))
+    # Two fakes with upright stripes (FS, toy), then two with stripes across (RE, other).
+    by_hand = {"none": [1, 1], "category": [1, 2], "dataset": [2, 1]}[attribution]
+    assert batch.labels.tolist() == [0, 1] * 4
+    assert batch.classes.tolist() == [0, by_hand[0]] * 2 + [0, by_hand[1]] * 2
+
+
+@pytest.mark.parametrize(
+    ("attribution", "change", "message"),
+    [
+        ("category", {"category": "EFS"}, "no class for fakes of category EFS"),
+        ("dataset", {"dataset": "unseen"}, "no class for fakes of dataset unseen"),
+    ],
+)
+def test_a_fake_of_val_without_a_class_is_named(tmp_path, attribution, change, message):
+    made.shards(tmp_path, "train", made.planted_kinds(0, 40))
+    fake = replace(made.planted_kinds(10_000, 2)[1], **change)
+    made.shards(tmp_path, "val", [*made.planted_kinds(20_000, 8), fake])
+    with pytest.raises(UserError, match=message):
+        _train(made.metric_learning(1, attribution=attribution), tmp_path, tmp_path)
 
 
 def test_a_run_that_is_trained_anew_is_not_called_finished(small, tmp_path, monkeypatch):
