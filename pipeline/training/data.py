@@ -33,7 +33,7 @@ _WHITE = 255.0
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """Some faces with their labels."""
 
     images: Tensor
@@ -45,9 +45,9 @@ class Batch:
     classes: Tensor
     """int64 (B,): 0 real, from 1 the classes of fakes; the labels where fakes are one class."""
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> "TrainingBatch":
         """The same on a device."""
-        return Batch(
+        return TrainingBatch(
             self.images.to(device),
             self.labels.to(device),
             self.vectors.to(device),
@@ -112,7 +112,7 @@ class Faces:
 
     def batches(
         self, plan: Iterable[tuple[NDArray[np.int64], NDArray[np.bool_]]]
-    ) -> Iterator[Batch]:
+    ) -> Iterator[TrainingBatch]:
         """Batches of a plan (indices of faces, which are mirrored), decoded ahead by threads.
 
         Raises UserError as :meth:`image`.
@@ -130,9 +130,9 @@ class Faces:
             while waiting:
                 yield self._batch(*waiting.popleft())
 
-    def _batch(self, faces: NDArray[np.int64], jobs: Sequence[Future[Image]]) -> Batch:
+    def _batch(self, faces: NDArray[np.int64], jobs: Sequence[Future[Image]]) -> TrainingBatch:
         images = np.stack([job.result() for job in jobs])  # (B, side, side, 3)
-        return Batch(
+        return TrainingBatch(
             torch.from_numpy(images),
             torch.from_numpy(self.labels[faces].astype(np.int64)),
             torch.from_numpy(self.vectors[faces]),

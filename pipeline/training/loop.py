@@ -23,7 +23,7 @@ from pipeline.models import Classifier
 from pipeline.models.device import prepare
 from pipeline.models.scores import auc
 from pipeline.training import checkpoint, data, optim, run_folder
-from pipeline.training.data import Batch
+from pipeline.training.data import TrainingBatch
 from pipeline.training.inputs import Run, RunData, read
 from pipeline.training.objective import make_objective
 
@@ -130,7 +130,7 @@ class _Training:
             _say(f"{self._title(epoch)}: {', '.join(numbers[1:])}")
         return row
 
-    def _step(self, batch: Batch, rate: float) -> dict[str, Tensor]:
+    def _step(self, batch: TrainingBatch, rate: float) -> dict[str, Tensor]:
         """One update of the model; returns the unweighted losses before it.
 
         An objective that learns its own weights has its outer step here, before the losses are
@@ -162,7 +162,9 @@ class _Training:
         found["auc"] = auc(faces.labels, np.concatenate(scores)) if both and finite else math.nan
         return found
 
-    def _shown(self, batches: Iterator[Batch], epoch: int, steps: int) -> Iterator[Batch]:
+    def _shown(
+        self, batches: Iterator[TrainingBatch], epoch: int, steps: int
+    ) -> Iterator[TrainingBatch]:
         shown = sys.stderr.isatty()
         yield from tqdm(batches, self._title(epoch), steps, unit="batch", disable=not shown)
 

@@ -11,7 +11,7 @@ from pipeline.config.objectives import MetricLearningParams, ObjectiveParams, Sj
 from pipeline.labels.semantics import Graph
 from pipeline.models import Classifier, JointEmbedding, Outputs
 from pipeline.training import losses, triplets
-from pipeline.training.data import Batch
+from pipeline.training.data import TrainingBatch
 
 
 class Objective(ABC):
@@ -29,7 +29,7 @@ class Objective(ABC):
         """By name, in the order of the history's columns."""
 
     @abstractmethod
-    def losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
         """Unweighted losses of a batch by name, each a scalar."""
 
     def total(self, parts: Mapping[str, Tensor]) -> Tensor:
@@ -58,7 +58,7 @@ class MetricLearning(Objective):
         self._triplet = triplets.TRIPLETS.get(params.triplet)
         self._margin = params.triplet_margin
 
-    def losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
         """See :class:`Objective`."""
         found = {self.primary: losses.cross_entropy(outputs.logits, batch.classes)}
         if self._triplet:
@@ -78,7 +78,7 @@ class Sjedd(Objective):
         self._model = model
         self._levels = losses.levels(graph)
 
-    def losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
         """See :class:`Objective`."""
         probabilities = self._model.node_probabilities(outputs)  # (B, nodes)
         parts = losses.fidelity_by_level(probabilities, batch.vectors, self._levels)  # (3,)

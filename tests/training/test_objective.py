@@ -9,7 +9,7 @@ from pipeline.config import objectives
 from pipeline.config.objectives import LevelWeights, MetricLearningParams, SjeddParams
 from pipeline.config.run_params import ModelParams
 from pipeline.training import triplets
-from pipeline.training.data import Batch, normalised
+from pipeline.training.data import TrainingBatch, normalised
 from pipeline.training.objective import OBJECTIVES, make_objective
 from tests.training import made
 
@@ -18,7 +18,7 @@ JOINT = models.build(ModelParams("joint_embedding", "tiny"), made.GRAPH)
 IMAGES = torch.from_numpy(np.stack([made.face(n) for n in range(6)]))
 LABELS = torch.tensor([0, 1, 0, 1, 1, 0])
 VECTORS = torch.tensor([made.VECTORS[int(y)] for y in LABELS], dtype=torch.int8)
-BATCH = Batch(IMAGES, LABELS, VECTORS, LABELS)
+BATCH = TrainingBatch(IMAGES, LABELS, VECTORS, LABELS)
 
 
 def _outputs(model):
@@ -52,7 +52,7 @@ def test_losses_are_over_the_classes_of_an_attribution():
     outputs = _outputs(model)
     params = MetricLearningParams("metric_learning", "batch_all", attribution="category")
     parts = make_objective(params, model, None).losses(
-        outputs, Batch(IMAGES, LABELS, VECTORS, classes)
+        outputs, TrainingBatch(IMAGES, LABELS, VECTORS, classes)
     )
     expected = torch.nn.CrossEntropyLoss()(outputs.logits, classes)
     assert parts["cross_entropy"].item() == pytest.approx(expected.item(), rel=1e-6)
@@ -87,7 +87,7 @@ def test_unobserved_labels_count_for_nothing():
     objective = make_objective(params, JOINT, made.GRAPH)
     root_only = VECTORS.clone()
     root_only[:, 1:] = -1
-    parts = objective.losses(_outputs(JOINT), Batch(IMAGES, LABELS, root_only, LABELS))
+    parts = objective.losses(_outputs(JOINT), TrainingBatch(IMAGES, LABELS, root_only, LABELS))
     whole = objective.losses(_outputs(JOINT), BATCH)
     assert parts["root"].item() == whole["root"].item()
     assert parts["global_attributes"].item() == parts["local_regions"].item() == 0
