@@ -78,6 +78,25 @@ def test_metric_learning_holds_the_papers_constants():
         assert run.optimizer == OptimizerParams(1e-4, 0.05, 30, 64, 5, "lr", 1e-6, 0.75)
 
 
+def test_metric_learning_has_the_rows_of_table_3():
+    runs = config.load(PROFILES / "paper-metric-learning.yaml").runs
+    rows = {name: (run.objective.triplet, run.objective.attribution) for name, run in runs.items()}
+    assert rows == {
+        "imagenet": ("none", "none"),
+        "fsfm": ("none", "none"),
+        "fsfm-ba": ("batch_all", "none"),
+        "fsfm-hphn": ("hard_positive_hard_negative", "none"),
+        "fsfm-ephn": ("easy_positive_hard_negative", "none"),
+        "fsfm-att-category": ("none", "category"),
+        "fsfm-att-category-ba": ("batch_all", "category"),
+        "fsfm-att-dataset": ("none", "dataset"),
+        "fsfm-att-dataset-ba": ("batch_all", "dataset"),
+    }
+    starts = {name: run.model.weights.path.rpartition("/")[2] for name, run in runs.items()}
+    assert starts.pop("imagenet") == "vit-base-patch16-224"
+    assert set(starts.values()) == {"checkpoint-400.pth"}
+
+
 def test_sjedd_holds_the_papers_constants():
     p = config.load(PROFILES / "paper-sjedd.yaml")
     assert p.expand.regions == ("eye", "lip", "mouth", "nose")  # section III-A
