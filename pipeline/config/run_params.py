@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pipeline.config.objectives import OBJECTIVES, ObjectiveParams
+from pipeline.config.objectives import OBJECTIVES, MetricLearningParams, ObjectiveParams
 from pipeline.config.strict import Kinds, Range
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
@@ -31,6 +31,13 @@ class ModelParams:
     size: Literal["tiny", "vit-b16", "clip-vit-b32"]
     """``tiny`` starts from random numbers and needs no weights: its scores mean nothing."""
     weights: Weights = field(default_factory=Weights)
+    fc_norm: Literal["embedding", "head", "none"] = "embedding"
+    """Where the norm behind the mean of the patch tokens stands: before the embedding (as in FSFM's
+    public code), between embedding and head, or nowhere. Metric learning, section 4.3, does not
+    say. ``vit`` only."""
+    trained: Literal["all", "norms", "head"] = "all"
+    """What is trained: everything (metric learning), all LayerNorms and the head (as GenD's public
+    code), or the head alone. ``vit`` only."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,20 @@ def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
         yield f"model.size is {model.size!r}, but {model.architecture} has {' and '.join(sizes)}."
     if model.size == "tiny" and model.weights != Weights():
         yield 'model.weights must be {path: "", sha256: ""}: the size tiny starts without weights.'
+    if model.architecture != "vit":
+        of_vit = {"fc_norm": "embedding", "trained": "all"}
+        for key, default in of_vit.items():
+            if (value := getattr(model, key)) != default:
+                yield (
+                    f"model.{key} is {value!r}, but {model.architecture} has no such choice. Set "
+                    f"it to {default}."
+                )
+    has_triplet = isinstance(objective, MetricLearningParams) and objective.triplet != "none"
+    if model.trained == "head" and has_triplet:
+        yield (
+            "model.trained is 'head', so that embeddings never move, but there is an "
+            "objective.triplet on them. Set it to none."
+        )
     if model.architecture not in objective.architectures:
         fit = [kind for kind, of in OBJECTIVES.items() if model.architecture in of.architectures]
         yield (

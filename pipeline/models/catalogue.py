@@ -32,7 +32,7 @@ def build(
     replace those they have.
 
     Args:
-        params: architecture, size and weights.
+        params: architecture, size, weights and what is trained.
         graph: label graph whose nodes a joint embedding scores; a ViT needs none.
         seed: of the random numbers.
         classes: that a ViT tells apart, real first and all others fake; a joint embedding scores
@@ -51,6 +51,7 @@ def build(
             # FSFM's checkpoints carry their command line besides the model.
             state = weights.load_state(file, section="model", classes=(argparse.Namespace,))
             model.load_pretrained(state, file)
+        model.train_only(params.trained)
     elif isinstance(model, JointEmbedding) and file is not None:
         joint_embedding.refuse_torchscript(file)
         if problems := model.load_pretrained(weights.load_state(file)):
@@ -72,8 +73,9 @@ def skeleton(params: ModelParams, graph: Graph | None, classes: int = BINARY) ->
 
 def image_px(params: ModelParams) -> int:
     """Height and width of the images that the model takes."""
-    sizes = vit.SIZES if params.architecture == "vit" else joint_embedding.SIZES
-    return sizes[params.size].image_px
+    if params.architecture == "vit":
+        return vit.SIZES[params.size].image_px
+    return joint_embedding.SIZES[params.size].image_px
 
 
 def settings(params: ModelParams) -> dict[str, object]:
@@ -116,7 +118,7 @@ def _make(params: ModelParams, graph: Graph | None, classes: int, file: Path | N
     # transformers fills its models from torch's global generator; nobody else's draws should move.
     with torch.random.fork_rng(devices=[]):
         if params.architecture == "vit":
-            return VisionTransformer(vit.SIZES[params.size], classes)
+            return VisionTransformer(vit.SIZES[params.size], classes, params.fc_norm)
         if graph is None:
             raise ValueError("a joint embedding scores the nodes of a label graph")
         size = joint_embedding.SIZES[params.size]

@@ -45,17 +45,19 @@ SIZES = {"tiny": ViTSize(64, 2, 4, 64), "vit-b16": ViTSize(768, 12, 12, 224)}
 
 
 class VisionTransformer(Classifier):
-    """Logits of real and of fakes; the embedding is the normalised mean of the patch tokens.
+    """Logits of real and of fakes from the mean of the patch tokens.
 
-    The paper calls the mean itself the embedding and does not say whether a norm follows; here, as
-    in the public code it builds on, the norm does, and both head and triplet loss see its output.
+    The paper calls the mean itself the embedding and does not say whether a norm follows. In the
+    public code it builds on it does: both head and triplet loss see its output by default.
 
     Args:
         size: dimensions.
         classes: of the head, at least 2: real, then one or more of fakes (section 3.4).
+        fc_norm: where the norm behind the mean stands: before the ``embedding``, before the
+            ``head`` only, or nowhere (``none``).
     """
 
-    def __init__(self, size: ViTSize, classes: int) -> None:
+    def __init__(self, size: ViTSize, classes: int, fc_norm: str) -> None:
         super().__init__(size.image_px, normalisation.IMAGENET)
         config = ViTConfig(
             hidden_size=size.width,
@@ -68,14 +70,18 @@ class VisionTransformer(Classifier):
         )
         self.encoder = ViTModel(config, add_pooling_layer=False)
         self.encoder.add_module("layernorm", nn.Identity())
-        self.fc_norm = nn.LayerNorm(size.width, LAYER_NORM_EPS)
+        has_norm = fc_norm != "none"
+        self.fc_norm = nn.LayerNorm(size.width, LAYER_NORM_EPS) if has_norm else nn.Identity()
+        self.embedding_is_normed = fc_norm == "embedding"
         self.head = nn.Linear(size.width, classes)
 
     def forward(self, images: Tensor) -> Outputs:
         """Logits (B, classes) and embedding (B, width) of float32 (B, 3, image_px, image_px)."""
         tokens: Tensor = self.encoder(pixel_values=images).last_hidden_state  # (B, 1 + patches, D)
-        embedding = self.fc_norm(tokens[:, 1:].mean(dim=1))  # (B, D)
-        return Outputs(self.head(embedding), embedding)
+        mean = tokens[:, 1:].mean(dim=1)  # (B, D)
+        normed = self.fc_norm(mean)  # (B, D)
+        embedding = normed if self.embedding_is_normed else mean  # (B, D)
+        return Outputs(self.head(normed), embedding)
 
     def fake_probability(self, outputs: Outputs) -> Tensor:
         """Sum of the softmax over all classes of fakes (section 3.4), (B,) in [0, 1]."""
@@ -97,6 +103,14 @@ class VisionTransformer(Classifier):
                 block = re.match(r"blocks\.(\d+)\.", common)
                 found[name] = int(block[1]) + 1 if block else last
         return found
+
+    def train_only(self, part: str) -> None:
+        """Lets training change ``all`` parameters, the ``norms`` and the head, or the ``head``."""
+        for module in self.modules():
+            for parameter in module.parameters(recurse=False):
+                is_norm = isinstance(module, nn.LayerNorm)
+                parameter.requires_grad_(part == "all" or (part == "norms" and is_norm))
+        self.head.requires_grad_(True)
 
     def initialise_head(self, seed: int) -> None:
         """Draws the head's weights, close to 0, and sets its bias to 0."""
@@ -122,7 +136,7 @@ class VisionTransformer(Classifier):
         encoder = encoder_state(state, self.encoder.state_dict(), source)
         own = {f"encoder.{name}": tensor for name, tensor in encoder.items()}
         left = set(self.load_state_dict(own, strict=False).missing_keys)
-        if left - {"pixel_mean", "pixel_std"} != NOT_PRETRAINED:
+        if left - {"pixel_mean", "pixel_std"} != NOT_PRETRAINED & self.state_dict().keys():
             raise AssertionError(f"{source} left {sorted(left)} unfilled")
         self.normalise_as(normalisation.of_weights(state, source))
 

@@ -110,6 +110,14 @@ def test_impossible_values_are_named(load, text, expected):
             "joint_embedding is trained with sjedd",
         ),
         (JOINT.replace("graph: ffpp", "graph: ffsc"), "shard.graph is 'ffpp'"),
+        (JOINT.replace("tiny", "tiny, fc_norm: none"), "fc_norm is 'none', but joint_embedding"),
+        (JOINT.replace("tiny", "tiny, trained: head"), "trained is 'head', but joint_embedding"),
+        (
+            VIT.replace("tiny", "tiny, trained: head").replace(
+                "learning}", "learning, triplet: batch_all}"
+            ),
+            "model.trained is 'head', so that embeddings never move",
+        ),
         (
             VIT.replace("learning}", "learning, attribution: category}").replace(
                 "also: train", "also: expanded"

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -247,3 +248,45 @@ def test_the_first_numbers_of_a_model_do_not_depend_on_its_classes():
         "head.weight",
         "head.bias",
     ]
+
+
+def test_the_norm_stands_where_it_is_told_to(tmp_path, state):
+    torch.save(state, tmp_path / "a.pth")
+    params = made.params("vit", "tiny", tmp_path / "a.pth")
+    embedding, head, none = (
+        models.build(replace(params, fc_norm=where), None).eval()
+        for where in ("embedding", "head", "none")
+    )
+    assert not [name for name in none.state_dict() if name.startswith("fc_norm")]
+    gain, shift = torch.rand(WIDTH) + 0.5, torch.randn(WIDTH)
+    for model in (embedding, head):
+        model.load_state_dict({"fc_norm.weight": gain, "fc_norm.bias": shift}, strict=False)
+    with torch.no_grad():
+        # Weights of a size at which the heads' outputs can be told apart.
+        for model in (embedding, head, none):
+            model.head.weight.mul_(1e4)
+        normed, bare, without = (model(_images(3)) for model in (embedding, head, none))
+    mean = without.embedding
+    expected = functional.layer_norm(mean, (WIDTH,), gain, shift, 1e-6)
+    torch.testing.assert_close(bare.embedding, mean, rtol=0, atol=0)
+    torch.testing.assert_close(normed.embedding, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(bare.logits, normed.logits, rtol=0, atol=0)
+    torch.testing.assert_close(without.logits, none.head(mean), rtol=0, atol=0)
+    assert not torch.allclose(without.logits, normed.logits)
+
+
+@pytest.mark.parametrize(
+    ("part", "trained"),
+    [
+        ("head", {"head"}),
+        ("norms", {"head", "fc_norm", "layernorm_before", "layernorm_after"}),
+    ],
+)
+def test_only_the_part_that_is_to_be_trained_has_gradients(part, trained):
+    model = models.build(replace(made.params("vit", "tiny"), trained=part), None)
+    outputs = model(_images(4))
+    functional.cross_entropy(outputs.logits, torch.tensor([0, 1, 0, 1])).backward()
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert {name.rsplit(".", 2)[-2] for name in found} == trained
+    assert len(found) == {"head": 2, "norms": 2 + 2 + 2 * 2 * 2}[part]
+    assert all(grad.isfinite().all() for grad in found.values())

@@ -99,6 +99,8 @@ def test_every_objective_tells_itself_apart_though_all_else_is_default():
 VERSION = 2
 DEFAULTS = {
     "model.weights": "Weights(path='', sha256='')",
+    "model.fc_norm": "'embedding'",
+    "model.trained": "'all'",
     "objective(metric_learning).triplet": "'none'",
     "objective(metric_learning).triplet_weight": "1.0",
     "objective(metric_learning).triplet_margin": "1.0",

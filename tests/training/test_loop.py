@@ -112,6 +112,17 @@ def test_a_fake_of_val_without_a_class_is_named(tmp_path, attribution, change, m
         _train(made.metric_learning(1, attribution=attribution), tmp_path, tmp_path)
 
 
+@pytest.mark.parametrize(("part", "triplet"), [("head", "none"), ("norms", "batch_all")])
+def test_what_is_not_to_be_trained_stays_as_it_was(small, tmp_path, part, triplet):
+    params = made.metric_learning(2, triplet)
+    params = replace(params, model=replace(params.model, trained=part))
+    _train(params, small, tmp_path)
+    first = models.build(params.model, None, made.run(params).seed)
+    last = checkpoint.load(tmp_path / "models/toy/last.pt")["model"]
+    moved = {name for name, value in first.state_dict().items() if not last[name].equal(value)}
+    assert moved == {name for name, p in first.named_parameters() if p.requires_grad}
+
+
 def test_a_run_that_is_trained_anew_is_not_called_finished(small, tmp_path, monkeypatch):
     params = made.metric_learning(1)
     _train(params, small, tmp_path)
