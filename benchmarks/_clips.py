@@ -142,10 +142,10 @@ def _pictures(width: int, recipe: Recipe, times: Sequence[int]) -> Iterator[NDAr
     for number, time in enumerate(times):
         x, y = int(128 + 120 * np.sin(time / 40)), int(64 + 60 * np.cos(time / 55))
         picture = wall[y : y + height, x : x + width].copy()
-        for phase, colour in ((0, (224, 172, 150)), (2, (120, 84, 70))):
+        for phase, color in ((0, (224, 172, 150)), (2, (120, 84, 70))):
             middle = (
                 int(width * (0.35 + 0.15 * phase + 0.1 * np.sin(time / 23 + phase))),
                 int(height * (0.5 + 0.1 * np.cos(time / 17 + phase))),
             )
-            cv2.ellipse(picture, middle, (height // 7, height // 5), time % 40, 0, 360, colour, -1)
+            cv2.ellipse(picture, middle, (height // 7, height // 5), time % 40, 0, 360, color, -1)
         yield np.clip(picture + grains[number % _NOISE_FIELDS], 0, 255).astype(np.uint8)

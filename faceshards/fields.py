@@ -73,7 +73,7 @@ INDEX_EXPANDED = (
     Column("distance", pa.float64(), "Euclidean distance of the 136 coordinates", "px", low=-1),
     Column("blur_sigma_px", pa.float64(), "blur of the mask", "px", low=-1),
     Column("dilate_px", pa.int32(), "growth of the region before the blur", "px", low=-1),
-    Column("color", _text, "when colours were corrected", among=("after", "before", "none", "")),
+    Column("color", _text, "when colors were corrected", among=("after", "before", "none", "")),
 )
 
 

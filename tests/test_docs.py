@@ -11,7 +11,9 @@ import pytest
 
 from pipeline.commands import summary
 from pipeline.config import profiles
+from pipeline.config.objectives import OBJECTIVES
 from pipeline.config.params import Params
+from pipeline.config.run_params import RunParams
 from pipeline.datasets import generic_csv
 from pipeline.tables.schemas import REJECT_REASONS
 from pipeline.video.container import FORMATS
@@ -31,6 +33,26 @@ def _leaves(cls, at=""):
 
 def test_every_parameter_is_explained():
     assert [key for key in _leaves(Params) if f"`{key}`" not in GUIDE] == []
+
+
+def _run_parameters():
+    """Keys of a run as the page about training names them."""
+    whole = {"model.weights", "objective.loss_weights"}
+    for key in _leaves(RunParams):
+        above, _, name = key.rpartition(".")
+        yield above if above in whole else key if name != "objective" else "objective.kind"
+    for of in OBJECTIVES.values():
+        for key in _leaves(of, "objective."):
+            above = key.rpartition(".")[0]
+            yield above if above in whole else key
+
+
+def test_every_parameter_of_a_run_and_every_objective_is_explained():
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    assert [key for key in _run_parameters() if f"| `{key}` |" not in page] == []
+    assert [kind for kind in OBJECTIVES if f"\n`{kind}` is " not in page] == []
+    named = set(re.findall(r"\| `((?:model|objective|optimizer)\.[a-z_.]+)` \|", page))
+    assert named - set(_run_parameters()) == set()
 
 
 def test_no_parameter_is_explained_that_does_not_exist():

@@ -3,7 +3,7 @@
 All YAML is read as YAML 1.2, as DVC reads it: ``1e-4`` is a number, ``no`` is a string.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +51,14 @@ def load(path: Path = PARAMS) -> Params:
             f"{path} is empty. Put a profile in place with `faceshards profile sample`."
         )
     params = strict.build(Params, data, str(path))
-    # A contradiction of the defaults shows again with each exception.
-    strict.refuse(str(path), list(dict.fromkeys(_contradictions(params))))
+    strict.refuse(str(path), list(_contradictions(params)))
     return params
 
 
 def _contradictions(params: Params) -> Iterator[str]:
     """Yield one sentence per pair of values that are each possible, but not together."""
-    for where, frames in _resolved("frames", params.frames):
-        yield from (where + problem for problem in _frames_contradictions(frames))
-    for where, faces in _resolved("faces", params.faces):
-        yield from (where + problem for problem in _faces_contradictions(faces))
+    yield from _once("frames", params.frames, _frames_contradictions)
+    yield from _once("faces", params.faces, _faces_contradictions)
     for where, balance in _resolved("balance", params.balance):
         for number in ("largest_n", "min_track"):
             if balance.choose == number and not getattr(balance, number):
@@ -78,6 +75,16 @@ def _contradictions(params: Params) -> Iterator[str]:
     if expand.datasets and not (expand.regions and expand.source_methods):
         yield "expand.regions and expand.source_methods must not be empty where there are datasets."
     yield from run_params.contradictions(params.runs, params.shard.graph)
+
+
+def _once(section: str, params: P, find: Callable[[P], Iterator[str]]) -> Iterator[str]:
+    """Problems of a section with its exceptions; each where it shows first."""
+    seen: set[str] = set()
+    for where, resolved in _resolved(section, params):
+        for problem in find(resolved):
+            if problem not in seen:
+                seen.add(problem)
+                yield where + problem
 
 
 def _resolved(section: str, params: P) -> Iterator[tuple[str, P]]:

@@ -221,7 +221,7 @@ class ExpandParams:
     blur_sigma_px: Annotated[float, Range(0)] = 4.0
     """Gaussian blur of the mask; 0 = a hard edge."""
     color: Literal["after", "before", "none"] = "after"
-    """Colour correction after blending (as the paper says), before it, or not at all."""
+    """Color correction after blending (as the paper says), before it, or not at all."""
 
 
 @dataclass(frozen=True)

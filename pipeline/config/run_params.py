@@ -1,6 +1,7 @@
 """Typed parameters of training runs, of evaluation and of the report.
 
-"Metric learning" is 2508.19730, "SJEDD" the joint embedding paper; values no paper gives are ours.
+"Metric learning" is 2508.19730; values no paper gives are ours. What a run is trained for has its
+own list, :mod:`pipeline.config.objectives`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,13 +9,18 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from faceshards.wording import suggestion
-from pipeline.config.strict import Range
+from pipeline.config.objectives import OBJECTIVES, MetricLearningParams, ObjectiveParams
+from pipeline.config.strict import Kinds, Range
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
 
 _SIZES = {"vit": ("tiny", "vit-b16"), "joint_embedding": ("tiny", "clip-vit-b32")}
-_OBJECTIVES = {"vit": "metric_learning", "joint_embedding": "sjedd"}
-"""What each architecture's outputs can be trained with."""
+
+_WITH_LAYERS = ("vit",)
+"""Architectures whose layers have one order, from the input to the head."""
+
+BASE_BATCH_SIZE = 256
+"""Batch size that a base rate ``blr`` is meant for (MAE's and FSFM's public code)."""
 
 
 @dataclass(frozen=True)
@@ -25,49 +31,43 @@ class ModelParams:
     size: Literal["tiny", "vit-b16", "clip-vit-b32"]
     """``tiny`` starts from random numbers and needs no weights: its scores mean nothing."""
     weights: Weights = field(default_factory=Weights)
+    fc_norm: Literal["embedding", "head", "none"] = "embedding"
+    """Where the norm behind the mean of the patch tokens stands: before the embedding (as in FSFM's
+    public code), between embedding and head, or nowhere. Metric learning, section 4.3, does not
+    say. ``vit`` only."""
+    trained: Literal["all", "norms", "head"] = "all"
+    """What is trained: everything (metric learning), all LayerNorms and the head (as GenD's public
+    code), or the head alone. ``vit`` only."""
 
 
 @dataclass(frozen=True)
-class LevelWeights:
-    """Fixed weights of the three level losses (SJEDD, equation 5, with constant weights)."""
-
-    root: Annotated[float, Range(0)] = 1.0
-    """SJEDD's code starts all three at 1."""
-    global_attributes: Annotated[float, Range(0)] = 1.0
-    local_regions: Annotated[float, Range(0)] = 1.0
-
-
-@dataclass(frozen=True)
-class ObjectiveParams:
-    """What is minimised."""
-
-    kind: Literal["metric_learning", "sjedd"]
-    """``metric_learning``: cross-entropy, and a triplet loss where there is one. ``sjedd``: the
-    fidelity loss on observed labels of the three levels of ``graph``."""
-    triplet: Literal["none", "batch_all"] = "none"
-    triplet_weight: Annotated[float, Range(above=0)] = 1.0
-    """Ours: metric learning names no number."""
-    triplet_margin: Annotated[float, Range(0)] = 1.0
-    """Euclidean distance. Ours: metric learning names none; icpr2020dfdc's public code has 1."""
-    loss_weights: LevelWeights = field(default_factory=LevelWeights)
-    graph: str = ""
-    """Named graph in manifests/semantics.yaml; the one that ``shard.graph`` names."""
-
-
-@dataclass(frozen=True)
-class OptimiserParams:
-    """AdamW; the learning rate rises linearly, then falls along half a cosine to 0."""
+class OptimizerParams:
+    """AdamW; the learning rate rises linearly, then falls along half a cosine."""
 
     learning_rate: Annotated[float, Range(above=0)] = 1e-4
-    """At its highest (metric learning, section 4.1)."""
+    """At its highest (metric learning, section 4.3: "basic learning rate"); see ``base_rate``."""
     weight_decay: Annotated[float, Range(0)] = 0.05
-    """Metric learning, section 4.1."""
+    """Metric learning, section 4.3."""
     epochs: Annotated[int, Range(1)] = 30
-    """Metric learning, section 4.1."""
+    """Metric learning, section 4.3."""
     batch_size: Annotated[int, Range(2)] = 64
-    """Metric learning, section 4.1."""
+    """Metric learning, section 4.3."""
     warmup_epochs: Annotated[int, Range(0)] = 5
-    """Metric learning, section 4.1; fewer than ``epochs``."""
+    """Metric learning, section 4.3; fewer than ``epochs``."""
+    base_rate: Literal["lr", "blr"] = "lr"
+    """``lr``: ``learning_rate`` as it stands. ``blr``: times ``batch_size`` / 256, as MAE's and
+    FSFM's public code reads a base rate. Metric learning does not say which it means."""
+    min_learning_rate: Annotated[float, Range(0)] = 0.0
+    """Where the cosine ends; FSFM's public code has 1e-6."""
+    layer_decay: Annotated[float, Range(above=0, high=1)] = 1.0
+    """Factor of the learning rate from one layer to the one before it; 1 = the same for all. Metric
+    learning, section 4.3, has 0.75. ``vit`` only."""
+
+    @property
+    def highest_rate(self) -> float:
+        """The learning rate at the end of the warm-up."""
+        scale = self.batch_size / BASE_BATCH_SIZE if self.base_rate == "blr" else 1.0
+        return self.learning_rate * scale
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,12 @@ class RunParams:
     """One named training run."""
 
     model: ModelParams
-    objective: ObjectiveParams
+    objective: Annotated[ObjectiveParams, Kinds(OBJECTIVES)]
+    """What is minimised; its keys depend on its ``kind``."""
     also: Literal["expanded", "train"]
     """Shard folder read besides ``train``; ``train`` means none besides. dvc.yaml names it, so it
     has no default."""
-    optimiser: OptimiserParams = field(default_factory=OptimiserParams)
+    optimizer: OptimizerParams = field(default_factory=OptimizerParams)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class EvaluateParams:
     batch_size: Annotated[int, Range(1)] = 64
     """Faces scored at once; never changes which faces are scored."""
     threshold: Annotated[float, Range(0, 1)] = 0.5
-    """A score at or above it counts as fake in balanced accuracy (metric learning, 4.2)."""
+    """A score at or above it counts as fake in balanced accuracy (metric learning, 4.3)."""
 
 
 @dataclass(frozen=True)
@@ -129,37 +130,46 @@ def contradictions(runs: Mapping[str, RunParams], shard_graph: str) -> Iterator[
 
 
 def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
-    model, objective, optimiser = run.model, run.objective, run.optimiser
+    model, objective, optimizer = run.model, run.objective, run.optimizer
     sizes = _SIZES[model.architecture]
     if model.size not in sizes:
         yield f"model.size is {model.size!r}, but {model.architecture} has {' and '.join(sizes)}."
     if model.size == "tiny" and model.weights != Weights():
         yield 'model.weights must be {path: "", sha256: ""}: the size tiny starts without weights.'
-    if objective.kind != _OBJECTIVES[model.architecture]:
+    if model.architecture != "vit":
+        of_vit = {"fc_norm": "embedding", "trained": "all"}
+        for key, default in of_vit.items():
+            if (value := getattr(model, key)) != default:
+                yield (
+                    f"model.{key} is {value!r}, but {model.architecture} has no such choice. Set "
+                    f"it to {default}."
+                )
+    has_triplet = isinstance(objective, MetricLearningParams) and objective.triplet != "none"
+    if model.trained == "head" and has_triplet:
+        yield (
+            "model.trained is 'head', so that embeddings never move, but there is an "
+            "objective.triplet on them. Set it to none."
+        )
+    if model.architecture not in objective.architectures:
+        fit = [kind for kind, of in OBJECTIVES.items() if model.architecture in of.architectures]
         yield (
             f"objective.kind is {objective.kind!r}, but {model.architecture} is trained with "
-            f"{_OBJECTIVES[model.architecture]}."
+            f"{' or '.join(fit)}."
         )
-    if objective.kind == "sjedd":
-        if objective.triplet != "none":
-            yield f"objective.triplet is {objective.triplet!r}, but sjedd has none: set it to none."
-        if objective.graph != shard_graph:
-            yield (
-                f"objective.graph is {objective.graph!r}, but shard.graph is {shard_graph!r}, and "
-                "the shards hold no other labels."
-            )
-        if objective.loss_weights == LevelWeights(0, 0, 0):
-            yield "objective.loss_weights are all 0: nothing would be learnt."
     else:
-        if objective.graph:
-            yield (
-                f"objective.graph is {objective.graph!r}, but metric_learning reads no label "
-                'vectors. Set it to "".'
-            )
-        if objective.loss_weights != LevelWeights():
-            yield "objective.loss_weights belong to sjedd; metric_learning keeps them at 1."
-    if optimiser.warmup_epochs >= optimiser.epochs:
+        yield from objective.contradictions(shard_graph, run.also)
+    if optimizer.layer_decay != 1 and model.architecture not in _WITH_LAYERS:
         yield (
-            f"optimiser.warmup_epochs is {optimiser.warmup_epochs}, but must be below epochs "
-            f"({optimiser.epochs})."
+            f"optimizer.layer_decay is {optimizer.layer_decay:g}, but {model.architecture} has two "
+            "encoders and no one order of layers. Set it to 1."
+        )
+    if optimizer.min_learning_rate > optimizer.highest_rate:
+        yield (
+            f"optimizer.min_learning_rate is {optimizer.min_learning_rate:g}, but the highest rate "
+            f"is {optimizer.highest_rate:g}."
+        )
+    if optimizer.warmup_epochs >= optimizer.epochs:
+        yield (
+            f"optimizer.warmup_epochs is {optimizer.warmup_epochs}, but must be below epochs "
+            f"({optimizer.epochs})."
         )

@@ -36,7 +36,8 @@ class Range:
 
     def __str__(self) -> str:
         if self.above is not None:
-            return f"above {self.above:.12g}"
+            most = "" if self.high == math.inf else f" and at most {self.high:.12g}"
+            return f"above {self.above:.12g}{most}"
         if self.high == math.inf:
             return f"of at least {self.low:.12g}"
         return f"from {self.low:.12g} to {self.high:.12g}"
@@ -65,6 +66,14 @@ class Changes:
     """
 
     of: type
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Marks a dataclass that has several kinds: the section's own key ``kind`` names one."""
+
+    of: Mapping[str, type]
+    """The dataclass of each kind; it has a field ``kind``."""
 
 
 class _MisfitError(Exception):
@@ -142,6 +151,10 @@ class _Reader:
                 self.problems.append(f"{where} is not a parameter. {near}")
             elif dataclasses.is_dataclass(hints[name]):
                 values[name] = self.build(hints[name], value, where)
+            elif isinstance(kinds := getattr(hints[name], "__metadata__", [None])[0], Kinds):
+                built = self.of_kind(kinds, value, where)
+                if built is not None:
+                    values[name] = built
             elif get_origin(_plain(hints[name])) is dict:
                 values[name] = self.named(hints[name], value, where)
             else:
@@ -150,6 +163,19 @@ class _Reader:
                 except _MisfitError as misfit:
                     self.problems.append(f"{where}{misfit.where} {misfit.words}.")
         return values
+
+    def of_kind(self, kinds: Kinds, data: object, at: str) -> Any:
+        """An instance of the dataclass that a section's own ``kind`` names; None for none."""
+        allowed = " or ".join(f'"{name}"' for name in kinds.of)
+        if not isinstance(data, Mapping):
+            self.problems.append(f"{at} is {show(data)}, but must be a section with a kind.")
+        elif "kind" not in data:
+            self.problems.append(f"{at}.kind is missing; it has no default.")
+        elif not isinstance(data["kind"], str) or data["kind"] not in kinds.of:
+            self.problems.append(f"{at}.kind is {show(data['kind'])}, but must be {allowed}.")
+        else:
+            return self.build(kinds.of[data["kind"]], data, at)
+        return None
 
     def named(self, hint: Any, data: object, at: str) -> dict[str, Any]:
         """A section whose keys are names: of dataclasses, or of :class:`Changes` to one."""

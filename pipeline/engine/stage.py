@@ -21,7 +21,7 @@ from pipeline.engine.run import Whole, brought_up_to_date
 from pipeline.engine.survey import Store
 from pipeline.files.replace import replacing
 from pipeline.tables import schemas
-from pipeline.tables.sources import Filtered, Held, Places, Source, Stored
+from pipeline.tables.sources import Filtered, Held, Places, Stored, TableSource
 
 STORES = Path("data/stores")
 VERSIONS = Path(__file__).parents[1] / "versions.yaml"
@@ -39,7 +39,7 @@ class Stage:
     """Id, reason and detail of units that the plan itself had to refuse."""
 
 
-def inputs(names: Sequence[str], videos: pa.Table | None) -> list[Source]:
+def inputs(names: Sequence[str], videos: pa.Table | None) -> list[TableSource]:
     """Tables of ``manifests/`` that a plan is made from.
 
     Args:
@@ -47,7 +47,7 @@ def inputs(names: Sequence[str], videos: pa.Table | None) -> list[Source]:
         videos: None = as they are; else the table ``videos`` as it would be: rows of the others
             that belong to none of its videos are left out.
     """
-    stored: dict[str, Source] = {
+    stored: dict[str, TableSource] = {
         name: Stored(Path(f"manifests/{name}.parquet"), name) for name in names
     }
     if videos is None:
@@ -59,7 +59,7 @@ def inputs(names: Sequence[str], videos: pa.Table | None) -> list[Source]:
     ]
 
 
-def _of_videos(source: Source, name: str, known: Places) -> Source:
+def _of_videos(source: TableSource, name: str, known: Places) -> TableSource:
     there = schemas.schema(name).names
     by = tuple(c for c in ("target_face_id", "source_face_id", "face_id", "video_id") if c in there)
 

@@ -36,9 +36,9 @@ def per_video(faces: pa.Table, videos: pa.Table) -> pa.Table:
     """
     parts = [videos.filter(pc.equal(videos.column("split"), split)) for split in SPLITS]
     chosen = pa.concat_tables([part.sort_by("video_id") for part in parts])
-    place = pc.index_in(faces.column("video_id"), chosen.column("video_id"))
-    _check_belongs(faces, chosen, place)
-    at = place.to_numpy().astype(np.int64)  # (faces,)
+    index = pc.index_in(faces.column("video_id"), chosen.column("video_id"))
+    _check_belongs(faces, chosen, index)
+    at = index.to_numpy().astype(np.int64)  # (faces,)
     millionths = np.rint(faces.column("score").to_numpy() * MILLIONTHS)  # (faces,)
     n = chosen.num_rows
     counts = np.bincount(at, minlength=n)  # (videos,)
@@ -53,14 +53,14 @@ def per_video(faces: pa.Table, videos: pa.Table) -> pa.Table:
     return table
 
 
-def _check_belongs(faces: pa.Table, videos: pa.Table, place: pa.ChunkedArray) -> None:
-    if place.null_count:
-        lost = faces.filter(pc.is_null(place)).column("face_id")[0].as_py()
+def _check_belongs(faces: pa.Table, videos: pa.Table, index: pa.ChunkedArray) -> None:
+    if index.null_count:
+        lost = faces.filter(pc.is_null(index)).column("face_id")[0].as_py()
         raise UserError(
             f"The shards hold the face {lost}, but no video of val or test has it: shards and "
             "manifests/videos.parquet do not belong together. Run `dvc repro shard`."
         )
-    splits = videos.column("split").take(place)
+    splits = videos.column("split").take(index)
     moved = faces.filter(pc.not_equal(faces.column("split"), splits))
     if moved.num_rows:
         raise UserError(

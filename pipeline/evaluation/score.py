@@ -16,7 +16,7 @@ from pipeline import models, tables
 from pipeline.config.run_params import RunParams
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
-from pipeline.models import Detector, JointEmbedding
+from pipeline.models import Classifier, JointEmbedding
 from pipeline.tables import schemas
 from pipeline.training import checkpoint, data
 
@@ -26,7 +26,7 @@ _FROM_INDEX = ("face_id", "video_id", "split", "dataset", "method", "category", 
 
 def load_run(
     folder: Path, name: str, run: RunParams, seed: int, version: int, graph: Graph | None
-) -> Detector:
+) -> Classifier:
     """The best model of a trained run, on the CPU, ready for use.
 
     Args:
@@ -42,13 +42,13 @@ def load_run(
     """
     wanted = checkpoint.run_digest(name, run, seed, version, graph)
     state = checkpoint.load_best(folder, name, wanted)
-    model = models.skeleton(run.model, graph)
+    model = models.skeleton(run.model, graph, len(state["classes"]))
     model.load_state_dict(state["model"])
     return model.eval()
 
 
 def score_faces(
-    model: Detector, shards: Shards, graph: str, batch_size: int, device: torch.device
+    model: Classifier, shards: Shards, graph: str, batch_size: int, device: torch.device
 ) -> pa.Table:
     """Scores of all faces of a shard folder, in float32 and without augmentation.
 
@@ -63,7 +63,7 @@ def score_faces(
         Table ``predictions_faces``, by face id.
 
     Raises:
-        UserError: a picture cannot be read, or the model's output is not a number.
+        UserError: a image cannot be read, or the model's output is not a number.
     """
     model = model.to(device)
     scores, nodes = [np.empty(0)], [np.empty(0)]
@@ -88,15 +88,15 @@ def score_faces(
 
 
 def _probabilities(
-    model: Detector, shards: Shards, batch_size: int, device: torch.device
+    model: Classifier, shards: Shards, batch_size: int, device: torch.device
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Of each batch in the order of the index: fake (B,) and altered nodes (B, N); N may be 0."""
     faces = data.Faces([shards], model.image_px)
     mean, std = model.mean, model.std
     with torch.inference_mode():
         for batch in faces.batches(data.in_order(len(faces), batch_size)):
-            pictures = data.normalised(batch.images.to(device), mean, std)
-            outputs = model(pictures)
+            images = data.normalised(batch.images.to(device), mean, std)
+            outputs = model(images)
             fake = _rounded(model.fake_probability(outputs))  # (B,)
             altered = np.empty((len(fake), 0))  # (B, 0)
             if isinstance(model, JointEmbedding):
@@ -109,6 +109,6 @@ def _rounded(probabilities: Tensor) -> NDArray[np.float64]:
     if not np.isfinite(exact).all():
         raise UserError(
             "The model's output is not a number: its training diverged. Lower the run's "
-            "optimiser.learning_rate and train it anew."
+            "optimizer.learning_rate and train it anew."
         )
     return np.round(exact, _DECIMALS)

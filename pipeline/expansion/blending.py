@@ -1,4 +1,4 @@
-"""A region of one face put into another: aligned, blended, colours corrected (SJEDD, III-A)."""
+"""A region of one face put into another: aligned, blended, colors corrected (SJEDD, III-A)."""
 
 from typing import Literal, NamedTuple
 
@@ -10,7 +10,7 @@ from faceshards.images import Image
 from pipeline.expansion.regions import Points
 
 ColorOrder = Literal["after", "before", "none"]
-"""When colours are corrected: after blending, before it, or not at all."""
+"""When colors are corrected: after blending, before it, or not at all."""
 Affine = NDArray[np.float64]
 """float64 (2, 3): x' = a x + b y + c, y' = d x + e y + f, in px."""
 
@@ -20,7 +20,7 @@ features are, so it is left out of the alignment."""
 AFFINE_DECIMALS = 6
 """The transform is rounded (2e-4 px over 224 px), so that the last bits of a sum decide nothing."""
 MAX_GAIN = 2.0
-"""Colour correction stretches or squeezes contrast at most by this factor; a flat source region
+"""Color correction stretches or squeezes contrast at most by this factor; a flat source region
 would otherwise have its noise blown up to the target's contrast."""
 _TINY = 1e-6  # against division by 0
 
@@ -62,7 +62,7 @@ def swap_region(
     mask: NDArray[np.uint8],
     color: ColorOrder,
 ) -> Swap:
-    """Blends a region of the aligned source into the target and corrects its colours.
+    """Blends a region of the aligned source into the target and corrects its colors.
 
     ``after``, the paper's order: blend, correct the blended region towards the target's own, lay
     the result over the blend with the same mask. ``before``: correct the source, then blend. All
@@ -74,7 +74,7 @@ def swap_region(
         target_points: float64 (68, 2), px of the target.
         source_points: float64 (68, 2), px of the source.
         mask: uint8 (H, W) in px of the target, from 0 (target) to 255 (source); not all 0.
-        color: when colours are corrected.
+        color: when colors are corrected.
     """
     affine = similarity(source_points, target_points)
     height_px, width_px = mask.shape

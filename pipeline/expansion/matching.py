@@ -34,8 +34,8 @@ def nearest_sources(
         chunk_pairs: distances held at a time; without influence on the result.
 
     Returns:
-        int64 (T, count) places in ``sources``, -1 where there are no more, and float64 (T, count)
-        Euclidean distances in px, infinite where there are no more.
+        int64 (T, count) indices into ``sources``, -1 where there are no more, and float64
+        (T, count) Euclidean distances in px, infinite where there are no more.
     """
     nearest = np.full((len(targets), count), -1, np.int64)
     distances = np.full((len(targets), count), np.inf)
@@ -51,19 +51,19 @@ def nearest_sources(
                 if tie in sharing:
                     row[sharing[tie]] = np.inf
         rows = np.arange(len(apart))
-        for place in range(count):
+        for nth in range(count):
             best = apart.argmin(axis=1)  # the first of equals
             distance = apart[rows, best]
-            nearest[chunk, place] = np.where(np.isinf(distance), -1, best)
-            distances[chunk, place] = distance
+            nearest[chunk, nth] = np.where(np.isinf(distance), -1, best)
+            distances[chunk, nth] = distance
             apart[rows, best] = np.inf
     return nearest, distances
 
 
 def _by_tie(ties: Sequence[Collection[str]]) -> dict[str, NDArray[np.int64]]:
-    """Places of the sources that have each tie."""
-    places: dict[str, list[int]] = {}
-    for place, names in enumerate(ties):
+    """Indices of the sources that have each tie."""
+    indices: dict[str, list[int]] = {}
+    for index, names in enumerate(ties):
         for name in names:
-            places.setdefault(name, []).append(place)
-    return {name: np.array(found, np.int64) for name, found in places.items()}
+            indices.setdefault(name, []).append(index)
+    return {name: np.array(found, np.int64) for name, found in indices.items()}

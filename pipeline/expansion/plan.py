@@ -1,4 +1,4 @@
-"""Which face gets which region of which other face (SJEDD, section III-A). Pure; no pictures.
+"""Which face gets which region of which other face (SJEDD, section III-A). Pure; no images.
 
 Targets are real train faces, chosen equally over videos; a target's source is the nearest face of
 another identity among the train faces of the source methods. Choices go by hashes of names, so a
@@ -23,7 +23,7 @@ from pipeline.expansion.expand import GENERATOR
 from pipeline.expansion.matching import nearest_sources
 from pipeline.selection.quotas import equal_quotas
 from pipeline.tables import belong
-from pipeline.tables.sources import Filtered, Places, Source, read
+from pipeline.tables.sources import Filtered, Places, TableSource, read
 
 LeftBehind = tuple[str, str, str]
 """Id, reason and detail of a sample that cannot be made."""
@@ -74,10 +74,10 @@ class _Pick:
 
 
 def expansion_plan(
-    videos: Source,
-    faces: Source,
-    samples: Source,
-    landmarks: Source,
+    videos: TableSource,
+    faces: TableSource,
+    samples: TableSource,
+    landmarks: TableSource,
     params: ExpandParams,
     seed: int,
     lossless: tuple[str, ...],
@@ -135,9 +135,9 @@ def _roles(*names: str) -> tuple[str, ...]:
 
 def _train_faces(
     videos: pa.Table,
-    faces: Source,
-    samples: Source,
-    landmarks: Source,
+    faces: TableSource,
+    samples: TableSource,
+    landmarks: TableSource,
     datasets: Sequence[str],
 ) -> pa.Table:
     """Train samples of the datasets with their face, video and points (null without landmarks)."""
@@ -272,11 +272,12 @@ def choose_targets(
         salt: another salt, another choice.
 
     Returns:
-        (place in ``face_ids``, round from 0) of ``wanted`` choices; none where there are no faces.
+        (index into ``face_ids``, round from 0) of ``wanted`` choices; none where there are no
+        faces.
     """
     by_video: dict[str, list[int]] = {}
-    for place in sorted(range(len(face_ids)), key=lambda i: keys.hash64(f"{salt}/{face_ids[i]}")):
-        by_video.setdefault(video_ids[place], []).append(place)
+    for index in sorted(range(len(face_ids)), key=lambda i: keys.hash64(f"{salt}/{face_ids[i]}")):
+        by_video.setdefault(video_ids[index], []).append(index)
     preferred = sorted(by_video, key=lambda video: keys.hash64(f"{salt}/{video}"))
     available = np.array([len(by_video[video]) for video in preferred], np.int64)
     chosen: list[tuple[int, int]] = []
@@ -284,7 +285,7 @@ def choose_targets(
     while face_ids and len(chosen) < wanted:
         quotas = equal_quotas(available, wanted - len(chosen)).tolist()
         for video, quota in zip(preferred, quotas, strict=True):
-            chosen += [(place, round_) for place in by_video[video][:quota]]
+            chosen += [(index, round_) for index in by_video[video][:quota]]
         round_ += 1
     return chosen
 

@@ -16,7 +16,7 @@ from pipeline.faces.detect import detector_settings
 from pipeline.faces.identity import identity_settings
 from pipeline.faces.shipped import digest, reads_shipped
 from pipeline.tables import belong
-from pipeline.tables.sources import Places, Source, lookup
+from pipeline.tables.sources import Places, TableSource, lookup
 
 _VIDEO_COLUMNS = ("dataset", "split", "media", "fingerprint", "path")
 _FACE_COLUMNS = (
@@ -26,7 +26,10 @@ _FACE_COLUMNS = (
 
 
 def faces_plan(
-    videos: Source, frames: Source, files: Callable[[pa.Table], Sequence[str]], params: Params
+    videos: TableSource,
+    frames: TableSource,
+    files: Callable[[pa.Table], Sequence[str]],
+    params: Params,
 ) -> tuple[Plan, dict[str, FacesParams]]:
     """One row per video that has planned times, and the rules that the rows name.
 
@@ -75,7 +78,7 @@ def faces_plan(
     return plan, {texts[group]: rules for group, rules in faces.items()}
 
 
-def _finder(videos: Source) -> Callable[[pa.ChunkedArray], pa.Table]:
+def _finder(videos: TableSource) -> Callable[[pa.ChunkedArray], pa.Table]:
     """Gives the rows of videos by their ids; what it needs of them is held in memory."""
     places, held = lookup(videos, "video_id", _VIDEO_COLUMNS)
     for at, name in enumerate(("dataset", "split", "media")):  # a number a row
@@ -93,7 +96,7 @@ def _groups(videos: pa.Table) -> list[tuple[str, str]]:
     return list(zip(*names, strict=True))
 
 
-def _times(frames: Source) -> Iterator[pa.Table]:
+def _times(frames: TableSource) -> Iterator[pa.Table]:
     """``video_id`` and ``times_s`` of every video, from adjacent rows of ``frames``."""
     left = None
     for part in chain(frames.batches(["video_id", "time_s"]), [None]):
@@ -138,7 +141,7 @@ def _changes(ids: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.append(True, codes[1:] != codes[:-1])
 
 
-def landmarks_plan(samples: Source, faces: Source, store: Path) -> Plan:
+def landmarks_plan(samples: TableSource, faces: TableSource, store: Path) -> Plan:
     """One row per train sample; ``store`` is the folder of the faces store.
 
     Raises UserError, where it is read, for samples whose face is not there.
@@ -174,7 +177,7 @@ def landmarks_plan(samples: Source, faces: Source, store: Path) -> Plan:
     )
 
 
-def _train_ids(samples: Source) -> Iterator[pa.ChunkedArray]:
+def _train_ids(samples: TableSource) -> Iterator[pa.ChunkedArray]:
     """Ids of the train samples, some at a time."""
     for part in samples.batches(["face_id", "split"]):
         yield part.filter(pc.equal(part["split"], "train"))["face_id"]

@@ -1,10 +1,10 @@
-"""Detectors: built from parameters, initialised or loaded, used by training and evaluation alike.
+"""Classifiers: built from parameters, initialised or loaded, used by training and evaluation alike.
 
-``build`` makes a detector to be trained; ``skeleton`` one that a checkpoint is loaded into.
+``build`` makes a classifier to be trained; ``skeleton`` one that a checkpoint is loaded into.
 """
 
-from pipeline.models.base import Detector, Outputs
-from pipeline.models.catalogue import build, settings, skeleton
+from pipeline.models.base import Classifier, Outputs
+from pipeline.models.catalogue import build, image_px, settings, skeleton
 from pipeline.models.joint_embedding import JointEmbedding
 
-__all__ = ["Detector", "JointEmbedding", "Outputs", "build", "settings", "skeleton"]
+__all__ = ["Classifier", "JointEmbedding", "Outputs", "build", "image_px", "settings", "skeleton"]

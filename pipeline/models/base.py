@@ -1,4 +1,4 @@
-"""What every detector is, and how one that starts from nothing gets its numbers."""
+"""What every classifier is, and how one that starts from nothing gets its numbers."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -19,20 +19,22 @@ class Normalisation:
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    source: str
+    """Where they come from, in words, or the name of a file beside the weights."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a detector says about a batch of B faces."""
+    """What a classifier says about a batch of B faces."""
 
-    scores: Tensor
-    """ViT: logits (B, 2) of real and fake. Joint embedding: scores (B, N) of the graph's nodes
+    logits: Tensor
+    """ViT: logits (B, classes), real first. Joint embedding: logits (B, N) of the graph's nodes
     before the joint distribution."""
     embedding: Tensor
-    """(B, D): what the scores were made from."""
+    """(B, D): what the logits were made from."""
 
 
-class Detector(nn.Module, ABC):
+class Classifier(nn.Module, ABC):
     """A network that tells fake faces from real ones.
 
     Its input normalisation is part of its state, so that a checkpoint brings its own.
@@ -44,9 +46,11 @@ class Detector(nn.Module, ABC):
     def __init__(self, image_px: int, normalisation: Normalisation) -> None:
         super().__init__()
         self.image_px = image_px
-        """Height and width of the pictures it takes."""
+        """Height and width of the images it takes."""
         self.register_buffer("pixel_mean", torch.tensor(normalisation.mean))  # (3,)
         self.register_buffer("pixel_std", torch.tensor(normalisation.std))  # (3,)
+        self.normalisation = normalisation
+        """As it was when the model was made; a loaded state brings mean and std of its own."""
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -62,10 +66,18 @@ class Detector(nn.Module, ABC):
         """Replaces the input normalisation by the one that loaded weights were trained with."""
         self.pixel_mean.copy_(torch.tensor(normalisation.mean))
         self.pixel_std.copy_(torch.tensor(normalisation.std))
+        self.normalisation = normalisation
+
+    def layers(self) -> dict[str, int]:
+        """Layer of every parameter by its name: 0 at the input, the highest at the head.
+
+        Raises ValueError where the model's layers have no one order.
+        """
+        raise ValueError(f"the layers of {type(self).__name__} have no one order")
 
     @abstractmethod
     def forward(self, images: Tensor) -> Outputs:
-        """Scores of float32 (B, 3, image_px, image_px) pictures, normalised by mean and std."""
+        """Scores of float32 (B, 3, image_px, image_px) images, normalised by mean and std."""
 
     @abstractmethod
     def fake_probability(self, outputs: Outputs) -> Tensor:
@@ -81,9 +93,9 @@ def initialise(model: nn.Module, seed: int) -> None:
     of :data:`EMBEDDING_STD`.
     """
     with torch.no_grad():
-        for place, module in model.named_modules():
+        for path, module in model.named_modules():
             for name, parameter in module.named_parameters(recurse=False):
-                full_name = f"{place}.{name}"
+                full_name = f"{path}.{name}"
                 if isinstance(module, nn.LayerNorm):
                     parameter.fill_(1.0 if name == "weight" else 0.0)
                 elif isinstance(module, nn.Linear | nn.Conv2d):

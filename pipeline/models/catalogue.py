@@ -1,4 +1,4 @@
-"""From parameters to a detector: sizes by name, weights by digest, numbers by seed."""
+"""From parameters to a classifier: sizes by name, weights by digest, numbers by seed."""
 
 import argparse
 from pathlib import Path
@@ -9,11 +9,13 @@ from pipeline import weights
 from pipeline.config.run_params import ModelParams
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
-from pipeline.models import joint_embedding, prompts, vit
-from pipeline.models.base import Detector, initialise
+from pipeline.models import joint_embedding, normalisation, prompts, vit
+from pipeline.models.base import Classifier, initialise
 from pipeline.models.joint_embedding import JointEmbedding
 from pipeline.models.vit import VisionTransformer
 
+BINARY = 2
+"""Classes where nothing else is said: real and fake."""
 TINY = "tiny"
 """The size that needs no weights."""
 
@@ -21,23 +23,27 @@ _IN_A_FOLDER = "*model.[bs]*"
 """What transformers calls weights: pytorch_model.bin, model.safetensors."""
 
 
-def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Detector:
-    """The detector to start training from, on the CPU.
+def build(
+    params: ModelParams, graph: Graph | None, seed: int = 0, classes: int = BINARY
+) -> Classifier:
+    """The classifier to start training from, on the CPU.
 
     Every number is drawn by seed and name (the same for any thread count), then pretrained weights
     replace those they have.
 
     Args:
-        params: architecture, size and weights.
+        params: architecture, size, weights and what is trained.
         graph: label graph whose nodes a joint embedding scores; a ViT needs none.
         seed: of the random numbers.
+        classes: that a ViT tells apart, real first and all others fake; a joint embedding scores
+            the graph's nodes instead.
 
     Raises:
         UserError: weights or tokenizer are missing, wrong or of another network; a prompt is too
             long.
     """
     file = weights_file(params)
-    model = _make(params, graph, file)
+    model = _make(params, graph, classes, file)
     initialise(model, seed)
     if isinstance(model, VisionTransformer):
         model.initialise_head(seed)
@@ -45,6 +51,7 @@ def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Detector:
             # FSFM's checkpoints carry their command line besides the model.
             state = weights.load_state(file, section="model", classes=(argparse.Namespace,))
             model.load_pretrained(state, file)
+        model.train_only(params.trained)
     elif isinstance(model, JointEmbedding) and file is not None:
         joint_embedding.refuse_torchscript(file)
         if problems := model.load_pretrained(weights.load_state(file)):
@@ -55,13 +62,20 @@ def build(params: ModelParams, graph: Graph | None, seed: int = 0) -> Detector:
     return model
 
 
-def skeleton(params: ModelParams, graph: Graph | None) -> Detector:
-    """The same detector with arbitrary numbers in it, for a checkpoint of ours to be loaded into.
+def skeleton(params: ModelParams, graph: Graph | None, classes: int = BINARY) -> Classifier:
+    """The same classifier with arbitrary numbers in it, for a checkpoint of ours to be loaded into.
 
-    Needs neither weights nor tokenizer files: a checkpoint has the numbers, the input normalisation
-    and the prompts.
+    Its arguments are those of :func:`build`. Needs neither weights nor tokenizer files: a
+    checkpoint has the numbers, the input normalisation and the prompts.
     """
-    return _make(params, graph, None)
+    return _make(params, graph, classes, None)
+
+
+def image_px(params: ModelParams) -> int:
+    """Height and width of the images that the model takes."""
+    if params.architecture == "vit":
+        return vit.SIZES[params.size].image_px
+    return joint_embedding.SIZES[params.size].image_px
 
 
 def settings(params: ModelParams) -> dict[str, object]:
@@ -96,16 +110,15 @@ def _beside(params: ModelParams, file: Path | None) -> tuple[Path, ...]:
     if file is None:
         return ()
     if params.architecture == "vit":
-        told = file.parent / vit.NORMALISATION_FILE
-        return (told,) if told.is_file() else ()
+        return normalisation.beside(file)
     return () if params.size == TINY else prompts.clip_files(file.parent)
 
 
-def _make(params: ModelParams, graph: Graph | None, file: Path | None) -> Detector:
+def _make(params: ModelParams, graph: Graph | None, classes: int, file: Path | None) -> Classifier:
     # transformers fills its models from torch's global generator; nobody else's draws should move.
     with torch.random.fork_rng(devices=[]):
         if params.architecture == "vit":
-            return VisionTransformer(vit.SIZES[params.size])
+            return VisionTransformer(vit.SIZES[params.size], classes, params.fc_norm)
         if graph is None:
             raise ValueError("a joint embedding scores the nodes of a label graph")
         size = joint_embedding.SIZES[params.size]

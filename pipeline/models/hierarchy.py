@@ -14,34 +14,34 @@ def legal_states(graph: Graph) -> Tensor:
     return torch.from_numpy(graph.legal_states())
 
 
-def joint(scores: Tensor, states: Tensor) -> Tensor:
+def joint(logits: Tensor, states: Tensor) -> Tensor:
     """Probability of each legal state (SJEDD, equations 1 and 2).
 
-    The potential of a state is the sum of the scores of its active nodes. Computed in float64,
-    whatever the scores are; finite, and with finite gradients, for any finite scores.
+    The potential of a state is the sum of the logits of its active nodes. Computed in float64,
+    whatever the logits are; finite, and with finite gradients, for any finite logits.
 
     Args:
-        scores: (B, N) of the graph's nodes, before any distribution.
+        logits: (B, N) of the graph's nodes, before any distribution.
         states: (S, N) of 0 and 1, as from :func:`legal_states`.
 
     Returns:
         float64 (B, S), each row adding up to 1.
     """
-    potentials = scores.double() @ states.double().T  # (B, S)
+    potentials = logits.double() @ states.double().T  # (B, S)
     above = potentials - potentials.amax(dim=1, keepdim=True).detach()  # (B, S), at most 0
     unnormalised = above.exp()  # (B, S), at least one of them 1
     return unnormalised / unnormalised.sum(dim=1, keepdim=True)  # (B, S)
 
 
-def marginals(scores: Tensor, states: Tensor) -> Tensor:
+def marginals(logits: Tensor, states: Tensor) -> Tensor:
     """Probability that each node is altered (SJEDD, equation 3).
 
     Args:
-        scores: (B, N), as for :func:`joint`.
+        logits: (B, N), as for :func:`joint`.
         states: (S, N), as for :func:`joint`.
 
     Returns:
         float64 (B, N) in [0, 1]; column 0, the root, is the probability of a fake face.
     """
     # Rounding can carry a sum of probabilities a last bit over 1.
-    return (joint(scores, states) @ states.double()).clamp(0, 1)  # (B, N)
+    return (joint(logits, states) @ states.double()).clamp(0, 1)  # (B, N)

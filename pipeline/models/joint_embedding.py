@@ -14,18 +14,18 @@ from faceshards.wording import counted
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
 from pipeline.models import hierarchy
-from pipeline.models.base import Detector, Normalisation, Outputs
+from pipeline.models.base import Classifier, Normalisation, Outputs
 
 TEMPERATURE = 10.0
 """Divides the inner product of un-normalised embeddings (equation 4; the number is the code's)."""
 
 CLIP_NORMALISATION = Normalisation(
-    (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711), "CLIP's"
 )
 
 
 @dataclass(frozen=True)
-class Size:
+class ClipSize:
     """Dimensions of both encoders, and of the space they share."""
 
     image_px: int
@@ -39,13 +39,13 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(64, 16, 64, 64, 2, 4, 4, 64),
-    "clip-vit-b32": Size(224, 32, 768, 512, 12, 12, 8, 512),
+    "tiny": ClipSize(64, 16, 64, 64, 2, 4, 4, 64),
+    "clip-vit-b32": ClipSize(224, 32, 768, 512, 12, 12, 8, 512),
 }
 
 
-class JointEmbedding(Detector):
-    """Scores of the graph's nodes: inner products of the picture's and the prompts' embeddings.
+class JointEmbedding(Classifier):
+    """Scores of the graph's nodes: inner products of the image's and the prompts' embeddings.
 
     Args:
         size: dimensions.
@@ -61,7 +61,7 @@ class JointEmbedding(Detector):
     states: Tensor
 
     def __init__(
-        self, size: Size, graph: Graph, tokens: Tensor, vocabulary: int, start: int, end: int
+        self, size: ClipSize, graph: Graph, tokens: Tensor, vocabulary: int, start: int, end: int
     ) -> None:
         super().__init__(size.image_px, CLIP_NORMALISATION)
         self.clip = CLIPModel(_config(size, tokens.shape[1], vocabulary, start, end))
@@ -73,7 +73,7 @@ class JointEmbedding(Detector):
         self._kept_texts: Tensor | None = None
 
     def forward(self, images: Tensor) -> Outputs:
-        """Node scores (B, N), equation 4, and embedding (B, joint width) of the pictures."""
+        """Node scores (B, N), equation 4, and embedding (B, joint width) of the images."""
         pooled = self.clip.vision_model(pixel_values=images).pooler_output  # (B, vision width)
         embedding = self.clip.visual_projection(pooled)  # (B, D)
         return Outputs(embedding @ self._texts().T / TEMPERATURE, embedding)  # (B, N), (B, D)
@@ -84,7 +84,7 @@ class JointEmbedding(Detector):
 
     def node_probabilities(self, outputs: Outputs) -> Tensor:
         """Marginal probability of every node, float64 (B, N) in [0, 1] (equation 3)."""
-        return hierarchy.marginals(outputs.scores, self.states)  # (B, N)
+        return hierarchy.marginals(outputs.logits, self.states)  # (B, N)
 
     def train(self, mode: bool = True) -> "JointEmbedding":
         """Switches between training and evaluation."""
@@ -146,7 +146,7 @@ class JointEmbedding(Detector):
         return texts
 
 
-def _config(size: Size, context: int, vocabulary: int, start: int, end: int) -> CLIPConfig:
+def _config(size: ClipSize, context: int, vocabulary: int, start: int, end: int) -> CLIPConfig:
     text = {
         "vocab_size": vocabulary,
         "hidden_size": size.text_width,

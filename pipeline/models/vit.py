@@ -4,7 +4,6 @@ Layout as in FSFM's fine-tuning code: patch tokens of the last block, mean, Laye
 final ``norm`` of pretrained weights is not used.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,32 +15,23 @@ from transformers import ViTConfig, ViTModel
 
 from faceshards.wording import counted
 from pipeline.errors import UserError
-from pipeline.models.base import Detector, Normalisation, Outputs, standard_normal
+from pipeline.models import normalisation
+from pipeline.models.base import Classifier, Outputs, standard_normal
 
 LAYER_NORM_EPS = 1e-6
 """FSFM's; transformers' own default is 1e-12."""
 HEAD_STD = 2e-5
 """Initial standard deviation of the head's weights (FSFM's fine-tuning code)."""
 
-FSFM_NORMALISATION = Normalisation(
-    (0.5482207536697388, 0.42340534925460815, 0.3654651641845703),
-    (0.2789176106452942, 0.2438540756702423, 0.23493893444538116),
-)
-"""Of VGGFace2, which FSFM was pretrained on (its ``pretrain_ds_mean_std.txt``)."""
-IMAGENET_NORMALISATION = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-NORMALISATION_FILE = "preprocessor_config.json"
-"""Beside weights of transformers' models: the mean and std they were trained with."""
-
 NOT_PRETRAINED = frozenset({"fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"})
 """What no weights file fills: the norm after the mean, and the head."""
 
-_FSFM_MARK = "rep_decoder_embed.weight"
-"""Only FSFM's pretraining checkpoints have this key."""
+_INPUT = frozenset({"cls_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias"})
+"""What lies before the first block, in timm's naming."""
 
 
 @dataclass(frozen=True)
-class Size:
+class ViTSize:
     """Dimensions of a vision transformer."""
 
     width: int
@@ -51,18 +41,24 @@ class Size:
     patch_px: int = 16
 
 
-SIZES = {"tiny": Size(64, 2, 4, 64), "vit-b16": Size(768, 12, 12, 224)}
+SIZES = {"tiny": ViTSize(64, 2, 4, 64), "vit-b16": ViTSize(768, 12, 12, 224)}
 
 
-class VisionTransformer(Detector):
-    """Logits of real and fake; the embedding is the normalised mean of the patch tokens.
+class VisionTransformer(Classifier):
+    """Logits of real and of fakes from the mean of the patch tokens.
 
-    The paper calls the mean itself the embedding and does not say whether a norm follows; here, as
-    in the public code it builds on, the norm does, and both head and triplet loss see its output.
+    The paper calls the mean itself the embedding and does not say whether a norm follows. In the
+    public code it builds on it does: both head and triplet loss see its output by default.
+
+    Args:
+        size: dimensions.
+        classes: of the head, at least 2: real, then one or more of fakes (section 3.4).
+        fc_norm: where the norm behind the mean stands: before the ``embedding``, before the
+            ``head`` only, or nowhere (``none``).
     """
 
-    def __init__(self, size: Size) -> None:
-        super().__init__(size.image_px, IMAGENET_NORMALISATION)
+    def __init__(self, size: ViTSize, classes: int, fc_norm: str) -> None:
+        super().__init__(size.image_px, normalisation.IMAGENET)
         config = ViTConfig(
             hidden_size=size.width,
             num_hidden_layers=size.layers,
@@ -74,18 +70,47 @@ class VisionTransformer(Detector):
         )
         self.encoder = ViTModel(config, add_pooling_layer=False)
         self.encoder.add_module("layernorm", nn.Identity())
-        self.fc_norm = nn.LayerNorm(size.width, LAYER_NORM_EPS)
-        self.head = nn.Linear(size.width, 2)
+        has_norm = fc_norm != "none"
+        self.fc_norm = nn.LayerNorm(size.width, LAYER_NORM_EPS) if has_norm else nn.Identity()
+        self.embedding_is_normed = fc_norm == "embedding"
+        self.head = nn.Linear(size.width, classes)
 
     def forward(self, images: Tensor) -> Outputs:
-        """Logits (B, 2) and embedding (B, width) of float32 (B, 3, image_px, image_px)."""
+        """Logits (B, classes) and embedding (B, width) of float32 (B, 3, image_px, image_px)."""
         tokens: Tensor = self.encoder(pixel_values=images).last_hidden_state  # (B, 1 + patches, D)
-        embedding = self.fc_norm(tokens[:, 1:].mean(dim=1))  # (B, D)
-        return Outputs(self.head(embedding), embedding)
+        mean = tokens[:, 1:].mean(dim=1)  # (B, D)
+        normed = self.fc_norm(mean)  # (B, D)
+        embedding = normed if self.embedding_is_normed else mean  # (B, D)
+        return Outputs(self.head(normed), embedding)
 
     def fake_probability(self, outputs: Outputs) -> Tensor:
-        """Softmax of the logits for fake, (B,) in [0, 1]."""
-        return outputs.scores.float().softmax(dim=1)[:, 1]  # (B,)
+        """Sum of the softmax over all classes of fakes (section 3.4), (B,) in [0, 1]."""
+        # Rounding can carry the sum of several a last bit over 1.
+        return outputs.logits.float().softmax(dim=1)[:, 1:].sum(dim=1).clamp(max=1)  # (B,)
+
+    def layers(self) -> dict[str, int]:
+        """See :class:`Classifier`: tokens and patches 0, block i (from 0) i + 1, head last.
+
+        As in the public code of FSFM: 0 to 13 for ViT-B.
+        """
+        last = self.encoder.config.num_hidden_layers + 1
+        found = {}
+        for name, _ in self.named_parameters():
+            common = common_name(name.removeprefix("encoder."))
+            if common in _INPUT:
+                found[name] = 0
+            else:
+                block = re.match(r"blocks\.(\d+)\.", common)
+                found[name] = int(block[1]) + 1 if block else last
+        return found
+
+    def train_only(self, part: str) -> None:
+        """Lets training change ``all`` parameters, the ``norms`` and the head, or the ``head``."""
+        for module in self.modules():
+            for parameter in module.parameters(recurse=False):
+                is_norm = isinstance(module, nn.LayerNorm)
+                parameter.requires_grad_(part == "all" or (part == "norms" and is_norm))
+        self.head.requires_grad_(True)
 
     def initialise_head(self, seed: int) -> None:
         """Draws the head's weights, close to 0, and sets its bias to 0."""
@@ -97,8 +122,8 @@ class VisionTransformer(Detector):
     def load_pretrained(self, state: Mapping[str, Tensor], source: Path) -> None:
         """Loads pretrained weights; the head and the norm before it stay as they are.
 
-        The input normalisation becomes FSFM's for its pretraining checkpoints, what
-        :data:`NORMALISATION_FILE` beside the weights says, or else ImageNet's.
+        The input normalisation becomes the weights' own, see
+        :func:`pipeline.models.normalisation.of_weights`.
 
         Args:
             state: names and tensors in FSFM's and timm's, or transformers' (4 and 5) naming; what
@@ -111,9 +136,9 @@ class VisionTransformer(Detector):
         encoder = encoder_state(state, self.encoder.state_dict(), source)
         own = {f"encoder.{name}": tensor for name, tensor in encoder.items()}
         left = set(self.load_state_dict(own, strict=False).missing_keys)
-        if left - {"pixel_mean", "pixel_std"} != NOT_PRETRAINED:
+        if left - {"pixel_mean", "pixel_std"} != NOT_PRETRAINED & self.state_dict().keys():
             raise AssertionError(f"{source} left {sorted(left)} unfilled")
-        self.normalise_as(normalisation(state, source))
+        self.normalise_as(normalisation.of_weights(state, source))
 
 
 def encoder_state(
@@ -187,25 +212,3 @@ def common_name(name: str) -> str:
     for pattern, new in _RENAMES:
         name = pattern.sub(new, name)
     return name
-
-
-def normalisation(state: Mapping[str, Tensor], source: Path) -> Normalisation:
-    """The input normalisation that goes with pretrained weights.
-
-    Raises:
-        UserError: the file beside the weights does not say what it should.
-    """
-    if _FSFM_MARK in state:
-        return FSFM_NORMALISATION
-    beside = source.parent / NORMALISATION_FILE
-    if not beside.is_file():
-        return IMAGENET_NORMALISATION
-    try:
-        told = json.loads(beside.read_text())
-        mean, std = ([float(v) for v in told[key]] for key in ("image_mean", "image_std"))
-        return Normalisation((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(
-            f"{beside} does not give image_mean and image_std, three numbers each. Put the file "
-            "that belongs to the weights there, or remove it for ImageNet's values."
-        ) from error

@@ -40,7 +40,7 @@ class DataUri(str):
 
 
 @dataclass(frozen=True)
-class Crop:
+class ShownCrop:
     """One face of a contact sheet; ``uri`` is its picture."""
 
     uri: DataUri
@@ -56,13 +56,13 @@ class Sheet:
     """The contact sheet of one dataset."""
 
     dataset: str
-    crops: tuple[Crop, ...]
+    crops: tuple[ShownCrop, ...]
     of: int
     """Faces of the dataset in the shards."""
 
 
 @dataclass(frozen=True)
-class Swap:
+class ShownSwap:
     """One region swap: a real face, the face a region came from, where, and what came out."""
 
     target: DataUri
@@ -85,7 +85,7 @@ class Region:
     region: str
     labels: Mapping[str, Sequence[str]]
     """Names of the label graph's nodes that are ``altered``, ``not altered``, ``unobserved``."""
-    swaps: tuple[Swap, ...]
+    swaps: tuple[ShownSwap, ...]
     of: int
     """Swaps of this region in the shards."""
 
@@ -189,13 +189,13 @@ def _train_photos(folder: Path, faces: Iterable[str]) -> dict[str, DataUri]:
     return {row["sample_id"]: _photo(folder, row) for row in found.to_pylist()}
 
 
-def _crop(folder: Path, row: Mapping[str, Any]) -> Crop:
+def _crop(folder: Path, row: Mapping[str, Any]) -> ShownCrop:
     uri = _photo(folder, row)
-    return Crop(uri, row["sample_id"], row["method"], row["split"], row["label"])
+    return ShownCrop(uri, row["sample_id"], row["method"], row["split"], row["label"])
 
 
-def _swap(folder: Path, row: Mapping[str, Any], photos: Mapping[str, DataUri]) -> Swap:
-    return Swap(
+def _swap(folder: Path, row: Mapping[str, Any], photos: Mapping[str, DataUri]) -> ShownSwap:
+    return ShownSwap(
         target=photos.get(row["face_id"], DataUri()),
         source=photos.get(row["source_face_id"], DataUri()),
         mask=_mask(folder, row),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.run_params import RunParams
+from pipeline.config.run_params import OptimizerParams, RunParams
 from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, limited
 from pipeline.report.charts import Chart, line_chart
@@ -151,25 +151,25 @@ def charts(history: Path) -> tuple[Chart, ...]:
 
 
 def _settings(params: RunParams) -> tuple[tuple[str, str], ...]:
-    model, objective, optimiser = params.model, params.objective, params.optimiser
+    model, objective, optimizer = params.model, params.objective, params.optimizer
     start = Path(model.weights.path).name if model.weights.path else "random numbers"
-    loss = "SJEDD, fidelity on observed labels"
-    if objective.kind == "metric_learning":
-        loss = "cross-entropy"
-        if objective.triplet != "none":
-            loss += (
-                f" + {objective.triplet_weight:g} x triplet, margin {objective.triplet_margin:g}"
-            )
     return (
         ("model", f"{_MODELS[model.architecture]}, {model.size}"),
         ("starts from", start),
-        ("loss", loss),
+        ("loss", objective.words()),
         ("shards", "train and expanded" if params.also == "expanded" else "train"),
-        ("epochs", f"{optimiser.epochs}, {optimiser.warmup_epochs} of them warm-up"),
-        ("batch", f"{optimiser.batch_size} faces"),
-        ("learning rate", f"{optimiser.learning_rate:g}"),
-        ("weight decay", f"{optimiser.weight_decay:g}"),
+        ("epochs", f"{optimizer.epochs}, {optimizer.warmup_epochs} of them warm-up"),
+        ("batch", f"{optimizer.batch_size} faces"),
+        ("learning rate", _rate(optimizer)),
+        ("weight decay", f"{optimizer.weight_decay:g}"),
     )
+
+
+def _rate(optimizer: OptimizerParams) -> str:
+    words = f"{optimizer.highest_rate:g}"
+    if optimizer.layer_decay != 1:
+        words += f", times {optimizer.layer_decay:g} from a layer to the one before it"
+    return words
 
 
 _Set = tuple[tuple[str, str], Mapping[str, Any]]

@@ -101,7 +101,7 @@ def _shown(person: Person) -> list[int]:
 
 
 def _like(puppet: Puppet, target: Footage) -> Puppet:
-    """The puppet, without colours where the target has none."""
+    """The puppet, without colors where the target has none."""
     person = puppet.person
     if not target.puppet.person.grey or person.grey:
         return puppet

@@ -65,7 +65,7 @@ class Person:
 
     @cached_property
     def grey(self) -> bool:
-        """Whether the picture has no colours."""
+        """Whether the picture has no colors."""
         return bool(np.ptp(self.picture, axis=2).max() == 0)
 
 

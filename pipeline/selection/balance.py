@@ -36,14 +36,14 @@ FACE_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Balanced:
+class BalancedSamples:
     """Table ``samples`` in the order of the faces table, and flat numbers."""
 
     samples: pa.Table
     metrics: dict[str, int | float]
 
 
-def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int) -> Balanced:
+def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int) -> BalancedSamples:
     """Chooses faces and weighs them.
 
     Args:
@@ -118,7 +118,7 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
     if params.audit == "drop":
         metrics[f"left_out_{near_duplicates.KIND}"] = int(similar.sum())
     metrics[f"left_out_{_NOT_BALANCED}"] = int((usable & ~chosen).sum())
-    return Balanced(samples, metrics)
+    return BalancedSamples(samples, metrics)
 
 
 def _near_duplicates(

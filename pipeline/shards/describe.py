@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 from pipeline.labels.semantics import LOCAL, Semantics
 from pipeline.shards.landmarks import Landmarks
 from pipeline.tables.belong import places
-from pipeline.tables.sources import Source, lookup
+from pipeline.tables.sources import TableSource, lookup
 
 Columns = dict[str, list[Any]]
 """json key to its values, one per sample."""
@@ -64,7 +64,7 @@ class Describer:
 
     def __init__(
         self,
-        videos: Source,
+        videos: TableSource,
         landmarks: Landmarks,
         semantics: Semantics,
         adapters: Mapping[str, str],

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.tables.sources import Places, Source
+from pipeline.tables.sources import Places, TableSource
 
 _POINTS = 136
 _BYTES = 4 * _POINTS
@@ -23,12 +23,12 @@ class Landmarks:
         file: an empty file to hold the points.
     """
 
-    def __init__(self, landmarks: Source, file: BinaryIO) -> None:
+    def __init__(self, landmarks: TableSource, file: BinaryIO) -> None:
         self._file = file
         self._places = Places(self._written(landmarks))
         self._file.flush()
 
-    def _written(self, landmarks: Source) -> Iterator[pa.ChunkedArray]:
+    def _written(self, landmarks: TableSource) -> Iterator[pa.ChunkedArray]:
         """Writes the points of faces that have some; ids of those faces."""
         for part in landmarks.batches(["face_id", "points"]):
             with_points = part.filter(pc.greater(pc.list_value_length(part["points"]), 0))

@@ -24,15 +24,15 @@ from pipeline.labels.semantics import Semantics
 from pipeline.shards import describe
 from pipeline.shards.landmarks import Landmarks
 from pipeline.tables import belong
-from pipeline.tables.sources import Filtered, Places, Source, lookup
+from pipeline.tables.sources import Filtered, Places, TableSource, lookup
 
 
 def pack_plan(
-    videos: Source,
-    faces: Source,
-    samples: Source,
-    landmarks: Source,
-    expanded: Source,
+    videos: TableSource,
+    faces: TableSource,
+    samples: TableSource,
+    landmarks: TableSource,
+    expanded: TableSource,
     semantics: Semantics,
     adapters: Mapping[str, str],
     params: ShardParams,
@@ -75,7 +75,7 @@ _EXPANDED_COLUMNS = (
 
 
 def _of_samples(
-    describer: describe.Describer, samples: Source, faces: Source, store: Path
+    describer: describe.Describer, samples: TableSource, faces: TableSource, store: Path
 ) -> Iterator[pa.Table]:
     """Plan rows of the table ``samples``, in the order of ``faces``."""
     chosen, kinds = lookup(samples, "face_id", ["split", "label"])
@@ -94,7 +94,7 @@ def _of_samples(
 
 
 def _of_expanded(
-    describer: describe.Describer, expanded: Source, faces: Source, store: Path
+    describer: describe.Describer, expanded: TableSource, faces: TableSource, store: Path
 ) -> Iterator[pa.Table]:
     """Plan rows of the table ``expanded``; its faces are held in memory."""
     roles = ("target_face_id", "source_face_id")

@@ -180,7 +180,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("distance", pa.float32(), "Euclidean distance of the 136 coordinates", "px", low=0),
         Column("blur_sigma_px", pa.float32(), "blur of the mask", "px", low=0),
         Column("dilate_px", pa.int32(), "growth of the region before the blur", "px", low=0),
-        Column("color", _text, "when colours were corrected", among=("after", "before", "none")),
+        Column("color", _text, "when colors were corrected", among=("after", "before", "none")),
         Column(
             "source_affine",
             _doubles,

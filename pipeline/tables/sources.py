@@ -20,7 +20,7 @@ BATCH_ROWS = 5000
 _DIGEST_BYTES = 16
 
 
-class Source(Protocol):
+class TableSource(Protocol):
     """A table that can be read again and again."""
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -37,7 +37,7 @@ class Held:
     table: pa.Table
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """As :meth:`Source.batches`."""
+        """As :meth:`TableSource.batches`."""
         chosen = self.table.select(list(columns))
         for start in range(0, max(1, chosen.num_rows), BATCH_ROWS):
             yield chosen.slice(start, BATCH_ROWS)
@@ -52,7 +52,7 @@ class Stored:
     """Its schema."""
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """As :meth:`Source.batches`. Raises UserError as :func:`pipeline.tables.read`."""
+        """As :meth:`TableSource.batches`. Raises UserError as :func:`pipeline.tables.read`."""
         return tables.read_batches(self.path, self.name, columns, BATCH_ROWS)
 
 
@@ -60,19 +60,19 @@ class Stored:
 class Filtered:
     """Some rows of another source."""
 
-    source: Source
+    source: TableSource
     by: tuple[str, ...]
     """Columns that ``keep`` looks at."""
     keep: Callable[[pa.Table], NDArray[np.bool_]]
     """Tells (n,) rows of a batch that stay."""
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """As :meth:`Source.batches`."""
+        """As :meth:`TableSource.batches`."""
         for batch in self.source.batches(list(dict.fromkeys([*columns, *self.by]))):
             yield batch.filter(pa.array(self.keep(batch))).select(list(columns))
 
 
-def read(source: Source, columns: Sequence[str]) -> pa.Table:
+def read(source: TableSource, columns: Sequence[str]) -> pa.Table:
     """These columns of all rows; for tables that are small, or whose columns are."""
     return pa.concat_tables(source.batches(columns))
 
@@ -89,7 +89,7 @@ class Places:
         self._digests = digests[self._at]
 
     @classmethod
-    def of(cls, source: Source, column: str) -> "Places":
+    def of(cls, source: TableSource, column: str) -> "Places":
         """Places of a source's rows by one of its columns."""
         return cls(batch.column(column) for batch in source.batches([column]))
 
@@ -104,7 +104,7 @@ class Places:
         return found
 
 
-def lookup(source: Source, key: str, columns: Sequence[str]) -> tuple[Places, pa.Table]:
+def lookup(source: TableSource, key: str, columns: Sequence[str]) -> tuple[Places, pa.Table]:
     """Places of a source's rows by a column of ids, and other columns, which are held in memory."""
     held: list[pa.Table] = []
 

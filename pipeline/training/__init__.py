@@ -1,1 +1,1 @@
-"""Training: batches, losses, optimiser, checkpoints, and the loop over them."""
+"""Training: batches, losses, optimizer, checkpoints, and the loop over them."""

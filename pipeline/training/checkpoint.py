@@ -32,6 +32,10 @@ def run_digest(
 ) -> str:
     """Digest (32 hex characters) of everything but the shards that a run's result depends on.
 
+    Parameters at their default are not in it, so that a run trained before a parameter was added
+    stays usable. Where the result of a default changes (another default, another meaning of the
+    same value), the stage's version must be raised instead.
+
     Args:
         name: the run's; it keys the order of batches.
         params: the run's. Where its weights lie does not count, their digest does.
@@ -39,16 +43,35 @@ def run_digest(
         version: the number of ``train`` in versions.yaml.
         graph: the label graph the run is trained with; None where it reads no label vectors.
     """
-    given = dataclasses.asdict(params)
-    del given["model"]["weights"]["path"]
+    anywhere = dataclasses.replace(params.model.weights, path="")
+    params = dataclasses.replace(params, model=dataclasses.replace(params.model, weights=anywhere))
     facts = {
         "name": name,
-        "params": given,
+        "params": not_default(params),
         "seed": seed,
         "version": version,
         "graph": dataclasses.asdict(graph) if graph else None,
     }
     return _digest(facts)
+
+
+def not_default(params: Any) -> dict[str, Any]:
+    """The fields of a dataclass that have no default or another value than it, by name.
+
+    Fields that are dataclasses are looked at field by field; without any, they are left out.
+    """
+    found = {}
+    for field in dataclasses.fields(params):
+        value = getattr(params, field.name)
+        if dataclasses.is_dataclass(value):
+            if inside := not_default(value):
+                found[field.name] = inside
+        elif field.default_factory is not dataclasses.MISSING:
+            if value != field.default_factory():
+                found[field.name] = value
+        elif value != field.default:
+            found[field.name] = value
+    return found
 
 
 def start_digest(params: ModelParams) -> str:
@@ -103,7 +126,8 @@ def load_best(folder: Path, run: str, wanted: str) -> dict[str, Any]:
         wanted: the run's digest, from :func:`run_digest`.
 
     Returns:
-        ``model`` (state dict), ``epoch`` (counted from 1), ``run_digest``, ``shards_digest``.
+        ``model`` (state dict), ``epoch`` (counted from 1), ``classes`` (names of what a ViT tells
+        apart), ``run_digest``, ``shards_digest``.
 
     Raises:
         UserError: there is none, it cannot be read, or it was trained with other parameters.
@@ -111,14 +135,23 @@ def load_best(folder: Path, run: str, wanted: str) -> dict[str, Any]:
     path = folder / run_folder.BEST
     state = load(path)
     if state is None:
-        what = "cannot be read as a checkpoint" if path.is_file() else "does not exist"
-        raise UserError(f"{path} {what}. Train the run with `dvc repro train@{run}`.")
+        if not path.is_file():
+            raise UserError(f"{path} does not exist. Train the run with `dvc repro train@{run}`.")
+        raise UserError(f"{path} cannot be read as a checkpoint. {_anew(run)}")
     if state["run_digest"] != wanted:
         raise UserError(
             f"{path} was trained with other parameters than params.yaml has for {run} (or another "
-            f"seed, graph or version). Train it anew with `dvc repro train@{run}`."
+            f"seed, graph or version). {_anew(run)}"
         )
     return state
+
+
+def _anew(run: str) -> str:
+    """What to do where DVC may see no change, so that a plain `dvc repro` would do nothing."""
+    return (
+        f"Train it anew with `dvc repro --force --single-item train@{run}`, then go on with "
+        "`dvc repro`."
+    )
 
 
 def _unshared(value: Any) -> Any:

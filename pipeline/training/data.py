@@ -1,9 +1,10 @@
 """Faces of shard folders as batches: read in place by offset, in an order that is a pure function.
 
 Nothing here remembers anything: batch b of epoch e follows from the seed, the run's name, e, b and
-the shards. Memory does not grow with the pictures, only with some 50 bytes per face.
+the shards. Memory does not grow with the images, only with some 50 bytes per face.
 """
 
+import functools
 import hashlib
 import os
 from collections import deque
@@ -14,14 +15,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceshards import images, tar
-from faceshards.images import Image
+from faceshards import tar
+from faceshards.images import Image, decode_rgb
 from faceshards.reading import Shards
 from pipeline.errors import UserError
+from pipeline.labels.attribution import Attribution
 
 BATCHES_AHEAD = 2
 """Batches that are decoded while one is worked on."""
@@ -30,7 +33,7 @@ _WHITE = 255.0
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """Some faces with their labels."""
 
     images: Tensor
@@ -39,10 +42,17 @@ class Batch:
     """int64 (B,): 0 real, 1 fake."""
     vectors: Tensor
     """int8 (B, nodes): 1 altered, 0 not, -1 unobserved; in the order of the shards' graph."""
+    classes: Tensor
+    """int64 (B,): 0 real, from 1 the classes of fakes; the labels where fakes are one class."""
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> "TrainingBatch":
         """The same on a device."""
-        return Batch(self.images.to(device), self.labels.to(device), self.vectors.to(device))
+        return TrainingBatch(
+            self.images.to(device),
+            self.labels.to(device),
+            self.vectors.to(device),
+            self.classes.to(device),
+        )
 
 
 class Faces:
@@ -50,41 +60,49 @@ class Faces:
 
     Args:
         folders: opened shard folders whose vectors follow the same graph.
-        side_px: side of the square pictures that come out.
+        side_px: side of the square images that come out.
+        attribution: names the classes of fakes; None where all are one.
 
     Raises:
-        UserError: the folders' label vectors differ in length.
+        UserError: the folders' label vectors differ in length, or a fake has no class.
     """
 
-    def __init__(self, folders: Sequence[Shards], side_px: int) -> None:
+    def __init__(
+        self, folders: Sequence[Shards], side_px: int, attribution: Attribution | None = None
+    ) -> None:
         self.side_px = side_px
         indexes = [(shards, shards.index) for shards in folders]
         self.labels = _joined(indexes, "label").astype(np.int8)
         """(n,) 0 real, 1 fake."""
         self.vectors = _vectors([index for _, index in indexes])
         """int8 (n, nodes)."""
+        self.classes = self.labels
+        """int8 (n,) 0 real, from 1 the classes of fakes."""
+        if attribution is not None:
+            parts = [classes_of(index, attribution) for _, index in indexes]
+            self.classes = np.concatenate(parts)
         self._offsets = _joined(indexes, "jpg_offset")
         self._sizes = _joined(indexes, "jpg_size")
         self._tars = [shards.folder / name for shards, _ in indexes for name in sorted(shards.tars)]
-        place = {path: number for number, path in enumerate(self._tars)}
+        tar_index = {path: index for index, path in enumerate(self._tars)}
         numbers = [
-            [place[shards.folder / name] for name in index.column("tar").to_pylist()]
+            [tar_index[shards.folder / name] for name in index.column("tar").to_pylist()]
             for shards, index in indexes
         ]
-        self._tar_numbers = np.array([n for some in numbers for n in some], np.int32)  # (n,)
+        self._tar_indices = np.array([n for some in numbers for n in some], np.int32)  # (n,)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def picture(self, face: int, flipped: bool = False) -> Image:
+    def image(self, face: int, flipped: bool = False) -> Image:
         """Decodes one face: uint8 (side, side, 3) RGB, mirrored left to right where asked.
 
         Raises UserError where its tar does not hold what the index says.
         """
-        path = self._tars[self._tar_numbers[face]]
+        path = self._tars[self._tar_indices[face]]
         try:
             data = tar.read(path, int(self._offsets[face]), int(self._sizes[face]))
-            image = resized(images.decode_rgb(data), self.side_px)
+            image = resized(decode_rgb(data), self.side_px)
         except (ValueError, OSError) as error:
             raise UserError(
                 f"A face cannot be read from {path}: {error}. Make the shards anew with "
@@ -94,16 +112,16 @@ class Faces:
 
     def batches(
         self, plan: Iterable[tuple[NDArray[np.int64], NDArray[np.bool_]]]
-    ) -> Iterator[Batch]:
-        """Batches of a plan (places of faces, which are mirrored), decoded ahead by threads.
+    ) -> Iterator[TrainingBatch]:
+        """Batches of a plan (indices of faces, which are mirrored), decoded ahead by threads.
 
-        Raises UserError as :meth:`picture`.
+        Raises UserError as :meth:`image`.
         """
         waiting: deque[tuple[NDArray[np.int64], list[Future[Image]]]] = deque()
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
             for faces, flips in plan:
                 jobs = [
-                    threads.submit(self.picture, int(face), bool(flip))
+                    threads.submit(self.image, int(face), bool(flip))
                     for face, flip in zip(faces, flips, strict=True)
                 ]
                 waiting.append((faces, jobs))
@@ -112,17 +130,32 @@ class Faces:
             while waiting:
                 yield self._batch(*waiting.popleft())
 
-    def _batch(self, faces: NDArray[np.int64], jobs: Sequence[Future[Image]]) -> Batch:
-        pictures = np.stack([job.result() for job in jobs])  # (B, side, side, 3)
-        return Batch(
-            torch.from_numpy(pictures),
+    def _batch(self, faces: NDArray[np.int64], jobs: Sequence[Future[Image]]) -> TrainingBatch:
+        images = np.stack([job.result() for job in jobs])  # (B, side, side, 3)
+        return TrainingBatch(
+            torch.from_numpy(images),
             torch.from_numpy(self.labels[faces].astype(np.int64)),
             torch.from_numpy(self.vectors[faces]),
+            torch.from_numpy(self.classes[faces].astype(np.int64)),
         )
 
 
+def classes_of(index: pa.Table, attribution: Attribution) -> NDArray[np.int8]:
+    """The class of every sample of a shard index, int8 (n,).
+
+    Raises UserError for fakes without a class.
+    """
+    found = np.zeros(index.num_rows, np.int8)
+    kinds = index.group_by(["label", "category", "dataset"]).aggregate([])
+    for kind in kinds.to_pylist():
+        mine = [pc.equal(index.column(name), value) for name, value in kind.items()]
+        of_kind = functools.reduce(pc.and_, mine).to_numpy()  # (n,)
+        found[of_kind] = attribution.index(**kind)
+    return found
+
+
 def resized(image: Image, side_px: int) -> Image:
-    """Square picture of ``side_px``: by area where it shrinks, else bicubic; or as it is."""
+    """Square image of ``side_px``: by area where it shrinks, else bicubic; or as it is."""
     if image.shape[:2] == (side_px, side_px):
         return image
     shrinks = min(image.shape[:2]) > side_px
@@ -130,21 +163,21 @@ def resized(image: Image, side_px: int) -> Image:
     return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=how), np.uint8)
 
 
-def normalised(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalised(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """What a model sees.
 
     Args:
-        pictures: uint8 (B, H, W, 3) RGB.
+        images: uint8 (B, H, W, 3) RGB.
         mean: of the three channels, for values from 0 to 1.
         std: likewise.
 
     Returns:
-        float32 (B, 3, H, W) on the device of the pictures.
+        float32 (B, 3, H, W) on the device of the images.
     """
-    scaled = pictures.permute(0, 3, 1, 2).to(torch.float32) / _WHITE  # (B, 3, H, W)
+    scaled = images.permute(0, 3, 1, 2).to(torch.float32) / _WHITE  # (B, 3, H, W)
     shape = (1, 3, 1, 1)
-    middle = torch.tensor(mean, dtype=torch.float32, device=pictures.device).reshape(shape)
-    spread = torch.tensor(std, dtype=torch.float32, device=pictures.device).reshape(shape)
+    middle = torch.tensor(mean, dtype=torch.float32, device=images.device).reshape(shape)
+    spread = torch.tensor(std, dtype=torch.float32, device=images.device).reshape(shape)
     return ((scaled - middle) / spread).contiguous()
 
 
@@ -170,7 +203,7 @@ def epoch_plan(
         batch_size: faces per batch; fewer where there are not that many.
 
     Yields:
-        int64 (B,) places of faces, bool (B,) whether they are mirrored.
+        int64 (B,) indices of faces, bool (B,) whether they are mirrored.
     """
     draws = keyed_generator(f"{seed}/{run}/{epoch}")
     order = draws.permutation(n_faces)  # (n_faces,)

@@ -1,14 +1,21 @@
 """What a run is trained on: its parameters and its shards, checked before anything is trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow.compute as pc
 
 from faceshards.reading import Shards
 from pipeline.config.run_params import RunParams
 from pipeline.errors import UserError
+from pipeline.labels.attribution import Attribution, by_category, by_dataset
 from pipeline.labels.semantics import Graph
 from pipeline.training import checkpoint
 from pipeline.training.data import Faces
+
+BINARY = ("real", "fake")
+"""Classes where fakes are not told apart."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class RunData:
 
     train: Faces
     val: Faces
+    classes: tuple[str, ...]
+    """What is told apart: ``real``, then one or more names of fakes."""
     counts: dict[str, int]
     """Samples by shard folder."""
     digest: str
@@ -46,19 +55,37 @@ def read(run: Run, root: Path, side_px: int) -> RunData:
     Args:
         run: which folders it reads, and the graph that their labels must follow.
         root: folder that holds ``train``, ``val`` and, where the run reads them, ``expanded``.
-        side_px: side of the pictures that the model takes.
+        side_px: side of the images that the model takes.
 
     Raises:
         UserError: a folder is absent, damaged, empty or of another graph, or only one class is
-            there to be learnt.
+            there to be learnt, or a fake has no class.
     """
     opened = _open(run, root)
+    attribution = _attribution(run, opened[:-1])
     return RunData(
-        Faces(opened[:-1], side_px),
-        Faces(opened[-1:], side_px),
+        Faces(opened[:-1], side_px, attribution),
+        Faces(opened[-1:], side_px, attribution),
+        attribution.classes if attribution else BINARY,
         {shards.name: len(shards) for shards in opened},
         checkpoint.shards_digest(opened),
     )
+
+
+def _attribution(run: Run, train: Sequence[Shards]) -> Attribution | None:
+    """How the run names the classes of its fakes; None where all are one."""
+    match run.params.objective.attribution:
+        case "none":
+            return None
+        case "category":
+            return by_category()
+        case "dataset":
+            fakes = [shards.index.filter(pc.field("label") == 1) for shards in train]
+            return by_dataset(
+                name for some in fakes for name in some.column("dataset").unique().to_pylist()
+            )
+        case other:
+            raise ValueError(f"there is no attribution by {other}")
 
 
 def _open(run: Run, root: Path) -> list[Shards]:

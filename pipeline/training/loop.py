@@ -19,11 +19,11 @@ from pipeline import models
 from pipeline.engine import store
 from pipeline.errors import UserError
 from pipeline.files.replace import replacing
-from pipeline.models import Detector
+from pipeline.models import Classifier
 from pipeline.models.device import prepare
 from pipeline.models.scores import auc
 from pipeline.training import checkpoint, data, optim, run_folder
-from pipeline.training.data import Batch
+from pipeline.training.data import TrainingBatch
 from pipeline.training.inputs import Run, RunData, read
 from pipeline.training.objective import make_objective
 
@@ -56,8 +56,8 @@ def train(run: Run, shards: Path, out: Path, history: Path) -> None:
             loss is no longer finite, or another process trains the same run.
     """
     device = prepare()
-    model = models.build(run.params.model, run.graph, run.seed)
-    faces = read(run, shards, model.image_px)
+    faces = read(run, shards, models.image_px(run.params.model))
+    model = models.build(run.params.model, run.graph, run.seed, len(faces.classes))
     with store.locked(out):
         _Training(run, faces, model.to(device), device, out, history).finish()
 
@@ -69,7 +69,7 @@ class _Training:
         self,
         run: Run,
         faces: RunData,
-        model: Detector,
+        model: Classifier,
         device: torch.device,
         out: Path,
         history: Path,
@@ -81,7 +81,7 @@ class _Training:
         self.out = out
         self.history_path = history
         self.objective = make_objective(run.params.objective, model, run.graph)
-        self.optimiser = optim.make_optimiser(model, run.params.optimiser)
+        self.optimizer = optim.make_optimizer(model, run.params.optimizer)
         self.mean, self.std = model.mean, model.std
         self.marks = {
             "run_digest": run.digest,
@@ -96,9 +96,9 @@ class _Training:
         for path in self.out.glob(".tmp-*"):
             path.unlink()
         self._resume()
-        if len(self.history) < self.run.params.optimiser.epochs:
+        if len(self.history) < self.run.params.optimizer.epochs:
             (self.out / run_folder.ABOUT).unlink(missing_ok=True)  # not finished any more
-        for epoch in range(len(self.history), self.run.params.optimiser.epochs):
+        for epoch in range(len(self.history), self.run.params.optimizer.epochs):
             row = self._epoch(epoch)
             is_best = row[self._chosen_by] < min(
                 (before[self._chosen_by] for before in self.history), default=math.inf
@@ -113,7 +113,7 @@ class _Training:
         return f"val_{self.objective.primary}"
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        params, faces = self.run.params.optimiser, self.faces.train
+        params, faces = self.run.params.optimizer, self.faces.train
         steps = data.steps_per_epoch(len(faces), params.batch_size)
         plan = data.epoch_plan(self.run.seed, self.run.name, epoch, len(faces), params.batch_size)
         sums = _Means()
@@ -126,22 +126,22 @@ class _Training:
         row |= {f"val_{name}": value for name, value in self._validate().items()}
         self._check_finite(row)
         if not sys.stderr.isatty():
-            numbers = ", ".join(f"{name} {value:.4g}" for name, value in list(row.items())[1:])
-            _say(f"{self._title(epoch)}: {numbers}")
+            numbers = [f"{name} {value:.4g}" for name, value in self._for_people(row).items()]
+            _say(f"{self._title(epoch)}: {', '.join(numbers[1:])}")
         return row
 
-    def _step(self, batch: Batch, rate: float) -> dict[str, Tensor]:
+    def _step(self, batch: TrainingBatch, rate: float) -> dict[str, Tensor]:
         """One update of the model; returns the unweighted losses before it.
 
         An objective that learns its own weights has its outer step here, before the losses are
-        weighted: it may read the optimiser's state and must leave the model's parameters alone.
+        weighted: it may read the optimizer's state and must leave the model's parameters alone.
         """
-        optim.set_learning_rate(self.optimiser, rate)
-        pictures = data.normalised(batch.images, self.mean, self.std)
-        parts = self.objective.losses(self.model(pictures), batch)
-        self.optimiser.zero_grad(set_to_none=True)
+        optim.set_learning_rate(self.optimizer, rate)
+        images = data.normalised(batch.images, self.mean, self.std)
+        parts = self.objective.losses(self.model(images), batch)
+        self.optimizer.zero_grad(set_to_none=True)
         self.objective.total(parts).backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+        self.optimizer.step()
         return {name: part.detach() for name, part in parts.items()}
 
     @torch.no_grad()
@@ -150,7 +150,7 @@ class _Training:
         faces = self.faces.val
         sums, scores = _Means(), []
         self.model.eval()
-        plan = data.in_order(len(faces), self.run.params.optimiser.batch_size)
+        plan = data.in_order(len(faces), self.run.params.optimizer.batch_size)
         for batch in faces.batches(plan):
             here = batch.to(self.device)
             outputs = self.model(data.normalised(here.images, self.mean, self.std))
@@ -162,19 +162,21 @@ class _Training:
         found["auc"] = auc(faces.labels, np.concatenate(scores)) if both and finite else math.nan
         return found
 
-    def _shown(self, batches: Iterator[Batch], epoch: int, steps: int) -> Iterator[Batch]:
+    def _shown(
+        self, batches: Iterator[TrainingBatch], epoch: int, steps: int
+    ) -> Iterator[TrainingBatch]:
         shown = sys.stderr.isatty()
         yield from tqdm(batches, self._title(epoch), steps, unit="batch", disable=not shown)
 
     def _title(self, epoch: int) -> str:
-        return f"train {self.run.name}, epoch {epoch + 1} of {self.run.params.optimiser.epochs}"
+        return f"train {self.run.name}, epoch {epoch + 1} of {self.run.params.optimizer.epochs}"
 
     def _check_finite(self, row: Mapping[str, float]) -> None:
         bad = [n for n, value in row.items() if not math.isfinite(value) and n != "val_auc"]
         if bad:
             raise UserError(
                 f"The run {self.run.name} diverged: {bad[0]} is {row[bad[0]]} in epoch "
-                f"{row['epoch']:.0f}. Lower runs.{self.run.name}.optimiser.learning_rate."
+                f"{row['epoch']:.0f}. Lower runs.{self.run.name}.optimizer.learning_rate."
             )
 
     def _resume(self) -> None:
@@ -194,7 +196,7 @@ class _Training:
                 _say(f"train {self.run.name}: {path} is of other {words}; starting anew.")
                 return
         self.model.load_state_dict(last["model"])
-        self.optimiser.load_state_dict(last["optimiser"])
+        self.optimizer.load_state_dict(last["optimizer"])
         torch.set_rng_state(last["random"])
         if self.device.type == "cuda" and last["random_cuda"]:
             torch.cuda.set_rng_state_all(last["random_cuda"])
@@ -207,14 +209,15 @@ class _Training:
         weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
         epoch = len(self.history)
         if is_best:
-            state = {**self.marks, "epoch": epoch, "model": weights}
+            classes = list(self.faces.classes)
+            state = {**self.marks, "epoch": epoch, "model": weights, "classes": classes}
             checkpoint.save(self.out / run_folder.BEST, state)
         cuda = torch.cuda.get_rng_state_all() if self.device.type == "cuda" else []
         state = {
             **self.marks,
             "epoch": epoch,
             "model": weights,
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": cuda,
             "history": self.history,
@@ -227,8 +230,16 @@ class _Training:
         table = csv.writer(text, lineterminator="\n")
         table.writerow(self.history[0])
         for row in self.history:
-            table.writerow([_number(value) for value in row.values()])
+            table.writerow([_number(value) for value in self._for_people(row).values()])
         _write(self.history_path, text.getvalue())
+
+    def _for_people(self, row: Mapping[str, float]) -> dict[str, float]:
+        """An epoch as it is shown; best.pt is chosen by the losses themselves."""
+        losses = {f"{part}_{name}" for part in ("train", "val") for name in self.objective.weights}
+        return {
+            name: self.objective.shown(value) if name in losses else value
+            for name, value in row.items()
+        }
 
     def _write_about(self) -> None:
         best = min(self.history, key=lambda row: row[self._chosen_by])
@@ -238,9 +249,11 @@ class _Training:
             "version": self.run.version,
             "params": dataclasses.asdict(self.run.params),
             "model": models.settings(self.run.params.model),
+            "normalisation": dataclasses.asdict(self.model.normalisation),
             "meaningless": self.run.params.model.size == "tiny",
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "graph": self.run.graph.name if self.run.graph else "",
+            "classes": self.faces.classes,
             "shards": self.faces.counts,
             "best_epoch": int(best["epoch"]),
             "chosen_by": self._chosen_by,

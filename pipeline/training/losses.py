@@ -1,4 +1,7 @@
-"""Losses of both papers: pure functions of tensors. Labels are 1 altered, 0 not, -1 unobserved."""
+"""Cross-entropy and fidelity losses: pure functions of tensors.
+
+Labels are 1 altered, 0 not, -1 unobserved. Triplet losses are in :mod:`pipeline.training.triplets`.
+"""
 
 from dataclasses import dataclass
 
@@ -16,7 +19,7 @@ UNOBSERVED = -1
 
 @dataclass(frozen=True)
 class Levels:
-    """Nodes of a graph by their place in the hierarchy, as places in its ``nodes``.
+    """Nodes of a graph by their level in the hierarchy, as indices into its ``nodes``.
 
     SJEDD shares one loss weight per level (section IV-C).
     """
@@ -49,34 +52,6 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(_at_least_float32(logits), labels.long())
 
 
-def triplet_batch_all(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """Batch-all triplet loss (metric learning, section 3.3; Hermans et al.).
-
-    The mean of D(i, j) - D(i, k) + margin over the active triplets: anchor i, positive j of the
-    same label and not i itself, negative k of another, and the term above 0. D is the Euclidean
-    distance, neither squared nor normalised. The paper prints D(j, k) where its text defines
-    D(i, k): over all triplets both are the same, since i and j change places.
-
-    Args:
-        embeddings: (B, D).
-        labels: integer (B,).
-        margin: at least 0.
-
-    Returns:
-        a scalar, at least 0; where no triplet is active a 0 whose gradients are 0.
-    """
-    vectors = _at_least_float32(embeddings)  # (B, D)
-    squares = (vectors[:, None] - vectors[None]).square().sum(dim=2)  # (B, B)
-    # The slope of a square root is infinite at 0: there, the distance is a constant.
-    apart = squares > 0  # (B, B)
-    distances = torch.where(apart, squares, 1.0).sqrt() * apart  # (B, B)
-    same = labels[:, None] == labels[None]  # (B, B)
-    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)  # (B, B)
-    terms = distances[:, :, None] - distances[:, None, :] + margin  # (B, B, B): i, j, k
-    active = positive[:, :, None] & ~same[:, None, :] & (terms > 0)  # (B, B, B)
-    return torch.where(active, terms, 0.0).sum() / active.sum().clamp(min=1)
-
-
 def fidelity(probabilities: Tensor, labels: Tensor) -> Tensor:
     """Fidelity loss of one level over its observed labels (SJEDD, equations 5 and 6).
 
@@ -107,8 +82,8 @@ def fidelity_by_level(probabilities: Tensor, labels: Tensor, of: Levels) -> Tens
         labels: integer (B, N): 1, 0, or -1 for unobserved.
         of: the graph's levels.
     """
-    places = (of.root, of.global_attributes, of.local_regions)
-    losses = [fidelity(probabilities[:, list(p)], labels[:, list(p)]) for p in places]
+    indices = (of.root, of.global_attributes, of.local_regions)
+    losses = [fidelity(probabilities[:, list(i)], labels[:, list(i)]) for i in indices]
     return torch.stack(losses)  # (3,)
 
 

@@ -2,19 +2,24 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
-from pipeline.config.run_params import ObjectiveParams
+from pipeline.config.objectives import MetricLearningParams, ObjectiveParams, SjeddParams
 from pipeline.labels.semantics import Graph
-from pipeline.models import Detector, JointEmbedding, Outputs
-from pipeline.training import losses
-from pipeline.training.data import Batch
+from pipeline.models import Classifier, JointEmbedding, Outputs
+from pipeline.training import losses, triplets
+from pipeline.training.data import TrainingBatch
 
 
 class Objective(ABC):
-    """Named losses and their weights."""
+    """Named losses and their weights.
+
+    A subclass is made from its own parameters, the model and the label graph (None where the
+    parameters name none), and is listed in :data:`OBJECTIVES`.
+    """
 
     primary: str
     """The loss that chooses the best epoch."""
@@ -24,7 +29,7 @@ class Objective(ABC):
         """By name, in the order of the history's columns."""
 
     @abstractmethod
-    def losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
         """Unweighted losses of a batch by name, each a scalar."""
 
     def total(self, parts: Mapping[str, Tensor]) -> Tensor:
@@ -32,24 +37,32 @@ class Objective(ABC):
         first, *others = (weight * parts[name] for name, weight in self.weights.items())
         return sum(others, start=first)
 
+    def shown(self, mean: float) -> float:
+        """What people see of a mean loss, in plots and lines."""
+        return mean
+
 
 class MetricLearning(Objective):
-    """Cross-entropy, and a batch-all triplet loss on embeddings (metric learning, section 3)."""
+    """Cross-entropy, and a triplet loss on the embeddings (metric learning, section 3.3).
+
+    Both are over the run's own classes: real and fake, or those of an attribution (section 3.4).
+    """
 
     primary = "cross_entropy"
 
-    def __init__(self, params: ObjectiveParams) -> None:
+    def __init__(
+        self, params: MetricLearningParams, _model: Classifier, _graph: Graph | None
+    ) -> None:
         triplet = {} if params.triplet == "none" else {"triplet": params.triplet_weight}
         super().__init__({self.primary: 1.0, **triplet})
+        self._triplet = triplets.TRIPLETS.get(params.triplet)
         self._margin = params.triplet_margin
 
-    def losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
         """See :class:`Objective`."""
-        found = {self.primary: losses.cross_entropy(outputs.scores, batch.labels)}
-        if "triplet" in self.weights:
-            found["triplet"] = losses.triplet_batch_all(
-                outputs.embedding, batch.labels, self._margin
-            )
+        found = {self.primary: losses.cross_entropy(outputs.logits, batch.classes)}
+        if self._triplet:
+            found["triplet"] = self._triplet(outputs.embedding, batch.classes, self._margin)
         return found
 
 
@@ -58,22 +71,40 @@ class Sjedd(Objective):
 
     primary = "root"
 
-    def __init__(self, params: ObjectiveParams, model: JointEmbedding, graph: Graph) -> None:
+    def __init__(self, params: SjeddParams, model: Classifier, graph: Graph | None) -> None:
+        if graph is None or not isinstance(model, JointEmbedding):
+            raise ValueError("the objective sjedd needs a joint embedding and its label graph")
         super().__init__(dataclasses.asdict(params.loss_weights))
         self._model = model
         self._levels = losses.levels(graph)
 
-    def losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
         """See :class:`Objective`."""
         probabilities = self._model.node_probabilities(outputs)  # (B, nodes)
         parts = losses.fidelity_by_level(probabilities, batch.vectors, self._levels)  # (3,)
         return dict(zip(self.weights, parts, strict=True))
 
+    def shown(self, mean: float) -> float:
+        """At least 0: by the 1e-8 under its square roots, a perfect guess is a little below."""
+        return max(mean, 0.0)
 
-def make_objective(params: ObjectiveParams, model: Detector, graph: Graph | None) -> Objective:
-    """The objective that the parameters name; ``sjedd`` for a joint embedding and its graph."""
-    if params.kind == "metric_learning":
-        return MetricLearning(params)
-    if graph is None or not isinstance(model, JointEmbedding):
-        raise ValueError("the objective sjedd needs a joint embedding and its label graph")
-    return Sjedd(params, model, graph)
+
+OBJECTIVES: dict[str, Callable[[Any, Classifier, Graph | None], Objective]] = {
+    "metric_learning": MetricLearning,
+    "sjedd": Sjedd,
+}
+"""By kind; the same names as :data:`pipeline.config.objectives.OBJECTIVES`."""
+
+
+def make_objective(params: ObjectiveParams, model: Classifier, graph: Graph | None) -> Objective:
+    """The objective that the parameters are of.
+
+    Args:
+        params: of one kind.
+        model: what is trained, of an architecture that the kind takes.
+        graph: the one that the parameters name; None where they name none.
+
+    Raises:
+        ValueError: the model or the graph is not one that the objective takes.
+    """
+    return OBJECTIVES[params.kind](params, model, graph)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.config.params import FramesParams, Sampling, resolve
 from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
-from pipeline.tables.sources import Source
+from pipeline.tables.sources import TableSource
 from pipeline.video.probe import VideoFacts, probe, shown_spans_s
 from pipeline.video.stills import probe_stills
 
@@ -193,7 +193,7 @@ def sampling_text(params: Sampling) -> str:
 
 
 def frames_plan(
-    videos: Source, files: Callable[[pa.Table], Sequence[str]], params: FramesParams
+    videos: TableSource, files: Callable[[pa.Table], Sequence[str]], params: FramesParams
 ) -> Plan:
     """One row per video; ``files`` gives the absolute path of rows of ``videos``, see there."""
     content = ("fingerprint", "media", "segments_s", "sampling")

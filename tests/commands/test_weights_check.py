@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline.commands import weights_check
+from pipeline.config.objectives import MetricLearningParams
 from pipeline.config.params import FacesParams, LandmarksParams, Params
-from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
+from pipeline.config.run_params import ModelParams, RunParams
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.faces.detect import detector_settings
@@ -35,7 +36,7 @@ def videos(*groups):
 
 
 def run(model):
-    return RunParams(model, ObjectiveParams("metric_learning"), also="train")
+    return RunParams(model, MetricLearningParams("metric_learning"), also="train")
 
 
 def write(path, content=b"weights", age_s=60):
@@ -247,9 +248,10 @@ def test_looking_imports_no_torch(tmp_path):
         "import sys; from pipeline.commands import weights_check; import pyarrow as pa\n"
         "from pipeline.config.params import *\n"
         f"given = Weights({given.path!r}, {given.sha256!r})\n"
+        "from pipeline.config.objectives import SjeddParams\n"
         "from pipeline.config.run_params import *\n"
         "run = RunParams(ModelParams('joint_embedding', 'clip-vit-b32', given),\n"
-        "                ObjectiveParams('sjedd'), also='train')\n"
+        "                SjeddParams('sjedd'), also='train')\n"
         "params = Params(runs={'a': run}, faces=FacesParams(detector='scrfd',\n"
         "                       weights=given), landmarks=LandmarksParams('fan', given))\n"
         "weights_check.check(params, pa.table({'dataset': ['a'], 'split': ['train']}))\n"

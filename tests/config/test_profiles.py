@@ -7,8 +7,9 @@ import pytest
 
 from pipeline import config
 from pipeline.config import profiles
+from pipeline.config.objectives import OBJECTIVES
 from pipeline.config.params import Params
-from pipeline.config.run_params import RunParams
+from pipeline.config.run_params import OptimizerParams, RunParams
 from pipeline.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,9 @@ def test_a_profile_loads_and_spells_every_key(name):
     data = config.read_yaml(path)
     runs = data["runs"].values()
     assert runs
-    assert all(_shape(run) == _keys(RunParams) for run in runs)
+    for run in runs:
+        of_kind = _keys(OBJECTIVES[run["objective"]["kind"]])
+        assert _shape(run) == _keys(RunParams) | {"objective": of_kind}
     assert _shape(data | {"runs": None}) == _keys(Params)
 
 
@@ -70,6 +73,28 @@ def test_metric_learning_holds_the_papers_constants():
     p = config.load(PROFILES / "paper-metric-learning.yaml")
     assert (p.frames.fps, p.faces.margin, p.faces.size_px) == (1.0, 0.3, 224)  # section 4.1
     assert (p.faces.detector, p.balance.train, p.expand.datasets) == ("retinaface", "balanced", ())
+    for run in p.runs.values():
+        # Section 4.3, but for the least rate, which is FSFM's.
+        assert run.optimizer == OptimizerParams(1e-4, 0.05, 30, 64, 5, "lr", 1e-6, 0.75)
+
+
+def test_metric_learning_has_the_rows_of_table_3():
+    runs = config.load(PROFILES / "paper-metric-learning.yaml").runs
+    rows = {name: (run.objective.triplet, run.objective.attribution) for name, run in runs.items()}
+    assert rows == {
+        "imagenet": ("none", "none"),
+        "fsfm": ("none", "none"),
+        "fsfm-ba": ("batch_all", "none"),
+        "fsfm-hphn": ("hard_positive_hard_negative", "none"),
+        "fsfm-ephn": ("easy_positive_hard_negative", "none"),
+        "fsfm-att-category": ("none", "category"),
+        "fsfm-att-category-ba": ("batch_all", "category"),
+        "fsfm-att-dataset": ("none", "dataset"),
+        "fsfm-att-dataset-ba": ("batch_all", "dataset"),
+    }
+    starts = {name: run.model.weights.path.rpartition("/")[2] for name, run in runs.items()}
+    assert starts.pop("imagenet") == "vit-base-patch16-224"
+    assert set(starts.values()) == {"checkpoint-400.pth"}
 
 
 def test_sjedd_holds_the_papers_constants():

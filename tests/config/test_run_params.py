@@ -4,7 +4,8 @@ import pytest
 
 from pipeline import config
 from pipeline.config import run_params
-from pipeline.config.run_params import LevelWeights, OptimiserParams
+from pipeline.config.objectives import LevelWeights
+from pipeline.config.run_params import OptimizerParams
 from pipeline.errors import UserError
 
 VIT = "model: {architecture: vit, size: tiny}, objective: {kind: metric_learning}, also: train"
@@ -25,16 +26,16 @@ def load(tmp_path):
 
 
 def test_runs_arrive_typed_in_the_order_of_the_file(load):
-    runs = load(f"runs:\n  b-1: {{{VIT}}}\n  a: {{{JOINT}, optimiser: {{epochs: 7}}}}\n").runs
+    runs = load(f"runs:\n  b-1: {{{VIT}}}\n  a: {{{JOINT}, optimizer: {{epochs: 7}}}}\n").runs
     assert list(runs) == ["b-1", "a"]
-    assert runs["b-1"].optimiser == OptimiserParams()
-    assert runs["a"].optimiser == OptimiserParams(epochs=7)
+    assert runs["b-1"].optimizer == OptimizerParams()
+    assert runs["a"].optimizer == OptimizerParams(epochs=7)
     assert (runs["a"].model.architecture, runs["a"].also) == ("joint_embedding", "expanded")
     assert runs["a"].objective.loss_weights == LevelWeights(1.0, 1.0, 1.0)
 
 
 def test_defaults_are_metric_learnings_constants():
-    assert OptimiserParams() == OptimiserParams(1e-4, 0.05, 30, 64, 5)  # section 4.1
+    assert OptimizerParams() == OptimizerParams(1e-4, 0.05, 30, 64, 5)  # section 4.3
 
 
 def test_no_runs_are_no_mistake(load):
@@ -59,16 +60,38 @@ def test_no_runs_are_no_mistake(load):
             f"a: {{{VIT[:-13]}}}",
             "runs.a.also is missing; it has no default",
         ),
-        (f"a: {{{VIT}, optimizer: {{}}}}", "Nearest valid key: runs.a.optimiser."),
+        (f"a: {{{VIT}, optimiser: {{}}}}", "Nearest valid key: runs.a.optimizer."),
         (
-            f"a: {{{VIT}, optimiser: {{weigth_decay: 1}}}}",
-            "Nearest valid key: runs.a.optimiser.weight_decay.",
+            f"a: {{{VIT}, optimizer: {{weigth_decay: 1}}}}",
+            "Nearest valid key: runs.a.optimizer.weight_decay.",
         ),
-        (f"a: {{{VIT}, optimiser: {{epochs: 0}}}}", "runs.a.optimiser.epochs is 0"),
-        (f"a: {{{VIT}, optimiser: {{batch_size: 1}}}}", "runs.a.optimiser.batch_size is 1"),
-        (f"a: {{{VIT}, optimiser: {{learning_rate: 0}}}}", "learning_rate is 0, .* above 0"),
+        (f"a: {{{VIT}, optimizer: {{epochs: 0}}}}", "runs.a.optimizer.epochs is 0"),
+        (f"a: {{{VIT}, optimizer: {{batch_size: 1}}}}", "runs.a.optimizer.batch_size is 1"),
+        (f"a: {{{VIT}, optimizer: {{learning_rate: 0}}}}", "learning_rate is 0, .* above 0"),
+        (f"a: {{{VIT}, optimizer: {{layer_decay: 0}}}}", "layer_decay is 0, .* above 0"),
+        (f"a: {{{VIT}, optimizer: {{layer_decay: 1.5}}}}", "layer_decay is 1.5, .* above 0 and at"),
+        (f"a: {{{VIT}, optimizer: {{base_rate: lrr}}}}", "base_rate is 'lrr'.*lr.*blr"),
         (f"a: {{{VIT.replace('train', 'test')}}}", "runs.a.also is 'test'.*expanded.*train"),
         (f"a: {{{VIT.replace('vit', 'resnet')}}}", "architecture is 'resnet'"),
+        (
+            f"a: {{{VIT.replace('metric_learning', 'magic')}}}",
+            'runs.a.objective.kind is \'magic\', but must be "metric_learning" or "sjedd"',
+        ),
+        (f"a: {{{VIT.replace('kind: metric_learning', '')}}}", "runs.a.objective.kind is missing"),
+        (f"a: {{{VIT.replace('{kind: metric_learning}', '3')}}}", "runs.a.objective is 3, but"),
+        (f"a: {{{VIT.replace('metric_learning', '[1]')}}}", r"runs.a.objective.kind is \[1\], but"),
+        (
+            f"a: {{{VIT.replace('learning}', 'learning, graph: ffpp}')}}}",
+            "runs.a.objective.graph is not a parameter. Nearest valid key: shard.graph.",
+        ),
+        (
+            f"a: {{{JOINT.replace('graph', 'triplet: none, graph')}}}",
+            "runs.a.objective.triplet is not a parameter. Valid keys of .*: kind, graph, loss_we",
+        ),
+        (
+            f"a: {{{JOINT.replace('graph', 'loss_weight: {}, graph')}}}",
+            "Nearest valid key: runs.a.objective.loss_weights.",
+        ),
     ],
 )
 def test_impossible_values_are_named(load, text, expected):
@@ -87,8 +110,21 @@ def test_impossible_values_are_named(load, text, expected):
             "joint_embedding is trained with sjedd",
         ),
         (JOINT.replace("graph: ffpp", "graph: ffsc"), "shard.graph is 'ffpp'"),
+        (JOINT.replace("tiny", "tiny, fc_norm: none"), "fc_norm is 'none', but joint_embedding"),
+        (JOINT.replace("tiny", "tiny, trained: head"), "trained is 'head', but joint_embedding"),
+        (
+            VIT.replace("tiny", "tiny, trained: head").replace(
+                "learning}", "learning, triplet: batch_all}"
+            ),
+            "model.trained is 'head', so that embeddings never move",
+        ),
+        (
+            VIT.replace("learning}", "learning, attribution: category}").replace(
+                "also: train", "also: expanded"
+            ),
+            "attribution is 'category', but also is 'expanded'",
+        ),
         (JOINT.replace(", graph: ffpp", ""), "objective.graph is ''"),
-        (JOINT.replace("graph", "triplet: batch_all, graph"), "sjedd has none"),
         (
             JOINT.replace(
                 "graph",
@@ -96,13 +132,13 @@ def test_impossible_values_are_named(load, text, expected):
             ),
             "all 0",
         ),
-        (VIT.replace("learning}", "learning, graph: ffpp}"), "reads no label vectors"),
-        (
-            VIT.replace("learning}", "learning, loss_weights: {root: 2}}"),
-            "loss_weights belong to sjedd",
-        ),
         (VIT.replace("tiny", "tiny, weights: {path: a.pth}"), "tiny starts without weights"),
-        (VIT + ", optimiser: {epochs: 3, warmup_epochs: 3}", "must be below epochs"),
+        (VIT + ", optimizer: {epochs: 3, warmup_epochs: 3}", "must be below epochs"),
+        (JOINT + ", optimizer: {layer_decay: 0.75}", "layer_decay is 0.75, but joint_embedding"),
+        (
+            VIT + ", optimizer: {base_rate: blr, min_learning_rate: 5e-5}",
+            "min_learning_rate is 5e-05, but the highest rate is 2.5e-05",
+        ),
     ],
 )
 def test_contradictions_are_one_sentence_that_names_the_run(load, text, expected):
@@ -120,5 +156,5 @@ def test_a_command_names_one_run(load):
     for arguments in ([], ["first", "second"]):
         with pytest.raises(UserError, match=r"Name one run.*first, second"):
             run_params.chosen(runs, arguments)
-    with pytest.raises(UserError, match="There are: none"):
+    with pytest.raises(UserError, match="There is none to choose from"):
         run_params.chosen({}, ["a"])

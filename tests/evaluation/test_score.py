@@ -10,12 +10,14 @@ import torch
 
 from faceshards.reading import Shards
 from pipeline import models
-from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
+from pipeline.config.objectives import MetricLearningParams
+from pipeline.config.run_params import ModelParams, RunParams
 from pipeline.errors import UserError
 from pipeline.evaluation.score import load_run, score_faces
 from pipeline.labels import semantics
-from pipeline.models.base import Detector, Normalisation, Outputs
+from pipeline.models.base import Classifier, Normalisation, Outputs
 from pipeline.training import checkpoint, run_folder
+from pipeline.training.data import Faces, normalised
 from tests.shards.made import SEMANTICS
 
 CPU = torch.device("cpu")
@@ -23,11 +25,11 @@ SIDE_PX = 224
 """Of the made faces: nothing is resized."""
 
 
-class Brightness(Detector):
+class Brightness(Classifier):
     """Calls a face fake by how bright it is; knows nothing of other faces."""
 
     def __init__(self):
-        super().__init__(SIDE_PX, Normalisation((0.5, 0.4, 0.3), (0.1, 0.2, 0.4)))
+        super().__init__(SIDE_PX, Normalisation((0.5, 0.4, 0.3), (0.1, 0.2, 0.4), "made up"))
 
     def forward(self, images):
         shape = (1, 3, 1, 1)
@@ -35,12 +37,12 @@ class Brightness(Detector):
         return Outputs(pixels.mean(dim=(1, 2, 3)), pixels)
 
     def fake_probability(self, outputs):
-        return outputs.scores
+        return outputs.logits
 
 
 class Broken(Brightness):
     def fake_probability(self, outputs):
-        return outputs.scores * torch.nan
+        return outputs.logits * torch.nan
 
 
 def _graph():
@@ -115,17 +117,45 @@ def test_an_output_that_is_not_a_number_is_refused(shards):
 
 
 def test_load_run_gives_the_weights_back_and_refuses_other_parameters(tmp_path, shards):
-    run = RunParams(ModelParams("vit", "tiny"), ObjectiveParams("metric_learning"), "train")
+    run = RunParams(ModelParams("vit", "tiny"), MetricLearningParams("metric_learning"), "train")
     trained = models.build(run.model, None, seed=5).eval()
     digest = checkpoint.run_digest("mine", run, 0, 1, None)
-    state = {"run_digest": digest, "epoch": 1, "model": trained.state_dict()}
+    state = {
+        "run_digest": digest,
+        "epoch": 1,
+        "model": trained.state_dict(),
+        "classes": ["real", "fake"],
+    }
     checkpoint.save(tmp_path / run_folder.BEST, state)
     loaded = load_run(tmp_path, "mine", run, 0, 1, None)
     assert not loaded.training
     part = Shards(shards / "val")
     assert score_faces(loaded, part, "", 4, CPU).equals(score_faces(trained, part, "", 4, CPU))
     for name, seed, version in (("other", 0, 1), ("mine", 1, 1), ("mine", 0, 2)):
-        with pytest.raises(UserError, match=rf"trained with other.*dvc repro train@{name}"):
+        with pytest.raises(UserError, match=rf"trained with other.*--force .*train@{name}"):
             load_run(tmp_path, name, run, seed, version, None)
     with pytest.raises(UserError, match="does not exist"):
         load_run(tmp_path / "absent", "mine", run, 0, 1, None)
+
+
+def test_a_run_with_attribution_is_scored_by_the_sum_of_its_fakes(tmp_path, shards):
+    objective = MetricLearningParams("metric_learning", attribution="dataset")
+    run = RunParams(ModelParams("vit", "tiny"), objective, "train")
+    trained = models.build(run.model, None, seed=5, classes=4).eval()
+    with torch.no_grad():  # logits far enough apart that the sum is told from any one class
+        trained.head.weight.mul_(1e4)
+    state = {"run_digest": checkpoint.run_digest("mine", run, 0, 1, None), "epoch": 1}
+    state |= {"model": trained.state_dict(), "classes": ["real", "a", "b", "c"]}
+    checkpoint.save(tmp_path / run_folder.BEST, state)
+    loaded = load_run(tmp_path, "mine", run, 0, 1, None)
+    table = score_faces(loaded, Shards(shards / "val"), "", 4, CPU)
+    faces = Faces([Shards(shards / "val")], trained.image_px)
+    images = torch.from_numpy(np.stack([faces.image(n) for n in range(len(faces))]))
+    with torch.no_grad():
+        logits = trained(normalised(images, trained.mean, trained.std)).logits.double().numpy()
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert (shares[:, 1:].sum(axis=1) - shares[:, 1:].max(axis=1)).min() > 0.01
+    ids = Shards(shards / "val").index.column("face_id").to_pylist()
+    expected = dict(zip(ids, 1 - shares[:, 0], strict=True))
+    for row in table.to_pylist():
+        assert row["score"] == pytest.approx(expected[row["face_id"]], abs=2e-6)

@@ -63,7 +63,7 @@ def fsfm_extras(width: int) -> dict[str, torch.Tensor]:
 
 
 def fsfm_checkpoint(path: Path, state: dict[str, torch.Tensor]) -> None:
-    """What FSFM's pretraining saves: the model beside optimiser, scaler and command line."""
+    """What FSFM's pretraining saves: the model beside optimizer, scaler and command line."""
     args = argparse.Namespace(batch_size=64, blr=1.5e-4, output_dir="./out", distributed=True)
     torch.save(
         {

@@ -17,12 +17,12 @@ PARENTS = {1: {0}, 2: {0}, 3: {0}, 4: {2, 3}, 5: {2}, 6: {1, 2, 3}, 7: {1, 2, 3}
 CHILDREN = {1: {6, 7}, 2: {4, 5, 6, 7, 8, 9}, 3: {4, 6, 7, 8}}
 
 
-def _brute_force(scores: list[float]) -> tuple[int, list[float]]:
+def _brute_force(logits: list[float]) -> tuple[int, list[float]]:
     """Number of legal states, and marginals, by the product over all 1024 states of equation 1."""
     total = 0.0
     marginals = [0.0] * 10
     legal = 0
-    top = max(0.0, sum(s for s in scores if s > 0))
+    top = max(0.0, sum(s for s in logits if s > 0))
     for state in itertools.product((0, 1), repeat=10):
         active = {i for i in range(10) if state[i]}
         allowed = all(not PARENTS[i].isdisjoint(active) for i in active if i in PARENTS)
@@ -30,7 +30,7 @@ def _brute_force(scores: list[float]) -> tuple[int, list[float]]:
         if not allowed:
             continue
         legal += 1
-        weight = math.exp(math.fsum(scores[i] for i in active) - top)
+        weight = math.exp(math.fsum(logits[i] for i in active) - top)
         total += weight
         for i in active:
             marginals[i] += weight
@@ -39,19 +39,19 @@ def _brute_force(scores: list[float]) -> tuple[int, list[float]]:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(-20, 20), min_size=10, max_size=10))
-def test_marginals_are_those_of_the_product_over_all_states(scores):
+def test_marginals_are_those_of_the_product_over_all_states(logits):
     states = hierarchy.legal_states(FFPP)
-    legal, expected = _brute_force(scores)
+    legal, expected = _brute_force(logits)
     assert len(states) == legal == 251
-    found = hierarchy.marginals(torch.tensor([scores], dtype=torch.float64), states)[0]
+    found = hierarchy.marginals(torch.tensor([logits], dtype=torch.float64), states)[0]
     assert found.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_joint_probabilities_add_up_and_favour_the_states_that_hold_a_high_score():
     states = hierarchy.legal_states(FFPP)
-    scores = torch.zeros(2, 10)
-    scores[1, 8] = 5  # the nose
-    joint = hierarchy.joint(scores, states)
+    logits = torch.zeros(2, 10)
+    logits[1, 8] = 5  # the nose
+    joint = hierarchy.joint(logits, states)
     assert joint.dtype == torch.float64
     assert joint.sum(dim=1).tolist() == pytest.approx([1, 1], abs=1e-12)
     assert joint[0].tolist() == pytest.approx([1 / 251] * 251, rel=1e-12)
@@ -62,9 +62,9 @@ def test_joint_probabilities_add_up_and_favour_the_states_that_hold_a_high_score
 
 def test_a_node_drags_its_only_parent_along():
     states = hierarchy.legal_states(FFPP)
-    scores = torch.zeros(1, 10)
-    scores[0, 9] = 50  # the skin, below identity alone
-    probabilities = hierarchy.marginals(scores, states)[0]
+    logits = torch.zeros(1, 10)
+    logits[0, 9] = 50  # the skin, below identity alone
+    probabilities = hierarchy.marginals(logits, states)[0]
     assert probabilities[[0, 2, 9]].tolist() == pytest.approx([1, 1, 1], abs=1e-12)
     assert 0.4 < probabilities[4].item() < 0.6  # the eye is not said to be altered
 
@@ -76,19 +76,19 @@ def test_probabilities_and_gradients_stay_finite_for_extreme_scores(dtype, size)
         size = torch.finfo(dtype).max
     signs = torch.from_numpy(np.random.Generator(np.random.Philox(2)).choice([-1.0, 1.0], (8, 10)))
     signs[0], signs[1] = 1, -1
-    scores = (signs * size).to(dtype).requires_grad_()
-    probabilities = hierarchy.marginals(scores, hierarchy.legal_states(FFPP))
+    logits = (signs * size).to(dtype).requires_grad_()
+    probabilities = hierarchy.marginals(logits, hierarchy.legal_states(FFPP))
     assert probabilities.isfinite().all()
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
     (probabilities * torch.arange(10)).sum().backward()
-    assert scores.grad is not None
-    assert scores.grad.isfinite().all()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
 
 
 def test_gradients_are_those_of_finite_differences():
-    scores = torch.linspace(-2, 2, 20, dtype=torch.float64).reshape(2, 10).requires_grad_()
+    logits = torch.linspace(-2, 2, 20, dtype=torch.float64).reshape(2, 10).requires_grad_()
     states = hierarchy.legal_states(FFPP)
-    assert torch.autograd.gradcheck(lambda s: hierarchy.marginals(s, states), (scores,))
+    assert torch.autograd.gradcheck(lambda s: hierarchy.marginals(s, states), (logits,))
 
 
 def test_a_graph_of_ones_own():

@@ -11,7 +11,7 @@ from tests.models import made
 from tests.models.made import FFPP, SEMANTICS
 
 TINY = made.params("joint_embedding", "tiny")
-NARROW = joint_embedding.Size(64, 32, 64, 64, 2, 4, 4, 32)
+NARROW = joint_embedding.ClipSize(64, 32, 64, 64, 2, 4, 4, 32)
 
 
 def _tiny(seed: int = 0, graph: Graph = FFPP) -> JointEmbedding:
@@ -20,33 +20,33 @@ def _tiny(seed: int = 0, graph: Graph = FFPP) -> JointEmbedding:
     return model.eval()
 
 
-def _pictures(n: int) -> torch.Tensor:
+def _images(n: int) -> torch.Tensor:
     return torch.randn(n, 3, 64, 64, generator=torch.Generator().manual_seed(7))
 
 
-def test_scores_are_inner_products_over_ten_of_embeddings_that_keep_their_lengths():
+def test_logits_are_inner_products_over_ten_of_embeddings_that_keep_their_lengths():
     model = _tiny()
-    images = _pictures(3)
+    images = _images(3)
     tokenizer = prompts.made_tokenizer(FFPP.prompts)
     padded = tokenizer(list(FFPP.prompts), padding=True, return_tensors="pt")
     with torch.no_grad():
         # transformers' own way: attention masks, and its whole model, which normalises last.
         outputs = model.clip(pixel_values=images, **padded)
-        pictures = model.clip.get_image_features(images).pooler_output
+        features = model.clip.get_image_features(images).pooler_output
         texts = model.clip.get_text_features(**padded).pooler_output
         found = model(images)
-    assert found.scores.shape == (3, 10)
-    torch.testing.assert_close(found.scores, pictures @ texts.T / 10, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(found.embedding, pictures, rtol=1e-5, atol=1e-5)
+    assert found.logits.shape == (3, 10)
+    torch.testing.assert_close(found.logits, features @ texts.T / 10, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found.embedding, features, rtol=1e-5, atol=1e-5)
     cosines = outputs.logits_per_image / model.clip.logit_scale.exp()
-    lengths = pictures.norm(dim=1)[:, None] * texts.norm(dim=1)
-    torch.testing.assert_close(found.scores, cosines * lengths / 10, rtol=1e-4, atol=1e-5)
+    lengths = features.norm(dim=1)[:, None] * texts.norm(dim=1)
+    torch.testing.assert_close(found.logits, cosines * lengths / 10, rtol=1e-4, atol=1e-5)
 
 
 def test_the_roots_marginal_is_the_probability_of_a_fake():
     model = _tiny()
     with torch.inference_mode():
-        outputs = model(_pictures(4))
+        outputs = model(_images(4))
         nodes = model.node_probabilities(outputs)
         fake = model.fake_probability(outputs)
     assert nodes.shape == (4, 10)
@@ -63,8 +63,8 @@ def test_prompts_are_embedded_once_in_evaluation(monkeypatch):
         JointEmbedding, "_embed_prompts", lambda self: calls.append(1) or embed(self)
     )
     with torch.inference_mode():
-        first = model(_pictures(2)).scores
-        assert torch.equal(model(_pictures(2)).scores, first)
+        first = model(_images(2)).logits
+        assert torch.equal(model(_images(2)).logits, first)
     assert len(calls) == 1
 
 
@@ -72,29 +72,29 @@ def test_prompts_are_embedded_once_in_evaluation(monkeypatch):
 def test_changed_weights_are_never_scored_with_old_prompts(way):
     model = _tiny(seed=1)
     with torch.inference_mode():
-        before = model(_pictures(2)).scores
+        before = model(_images(2)).logits
     weight = model.clip.text_projection.weight
     if way == "step":  # a trainer that stays in evaluation mode
-        model(_pictures(2)).scores.sum().backward()
+        model(_images(2)).logits.sum().backward()
         torch.optim.SGD([weight], lr=0.1).step()
     elif way == "load":
         model.load_state_dict(_tiny(seed=2).state_dict())
     else:
         with torch.no_grad():
-            model(_pictures(2))
+            model(_images(2))
             weight.data.mul_(2)
-            assert not torch.allclose(model(_pictures(2)).scores, before)
+            assert not torch.allclose(model(_images(2)).logits, before)
     fresh = models.skeleton(TINY, FFPP).eval()
     fresh.load_state_dict(model.state_dict())
     with torch.inference_mode():
-        after = model(_pictures(2)).scores
-        assert torch.equal(after, fresh(_pictures(2)).scores)
+        after = model(_images(2)).logits
+        assert torch.equal(after, fresh(_images(2)).logits)
     assert not torch.allclose(after, before)
 
 
 def test_every_parameter_that_can_learn_does():
     model = _tiny().train()
-    model.fake_probability(model(_pictures(4))).sum().backward()
+    model.fake_probability(model(_images(4))).sum().backward()
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     assert frozen == ["clip.logit_scale"]
     for name, parameter in model.named_parameters():
@@ -188,7 +188,7 @@ def test_pretrained_clip_loads_from_a_folder_and_a_checkpoint_needs_none_of_it(t
     blank = models.skeleton(made.params("joint_embedding", "clip-vit-b32"), FFPP).eval()
     blank.load_state_dict(model.state_dict())
     with torch.inference_mode():
-        assert torch.equal(blank(_pictures(1)).scores, model(_pictures(1)).scores)
+        assert torch.equal(blank(_images(1)).logits, model(_images(1)).logits)
 
 
 def test_a_clip_file_that_does_not_fit(tmp_path, narrow):

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,13 +9,13 @@ from torch.nn import functional
 
 from pipeline import models, weights
 from pipeline.errors import UserError
-from pipeline.models import vit
+from pipeline.models import Outputs, normalisation, vit
 from tests.models import made
 
 WIDTH, LAYERS, HEADS, IMAGE_PX = 64, 2, 4, 64
 
 
-def _pictures(n: int, px: int = IMAGE_PX) -> torch.Tensor:
+def _images(n: int, px: int = IMAGE_PX) -> torch.Tensor:
     return torch.randn(n, 3, px, px, generator=torch.Generator().manual_seed(7))
 
 
@@ -61,13 +62,13 @@ def test_fsfms_checkpoint_gives_what_its_own_equations_give(tmp_path, state):
     file = tmp_path / "checkpoint-400.pth"
     made.fsfm_checkpoint(file, state | made.fsfm_extras(WIDTH))
     model = models.build(made.params("vit", "tiny", file), None).eval()
-    images = _pictures(3)
+    images = _images(3)
     with torch.inference_mode():
         outputs = model(images)
     expected = _plain_embedding(state, images, HEADS)
     torch.testing.assert_close(outputs.embedding, expected, rtol=0, atol=2e-5)
     logits = expected @ model.head.weight.T + model.head.bias
-    torch.testing.assert_close(outputs.scores, logits, rtol=0, atol=1e-6)
+    torch.testing.assert_close(outputs.logits, logits, rtol=0, atol=1e-6)
 
 
 def test_transformers_4_and_timm_name_the_same_weights(tmp_path, state):
@@ -88,7 +89,7 @@ def test_the_installed_transformers_own_names_are_understood(tmp_path, state):
     assert isinstance(one, vit.VisionTransformer)
     save_file(one.encoder.state_dict(), tmp_path / "model.safetensors")
     other = models.build(made.params("vit", "tiny", tmp_path / "model.safetensors"), None)
-    assert torch.equal(one(_pictures(1)).embedding, other(_pictures(1)).embedding)
+    assert torch.equal(one(_images(1)).embedding, other(_images(1)).embedding)
 
 
 @pytest.mark.slow
@@ -98,19 +99,21 @@ def test_weights_of_the_real_dimensions_fit(tmp_path):
     model = models.build(params, None).eval()
     assert model.image_px == 224
     with torch.inference_mode():
-        outputs = model(_pictures(1, 224))
+        outputs = model(_images(1, 224))
         probability = model.fake_probability(outputs)
-    assert outputs.scores.shape == (1, 2)
+    assert outputs.logits.shape == (1, 2)
     assert outputs.embedding.shape == (1, 768)
     # Its head is so close to 0 that nothing is known before training.
     assert probability.item() == pytest.approx(0.5, abs=1e-3)
 
 
-def test_fsfms_weights_bring_fsfms_normalisation(tmp_path, state):
+def test_the_normalisation_of_loaded_weights_is_part_of_the_state(tmp_path, state):
     made.fsfm_checkpoint(tmp_path / "a.pth", state | made.fsfm_extras(WIDTH))
-    model = models.build(made.params("vit", "tiny", tmp_path / "a.pth"), None)
+    params = made.params("vit", "tiny", tmp_path / "a.pth")
+    model = models.build(params, None)
     assert model.mean == pytest.approx((0.5482207, 0.4234053, 0.3654652), abs=1e-6)
     assert model.std == pytest.approx((0.2789176, 0.2438541, 0.2349389), abs=1e-6)
+    assert model.normalisation == normalisation.VGGFACE2
     # The state brings it along, so a checkpoint of ours needs no weights file.
     other = models.skeleton(made.params("vit", "tiny"), None)
     assert other.mean != model.mean
@@ -118,22 +121,15 @@ def test_fsfms_weights_bring_fsfms_normalisation(tmp_path, state):
     assert (other.mean, other.std) == (model.mean, model.std)
 
 
-def test_other_weights_bring_what_lies_beside_them_or_imagenets(tmp_path, state):
+def test_files_beside_the_weights_are_part_of_what_a_model_starts_from(tmp_path, state):
     torch.save(state, tmp_path / "a.pth")
     params = made.params("vit", "tiny", tmp_path / "a.pth")
-    model = models.build(params, None)
-    assert model.mean == pytest.approx((0.485, 0.456, 0.406))
     assert models.settings(params)["beside"] == {}
-    beside = tmp_path / "preprocessor_config.json"
-    beside.write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25, 0.5, 0.75]}))
-    model = models.build(params, None)
-    assert (model.mean, model.std) == ((0.5, 0.5, 0.5), (0.25, 0.5, 0.75))
-    digest = hashlib.sha256(beside.read_bytes()).hexdigest()
-    assert models.settings(params)["beside"] == {"preprocessor_config.json": digest}
-    for broken in ("{", "[]", '{"image_mean": [1, 2], "image_std": [1, 2]}', '{"image_mean": 1}'):
-        beside.write_text(broken)
-        with pytest.raises(UserError, match="does not give image_mean and image_std"):
-            models.build(params, None)
+    digests = {}
+    for name in ("pretrain_ds_mean_std.txt", "preprocessor_config.json"):
+        (tmp_path / name).write_text(name)
+        digests[name] = hashlib.sha256(name.encode()).hexdigest()
+    assert models.settings(params)["beside"] == digests
 
 
 @pytest.mark.parametrize(
@@ -225,8 +221,72 @@ def test_the_large_size_is_a_vit_b16():
 
 def test_every_parameter_learns():
     model = models.build(made.params("vit", "tiny"), None)
-    outputs = model(_pictures(4))
-    functional.cross_entropy(outputs.scores, torch.tensor([0, 1, 0, 1])).backward()
+    outputs = model(_images(4))
+    functional.cross_entropy(outputs.logits, torch.tensor([0, 1, 0, 1])).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_the_fake_score_is_the_sum_over_all_classes_of_fakes(classes):
+    model = models.build(made.params("vit", "tiny"), None, classes=classes)
+    outputs = model(_images(4))
+    assert outputs.logits.shape == (4, classes)
+    random = torch.Generator().manual_seed(classes)
+    logits = 20 * torch.randn(1000, classes, generator=random)
+    found = model.fake_probability(Outputs(logits, outputs.embedding))
+    fakes = logits.double()[:, 1:].logsumexp(dim=1) - logits.double().logsumexp(dim=1)
+    torch.testing.assert_close(found.double(), fakes.exp(), rtol=1e-5, atol=1e-12)
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_the_first_numbers_of_a_model_do_not_depend_on_its_classes():
+    two = models.build(made.params("vit", "tiny"), None).state_dict()
+    six = models.build(made.params("vit", "tiny"), None, classes=6).state_dict()
+    assert [name for name in two if not torch.equal(two[name], six[name])] == [
+        "head.weight",
+        "head.bias",
+    ]
+
+
+def test_the_norm_stands_where_it_is_told_to(tmp_path, state):
+    torch.save(state, tmp_path / "a.pth")
+    params = made.params("vit", "tiny", tmp_path / "a.pth")
+    embedding, head, none = (
+        models.build(replace(params, fc_norm=where), None).eval()
+        for where in ("embedding", "head", "none")
+    )
+    assert not [name for name in none.state_dict() if name.startswith("fc_norm")]
+    gain, shift = torch.rand(WIDTH) + 0.5, torch.randn(WIDTH)
+    for model in (embedding, head):
+        model.load_state_dict({"fc_norm.weight": gain, "fc_norm.bias": shift}, strict=False)
+    with torch.no_grad():
+        # Weights of a size at which the heads' outputs can be told apart.
+        for model in (embedding, head, none):
+            model.head.weight.mul_(1e4)
+        normed, bare, without = (model(_images(3)) for model in (embedding, head, none))
+    mean = without.embedding
+    expected = functional.layer_norm(mean, (WIDTH,), gain, shift, 1e-6)
+    torch.testing.assert_close(bare.embedding, mean, rtol=0, atol=0)
+    torch.testing.assert_close(normed.embedding, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(bare.logits, normed.logits, rtol=0, atol=0)
+    torch.testing.assert_close(without.logits, none.head(mean), rtol=0, atol=0)
+    assert not torch.allclose(without.logits, normed.logits)
+
+
+@pytest.mark.parametrize(
+    ("part", "trained"),
+    [
+        ("head", {"head"}),
+        ("norms", {"head", "fc_norm", "layernorm_before", "layernorm_after"}),
+    ],
+)
+def test_only_the_part_that_is_to_be_trained_has_gradients(part, trained):
+    model = models.build(replace(made.params("vit", "tiny"), trained=part), None)
+    outputs = model(_images(4))
+    functional.cross_entropy(outputs.logits, torch.tensor([0, 1, 0, 1])).backward()
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert {name.rsplit(".", 2)[-2] for name in found} == trained
+    assert len(found) == {"head": 2, "norms": 2 + 2 + 2 * 2 * 2}[part]
+    assert all(grad.isfinite().all() for grad in found.values())

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import tables
-from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
+from pipeline.config.objectives import MetricLearningParams
+from pipeline.config.run_params import ModelParams, RunParams
 from tests.shards import made
 
 HOSTILE = "</td><script>document.title='owned'</script>"
@@ -15,7 +16,7 @@ LONG = "x" * 200
 OVERRIDE = "\u202egnp.exe"
 """Begins with a mark that turns the direction of what follows."""
 
-RUN = RunParams(ModelParams("vit", "tiny"), ObjectiveParams("metric_learning"), "train")
+RUN = RunParams(ModelParams("vit", "tiny"), MetricLearningParams("metric_learning"), "train")
 RUNS = {"first": RUN, "second": RUN}
 
 REJECTS = {

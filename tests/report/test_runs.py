@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.run_params import ModelParams, ObjectiveParams, RunParams
+from pipeline.config.objectives import MetricLearningParams
+from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.report import runs
@@ -50,10 +51,17 @@ def test_only_tiny_models_mean_nothing(tmp_path: Path) -> None:
 
 
 def test_settings_in_words() -> None:
-    triplet = ObjectiveParams("metric_learning", triplet="batch_all", triplet_weight=0.5)
+    triplet = MetricLearningParams("metric_learning", triplet="batch_all", triplet_weight=0.5)
     words = dict(facts(Path("nowhere"), params=replace(project.RUN, objective=triplet)).settings)
-    assert words["loss"] == "cross-entropy + 0.5 x triplet, margin 1"
+    assert words["loss"] == "cross-entropy + 0.5 x triplet (batch all), margin 1"
+    apart = MetricLearningParams("metric_learning", attribution="dataset")
+    words = dict(facts(Path("nowhere"), params=replace(project.RUN, objective=apart)).settings)
+    assert words["loss"] == "cross-entropy over real and each dataset of fakes"
     assert (words["model"], words["starts from"]) == ("ViT, tiny", "random numbers")
+    assert words["learning rate"] == "0.0001"
+    slow = OptimizerParams(1e-3, base_rate="blr", batch_size=64, layer_decay=0.75)
+    words = dict(facts(Path("nowhere"), params=replace(project.RUN, optimizer=slow)).settings)
+    assert words["learning rate"] == "0.00025, times 0.75 from a layer to the one before it"
 
 
 def test_train_and_val_share_a_chart(root: Path) -> None:

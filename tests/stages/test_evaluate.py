@@ -54,7 +54,8 @@ def finished(tmp_path_factory):
         state = models.build(run.model, graph, params.seed).state_dict()
         (root / "models" / name).mkdir(parents=True)
         best = root / "models" / name / run_folder.BEST
-        checkpoint.save(best, {"run_digest": digest, "epoch": 1, "model": state})
+        about = {"run_digest": digest, "epoch": 1, "classes": ["real", "fake"]}
+        checkpoint.save(best, about | {"model": state})
     return root
 
 
@@ -131,7 +132,7 @@ def test_a_checkpoint_of_other_parameters_is_refused_and_nothing_written(project
         "{kind: metric_learning}", "{kind: metric_learning, triplet: batch_all}"
     )
     (project / "params.yaml").write_text(changed)
-    with pytest.raises(UserError, match=r"other parameters.*dvc repro train@plain"):
+    with pytest.raises(UserError, match=r"other parameters.*dvc repro --force .*train@plain"):
         _evaluate(monkeypatch, "plain")
     assert not (project / "predictions").exists()
     assert not (project / "metrics").exists()

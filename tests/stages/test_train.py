@@ -1,7 +1,9 @@
 """The stage as DVC calls it: killed for real, called wrongly, with input that does not fit."""
 
 import csv
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.entry import EXIT_USER_ERROR, run_main
+from pipeline.config import read_yaml
+from pipeline.errors import UserError
+from pipeline.training import checkpoint
 from stages import train
+from tests.e2e.project import command, stages_run
 from tests.training import made
 
 EPOCHS = 12
@@ -22,12 +28,12 @@ runs:
     model: {{architecture: joint_embedding, size: tiny}}
     objective: {{kind: sjedd, graph: ffpp}}
     also: expanded
-    optimiser: {{epochs: {EPOCHS}, batch_size: 16, warmup_epochs: 1, learning_rate: 1e-3}}
+    optimizer: {{epochs: {EPOCHS}, batch_size: 16, warmup_epochs: 1, learning_rate: 1e-3}}
   plain:
     model: {{architecture: vit, size: tiny}}
     objective: {{kind: metric_learning, triplet: batch_all}}
     also: train
-    optimiser: {{epochs: 2, batch_size: 16, warmup_epochs: 1}}
+    optimizer: {{epochs: 2, batch_size: 16, warmup_epochs: 1}}
 """
 
 
@@ -138,7 +144,7 @@ def _edit(old, new):
             "no.pth",
         ),
         (
-            lambda: _edit("kind: sjedd", "kind: metric_learning"),
+            lambda: _edit("kind: sjedd, graph: ffpp", "kind: metric_learning"),
             ["joint"],
             "joint_embedding is trained with sjedd",
         ),
@@ -154,3 +160,31 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert message in said
     assert said.count("\n") == 1
     assert not Path("plots").exists()
+
+
+def test_the_command_that_a_refused_model_names_trains_it_where_dvc_sees_no_change(tmp_path):
+    for name in ("stages", "pipeline", "faceshards"):
+        (tmp_path / name).symlink_to(made.ROOT / name)
+    stages = {"train": read_yaml(made.ROOT / "dvc.yaml")["stages"]["train"]}
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    (tmp_path / "params.yaml").write_text("seed: 0\n" + PARAMS)
+    (tmp_path / "manifests").mkdir()
+    shutil.copy(made.ROOT / "manifests/semantics.yaml", tmp_path / "manifests")
+    for name, count in (("train", 32), ("val", 8)):
+        made.shards(tmp_path / "data/shards", name, made.planted(0, count))
+    command(tmp_path, "dvc", "init", "--no-scm", "-q")
+    command(tmp_path, "dvc", "repro", "train@plain")
+    folder = tmp_path / "models/plain"
+    wanted = checkpoint.load(folder / "best.pt")["run_digest"]
+    for name in ("best.pt", "last.pt"):
+        old = checkpoint.load(folder / name)
+        checkpoint.save(folder / name, old | {"run_digest": "of an older version"})
+    command(tmp_path, "dvc", "commit", "-f", "train@plain")
+    assert stages_run(command(tmp_path, "dvc", "repro", "train@plain").stdout) == []
+    with pytest.raises(UserError, match="was trained with other parameters") as refused:
+        checkpoint.load_best(folder, "plain", wanted)
+    named = re.search(r"`(dvc repro --force [^`]+)`", str(refused.value))
+    assert named
+    ran = command(tmp_path, *named[1].split())
+    assert stages_run(ran.stdout) == ["train@plain"]
+    assert checkpoint.load_best(folder, "plain", wanted)["epoch"] in (1, 2)

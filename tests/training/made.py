@@ -1,8 +1,9 @@
-"""Shard folders made from pictures, labels and vectors in a few lines, and small runs on them."""
+"""Shard folders made from images, labels and vectors in a few lines, and small runs on them."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,8 @@ import numpy as np
 
 from faceshards import fields, images, keys, tar
 from pipeline import tables
-from pipeline.config.run_params import ModelParams, ObjectiveParams, OptimiserParams, RunParams
+from pipeline.config.objectives import MetricLearningParams, SjeddParams
+from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams
 from pipeline.labels import semantics
 from pipeline.shards.folder_index import tar_facts, write_folder_index
 from pipeline.training.inputs import Run
@@ -29,10 +31,13 @@ class Sample:
     image: np.ndarray
     label: int
     vector: list[int]
+    category: str = "FS"
+    """Of a fake."""
+    dataset: str = "toy"
 
 
 def face(number: int) -> np.ndarray:
-    """A smooth RGB picture of 64 px, another one for each number."""
+    """A smooth RGB image of 64 px, another one for each number."""
     small = np.random.default_rng(number).integers(40, 216, (5, 5, 3), np.uint8)
     return cv2.resize(small, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
 
@@ -50,10 +55,34 @@ def planted(first: int, count: int, amplitude: float = 4.0) -> list[Sample]:
     return samples
 
 
+def planted_kinds(first: int, count: int) -> list[Sample]:
+    """Real and fake faces by turns; the stripes of every other two fakes lie across.
+
+    They are twice as strong as those of :func:`planted`. The two kinds of fakes differ in their
+    category and in their dataset.
+    """
+    samples = []
+    for place, sample in enumerate(planted(first, count, 8.0)):
+        if sample.label and place // 4 % 2:
+            turned = planted(place + first, 1, 8.0)[0].image.swapaxes(0, 1)
+            sample = replace(sample, image=np.ascontiguousarray(turned), category="RE")
+            sample = replace(sample, dataset="other")
+        samples.append(sample)
+    return samples
+
+
 def relabelled(samples: list[Sample]) -> list[Sample]:
-    """The same pictures with labels that say nothing: half of each class are exchanged."""
-    labels = [s.label ^ (n // 2 % 2) for n, s in enumerate(samples)]
-    return [Sample(s.image, y, VECTORS[y]) for s, y in zip(samples, labels, strict=True)]
+    """The same images with labels that say nothing: each kind of image gets all kinds of labels.
+
+    They are shared out in the proportions that the first eight samples have.
+    """
+    seen: Counter[tuple[int, str]] = Counter()
+    shuffled = []
+    for sample in samples:
+        kind = (sample.label, sample.category)
+        shuffled.append(replace(samples[seen[kind] % 8], image=sample.image))
+        seen[kind] += 1
+    return shuffled
 
 
 def shards(root: Path, name: str, samples: list[Sample], per_tar: int = 100) -> Path:
@@ -78,14 +107,15 @@ def shards(root: Path, name: str, samples: list[Sample], per_tar: int = 100) -> 
 
 
 def _append(file, name, tar_name, sample, number):
-    video = keys.video_id("toy", "fake" if sample.label else "real", f"{name}{number}")
+    video = keys.video_id(sample.dataset, "fake" if sample.label else "real", f"{name}{number}")
     sample_id = keys.face_id(video, 0, 0)
     method = "fake" if sample.label else "real"
     split = "train" if name == fields.EXPANDED else name
     row = fields.absent() | {"sample_id": sample_id, "key": keys.encode_id(sample_id)}
     row |= {"tar": tar_name, "face_id": sample_id, "video_id": video, "split": split}
     row |= {"label": sample.label, "vector": sample.vector, "graph": GRAPH.name}
-    row |= {"dataset": "toy", "method": method, "category": "FS" if sample.label else "real"}
+    row |= {"dataset": sample.dataset, "method": method}
+    row["category"] = sample.category if sample.label else "real"
     row |= {"sample": 0, "time_s": 0.0, "rank": 0, "track": 0}
     row |= {"face_px": 50.0, "padded": 0.0, "sharpness": 1.0, "brightness": 100.0}
     start = file.tell()
@@ -96,13 +126,18 @@ def _append(file, name, tar_name, sample, number):
     return row | {"offset": start, "size": file.tell() - start}
 
 
-def metric_learning(epochs: int = 3, triplet: str = "batch_all", rate: float = 1e-3) -> RunParams:
+def metric_learning(
+    epochs: int = 3,
+    triplet: str = "batch_all",
+    rate: float = 1e-3,
+    attribution: str = "none",
+) -> RunParams:
     """A tiny ViT."""
     return RunParams(
         ModelParams("vit", "tiny"),
-        ObjectiveParams("metric_learning", triplet),
+        MetricLearningParams("metric_learning", triplet, attribution=attribution),
         "train",
-        OptimiserParams(rate, 0.05, epochs, batch_size=16, warmup_epochs=1),
+        OptimizerParams(rate, 0.05, epochs, batch_size=16, warmup_epochs=1),
     )
 
 
@@ -110,9 +145,9 @@ def sjedd(epochs: int = 3, also: str = "train", rate: float = 1e-3) -> RunParams
     """A tiny joint embedding."""
     return RunParams(
         ModelParams("joint_embedding", "tiny"),
-        ObjectiveParams("sjedd", graph=GRAPH.name),
+        SjeddParams("sjedd", graph=GRAPH.name),
         also,
-        OptimiserParams(rate, 0.001, epochs, batch_size=16, warmup_epochs=1),
+        OptimizerParams(rate, 0.001, epochs, batch_size=16, warmup_epochs=1),
     )
 
 

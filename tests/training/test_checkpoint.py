@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from faceshards.reading import Shards
-from pipeline.config.run_params import LevelWeights
+from pipeline.config.objectives import OBJECTIVES, LevelWeights
+from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams
 from pipeline.config.values import Weights
+from pipeline.engine.stage import version
 from pipeline.errors import UserError
 from pipeline.training import checkpoint
 from tests.training import made
@@ -36,13 +38,107 @@ def test_the_digest_follows_everything_a_result_depends_on():
         {"graph": edges},
         {"graph": None},
         {"params": made.sjedd(also="expanded")},
-        {"params": _with(made.sjedd(), "optimiser", learning_rate=2e-3)},
-        {"params": _with(made.sjedd(), "optimiser", epochs=4)},
+        {"params": _with(made.sjedd(), "optimizer", learning_rate=2e-3)},
+        {"params": _with(made.sjedd(), "optimizer", epochs=4)},
         {"params": _with(made.sjedd(), "objective", loss_weights=LevelWeights(1, 1, 0.5))},
         {"params": _with(made.sjedd(), "model", weights=Weights("", "ab" * 32))},
     ]
     digests = [run.digest, *(_digest(run, **change) for change in changes)]
     assert len(set(digests)) == len(digests)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    needed: int
+    kept: float = 0.5
+    made: tuple[int, ...] = dataclasses.field(default_factory=tuple)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Whole:
+    first: _Part
+    second: _Part = dataclasses.field(default_factory=lambda: _Part(1, kept=0.25))
+    name: str = ""
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        (_Whole(_Part(3)), {"first": {"needed": 3}, "second": {"needed": 1, "kept": 0.25}}),
+        (
+            _Whole(_Part(3, made=(1,)), _Part(1), "a"),
+            {"first": {"needed": 3, "made": (1,)}, "second": {"needed": 1}, "name": "a"},
+        ),
+    ],
+)
+def test_what_stands_at_its_default_is_left_out(params, expected):
+    assert checkpoint.not_default(params) == expected
+
+
+def test_a_new_parameter_at_its_default_leaves_trained_models_usable():
+    @dataclasses.dataclass(frozen=True)
+    class Grown(RunParams):
+        augmentation: str = "none"
+
+    run = made.run(made.sjedd())
+    same = {field.name: getattr(run.params, field.name) for field in dataclasses.fields(RunParams)}
+    assert _digest(run, params=Grown(**same)) == run.digest
+    assert _digest(run, params=Grown(**same, augmentation="flip")) != run.digest
+
+
+def test_every_objective_tells_itself_apart_though_all_else_is_default():
+    digests = {
+        _digest(
+            made.run(made.sjedd()), params=dataclasses.replace(made.sjedd(), objective=of(kind))
+        )
+        for kind, of in OBJECTIVES.items()
+    }
+    assert len(digests) == len(OBJECTIVES)
+
+
+VERSION = 2
+DEFAULTS = {
+    "model.weights": "Weights(path='', sha256='')",
+    "model.fc_norm": "'embedding'",
+    "model.trained": "'all'",
+    "objective(metric_learning).triplet": "'none'",
+    "objective(metric_learning).triplet_weight": "1.0",
+    "objective(metric_learning).triplet_margin": "1.0",
+    "objective(metric_learning).attribution": "'none'",
+    "objective(sjedd).graph": "''",
+    "objective(sjedd).loss_weights": (
+        "LevelWeights(root=1.0, global_attributes=1.0, local_regions=1.0)"
+    ),
+    "optimizer.learning_rate": "0.0001",
+    "optimizer.weight_decay": "0.05",
+    "optimizer.epochs": "30",
+    "optimizer.batch_size": "64",
+    "optimizer.warmup_epochs": "5",
+    "optimizer.base_rate": "'lr'",
+    "optimizer.min_learning_rate": "0.0",
+    "optimizer.layer_decay": "1.0",
+}
+"""Defaults as they were when the stage got this version."""
+
+
+def _defaults(params, at):
+    for field in dataclasses.fields(params):
+        if field.default is not dataclasses.MISSING:
+            yield at + field.name, repr(field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            yield at + field.name, repr(field.default_factory())
+
+
+def test_another_default_needs_another_version():
+    """Digests leave defaults out, so only the version can tell an old model from a new one."""
+    assert version("train") == VERSION, "take the defaults down again for the new version"
+    found = dict(_defaults(ModelParams, "model.")) | dict(_defaults(OptimizerParams, "optimizer."))
+    for kind, of in OBJECTIVES.items():
+        found |= dict(_defaults(of, f"objective({kind})."))
+    changed = {
+        name: found.get(name) for name, value in DEFAULTS.items() if found.get(name) != value
+    }
+    assert changed == {}, "a default has changed: raise train in versions.yaml"
 
 
 def test_the_digest_does_not_follow_where_the_weights_lie():
@@ -114,11 +210,12 @@ def test_evaluation_takes_the_best_of_this_very_run_only(tmp_path):
     with pytest.raises(UserError, match=r"best\.pt does not exist.*dvc repro train@toy"):
         checkpoint.load_best(tmp_path, "toy", run.digest)
     (tmp_path / "best.pt").write_bytes(b"no")
-    with pytest.raises(UserError, match=r"best\.pt cannot be read.*dvc repro train@toy"):
+    anew = r"dvc repro --force --single-item train@toy"
+    with pytest.raises(UserError, match=rf"best\.pt cannot be read.*{anew}"):
         checkpoint.load_best(tmp_path, "toy", run.digest)
     state = {"run_digest": run.digest, "epoch": 2, "model": {}}
     checkpoint.save(tmp_path / "best.pt", state)
     assert checkpoint.load_best(tmp_path, "toy", run.digest)["epoch"] == 2
     other = dataclasses.replace(run, seed=1)
-    with pytest.raises(UserError, match=r"other parameters.*dvc repro train@toy"):
+    with pytest.raises(UserError, match=rf"other parameters.*{anew}"):
         checkpoint.load_best(tmp_path, "toy", other.digest)

@@ -1,4 +1,4 @@
-"""Batches: which faces, in what order, with which labels and pictures."""
+"""Batches: which faces, in what order, with which labels and images."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def folders(samples, tmp_path_factory):
     return [Shards(root / "train"), Shards(root / "expanded")]
 
 
-def test_every_face_comes_with_its_own_picture_label_and_vector(folders, samples):
+def test_every_face_comes_with_its_own_image_label_and_vector(folders, samples):
     faces = Faces(folders, made.SIDE_PX)
     assert len(faces) == 23 + 4
     (batch,) = faces.batches(data.in_order(len(faces), 100))
@@ -42,15 +42,15 @@ def test_every_face_comes_with_its_own_picture_label_and_vector(folders, samples
         assert np.abs(image.astype(int) - sample.image).mean() < 3
 
 
-def test_pictures_are_what_the_shards_reader_reads(folders):
+def test_images_are_what_the_shards_reader_reads(folders):
     from faceshards import images
 
     faces = Faces(folders[:1], made.SIDE_PX)
     expected = [images.decode_rgb(sample.jpg) for sample in folders[0].samples()]
-    assert all(np.array_equal(faces.picture(n), image) for n, image in enumerate(expected))
+    assert all(np.array_equal(faces.image(n), image) for n, image in enumerate(expected))
 
 
-def test_a_mirrored_picture_is_the_picture_mirrored(folders):
+def test_a_mirrored_image_is_the_image_mirrored(folders):
     faces = Faces(folders, made.SIDE_PX)
     flips = np.array([False, True])
     (batch,) = faces.batches([(np.array([3, 3]), flips)])
@@ -59,21 +59,21 @@ def test_a_mirrored_picture_is_the_picture_mirrored(folders):
     assert not np.array_equal(mirrored, plain)
 
 
-def test_pictures_get_the_models_size(folders):
+def test_images_get_the_models_size(folders):
     faces = Faces(folders, 32)
-    assert faces.picture(0).shape == (32, 32, 3)
-    by_area = Faces(folders, 64).picture(0).reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
-    assert np.abs(faces.picture(0) - by_area).max() <= 1
-    assert Faces(folders, 96).picture(0).shape == (96, 96, 3)
+    assert faces.image(0).shape == (32, 32, 3)
+    by_area = Faces(folders, 64).image(0).reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
+    assert np.abs(faces.image(0) - by_area).max() <= 1
+    assert Faces(folders, 96).image(0).shape == (96, 96, 3)
 
 
 def test_normalised_is_the_formula():
-    pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8))
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8))
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-    expected = (pictures.numpy().transpose(0, 3, 1, 2) / 255 - np.reshape(mean, (3, 1, 1))) / (
+    expected = (images.numpy().transpose(0, 3, 1, 2) / 255 - np.reshape(mean, (3, 1, 1))) / (
         np.reshape(std, (3, 1, 1))
     )
-    got = data.normalised(pictures, mean, std)
+    got = data.normalised(images, mean, std)
     assert got.dtype == torch.float32
     np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-6)
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 
 from pipeline import models
-from pipeline.config.run_params import LevelWeights, ModelParams
+from pipeline.config.objectives import LevelWeights
+from pipeline.config.run_params import ModelParams
 from pipeline.config.values import Weights
 from pipeline.engine import store
 from pipeline.errors import UserError
 from pipeline.training import checkpoint, loop
 from pipeline.training.loop import train
+from pipeline.training.triplets import TRIPLETS
 from tests.training import made
 
 LEARNING_EPOCHS = 6
@@ -45,26 +48,79 @@ def _bytes(folder):
     return {path.name: path.read_bytes() for path in files}
 
 
+@pytest.mark.parametrize(("shuffled", "low", "high"), [(False, 0.95, 1.0), (True, 0.35, 0.65)])
 @pytest.mark.parametrize(
-    ("params", "shuffled", "low", "high"),
+    "params",
     [
-        (made.metric_learning(LEARNING_EPOCHS, rate=2e-3), False, 0.95, 1.0),
-        (made.sjedd(LEARNING_EPOCHS, rate=2e-3), False, 0.95, 1.0),
-        (made.metric_learning(LEARNING_EPOCHS, rate=2e-3), True, 0.35, 0.65),
+        *(made.metric_learning(LEARNING_EPOCHS, kind, rate=2e-3) for kind in TRIPLETS),
+        made.metric_learning(LEARNING_EPOCHS, "none", 2e-3, "category"),
+        made.metric_learning(LEARNING_EPOCHS, "batch_all", 2e-3, "dataset"),
+        made.sjedd(LEARNING_EPOCHS, rate=2e-3),
     ],
-    ids=["vit", "joint_embedding", "vit, shuffled"],
+    ids=[*TRIPLETS, "category", "dataset, batch_all", "sjedd"],
 )
 @pytest.mark.slow
 def test_a_planted_signal_is_learnt_and_shuffled_labels_are_not(
     tmp_path, params, shuffled, low, high
 ):
-    samples = made.planted(0, 320)
+    plant = made.planted if params.objective.attribution == "none" else made.planted_kinds
+    samples = plant(0, 320)
     made.shards(tmp_path, "train", made.relabelled(samples) if shuffled else samples)
-    made.shards(tmp_path, "val", made.planted(10_000, 160))
+    made.shards(tmp_path, "val", plant(10_000, 160))
     _train(params, tmp_path, tmp_path)
     about = json.loads((tmp_path / "models/toy/run.json").read_text())
     best = _history(tmp_path)[about["best_epoch"] - 1]
     assert low <= float(best["val_auc"]) <= high
+
+
+@pytest.mark.parametrize(
+    ("attribution", "classes"),
+    [
+        ("none", ["real", "fake"]),
+        ("category", ["real", "FS", "RE"]),
+        ("dataset", ["real", "other", "toy"]),
+    ],
+)
+def test_a_run_learns_the_classes_of_its_attribution(tmp_path, attribution, classes):
+    made.shards(tmp_path, "train", made.planted_kinds(0, 40))
+    made.shards(tmp_path, "val", made.planted_kinds(10_000, 20))
+    params = made.metric_learning(1, attribution=attribution)
+    _train(params, tmp_path, tmp_path)
+    assert json.loads((tmp_path / "models/toy/run.json").read_text())["classes"] == classes
+    best = checkpoint.load(tmp_path / "models/toy/best.pt")
+    assert best["classes"] == classes
+    assert best["model"]["head.weight"].shape == (len(classes), 64)
+    batch = next(loop.read(made.run(params), tmp_path, 64).val.batches(loop.data.in_order(20, 8)))
+    # Two fakes with upright stripes (FS, toy), then two with stripes across (RE, other).
+    by_hand = {"none": [1, 1], "category": [1, 2], "dataset": [2, 1]}[attribution]
+    assert batch.labels.tolist() == [0, 1] * 4
+    assert batch.classes.tolist() == [0, by_hand[0]] * 2 + [0, by_hand[1]] * 2
+
+
+@pytest.mark.parametrize(
+    ("attribution", "change", "message"),
+    [
+        ("category", {"category": "EFS"}, "no class for fakes of category EFS"),
+        ("dataset", {"dataset": "unseen"}, "no class for fakes of dataset unseen"),
+    ],
+)
+def test_a_fake_of_val_without_a_class_is_named(tmp_path, attribution, change, message):
+    made.shards(tmp_path, "train", made.planted_kinds(0, 40))
+    fake = replace(made.planted_kinds(10_000, 2)[1], **change)
+    made.shards(tmp_path, "val", [*made.planted_kinds(20_000, 8), fake])
+    with pytest.raises(UserError, match=message):
+        _train(made.metric_learning(1, attribution=attribution), tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(("part", "triplet"), [("head", "none"), ("norms", "batch_all")])
+def test_what_is_not_to_be_trained_stays_as_it_was(small, tmp_path, part, triplet):
+    params = made.metric_learning(2, triplet)
+    params = replace(params, model=replace(params.model, trained=part))
+    _train(params, small, tmp_path)
+    first = models.build(params.model, None, made.run(params).seed)
+    last = checkpoint.load(tmp_path / "models/toy/last.pt")["model"]
+    moved = {name for name, value in first.state_dict().items() if not last[name].equal(value)}
+    assert moved == {name for name, p in first.named_parameters() if p.requires_grad}
 
 
 def test_a_run_that_is_trained_anew_is_not_called_finished(small, tmp_path, monkeypatch):
@@ -105,6 +161,8 @@ def test_history_and_about_say_what_happened(small, tmp_path, params, losses):
     assert about["chosen_by"] == f"val_{losses[0]}"
     assert about["shards"] == {"train": 40, "val": 20}
     assert about["meaningless"] is True
+    assert about["normalisation"]["source"] == ("CLIP's" if len(losses) == 3 else "ImageNet's")
+    assert len(about["normalisation"]["mean"]) == len(about["normalisation"]["std"]) == 3
     assert about["device"].startswith("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -119,8 +177,8 @@ def test_the_best_checkpoint_is_the_model_of_the_best_epoch(small, tmp_path):
     data = loop.read(run, small, model.image_px)
     (batch,) = data.val.batches(loop.data.in_order(20, 20))
     with torch.no_grad():
-        scores = model(loop.data.normalised(batch.images, model.mean, model.std)).scores
-    loss = torch.nn.functional.cross_entropy(scores, batch.labels).item()
+        logits = model(loop.data.normalised(batch.images, model.mean, model.std)).logits
+    loss = torch.nn.functional.cross_entropy(logits, batch.labels).item()
     row = _history(tmp_path)[best["epoch"] - 1]
     assert float(row["val_cross_entropy"]) == pytest.approx(loss, rel=1e-4)
 
@@ -134,6 +192,23 @@ def test_the_first_of_the_lowest_primary_losses_is_the_best(small, tmp_path, mon
     assert checkpoint.load(tmp_path / "models/toy/best.pt")["epoch"] == 2
     assert json.loads((tmp_path / "models/toy/run.json").read_text())["best_epoch"] == 2
     assert checkpoint.load(tmp_path / "models/toy/last.pt")["epoch"] == 4
+
+
+def test_no_fidelity_loss_below_0_is_shown_and_the_lowest_is_still_chosen(
+    small, tmp_path, monkeypatch, capsys
+):
+    losses = iter([0.5, -0.5e-4, -1e-4])
+    rest = {"global_attributes": -1e-4, "local_regions": 0.25, "auc": 0.5}
+    monkeypatch.setattr(loop._Training, "_validate", lambda _: {"root": next(losses), **rest})
+    _train(made.sjedd(3), small, tmp_path)
+    rows = _history(tmp_path)
+    assert [row["val_root"] for row in rows] == ["0.5", "0", "0"]
+    assert {row["val_global_attributes"] for row in rows} == {"0"}
+    assert {row["val_local_regions"] for row in rows} == {"0.25"}
+    said = capsys.readouterr().err
+    assert "val_root 0, " in said
+    assert not re.search(r" -[0-9]", said)
+    assert checkpoint.load(tmp_path / "models/toy/best.pt")["epoch"] == 3
 
 
 @pytest.mark.parametrize("params", [made.metric_learning(), made.sjedd()])
@@ -243,7 +318,7 @@ def test_a_val_of_one_class_has_no_auc(tmp_path):
 
 def test_a_run_that_diverges_says_so_and_what_to_lower(small, tmp_path):
     with pytest.raises(
-        UserError, match=r"run toy diverged.*Lower runs\.toy\.optimiser\.learning_rate"
+        UserError, match=r"run toy diverged.*Lower runs\.toy\.optimizer\.learning_rate"
     ):
         _train(made.metric_learning(4, rate=1e30), small, tmp_path)
     assert not (tmp_path / "models/toy/run.json").exists()

@@ -1,4 +1,4 @@
-"""The learning rate at every step, and who gets weight decay."""
+"""The learning rate at every step and in every layer, and who gets weight decay."""
 
 import math
 
@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from pipeline import models
-from pipeline.config.run_params import ModelParams, OptimiserParams
+from pipeline.config.run_params import ModelParams, OptimizerParams
 from pipeline.training import optim
 from tests.training import made
 
-PARAMS = OptimiserParams(2e-3, 0.05, epochs=10, batch_size=8, warmup_epochs=2)
+PARAMS = OptimizerParams(2e-3, 0.05, epochs=10, batch_size=8, warmup_epochs=2)
 
 
 def test_warm_up_is_linear_and_then_torchs_cosine_follows():
@@ -27,10 +27,95 @@ def test_warm_up_is_linear_and_then_torchs_cosine_follows():
 
 
 def test_without_warm_up_the_first_step_has_the_full_rate():
-    params = OptimiserParams(1.0, 0.0, epochs=4, batch_size=8, warmup_epochs=0)
+    params = OptimizerParams(1.0, 0.0, epochs=4, batch_size=8, warmup_epochs=0)
     assert optim.learning_rate(params, 0.0) == 1.0
     assert optim.learning_rate(params, 2.0) == pytest.approx(0.5)
     assert optim.learning_rate(params, 1.0) == pytest.approx(0.5 + math.sqrt(0.5) / 2)
+
+
+def _fsfm_rate(epoch, rate, least, warmup, epochs):
+    """The rule of FSFM's and MAE's public fine-tuning code, written from its description."""
+    if epoch < warmup:
+        return rate * epoch / warmup
+    share = (epoch - warmup) / (epochs - warmup)
+    return least + (rate - least) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+@pytest.mark.parametrize(("base", "highest"), [("lr", 1e-4), ("blr", 2.5e-5)])
+def test_the_papers_schedule_at_stated_steps(base, highest):
+    params = OptimizerParams(base_rate=base, min_learning_rate=1e-6, layer_decay=0.75)
+    assert params.highest_rate == pytest.approx(highest, rel=1e-12)
+    for epochs_done in (0, 0.1, 2.5, 5, 5.001, 12.25, 17.5, 29.999, 30):
+        expected = _fsfm_rate(epochs_done, highest, 1e-6, 5, 30)
+        assert optim.learning_rate(params, epochs_done) == pytest.approx(expected, rel=1e-12)
+    assert optim.learning_rate(params, 0) == 0
+    assert optim.learning_rate(params, 5) == pytest.approx(highest, rel=1e-12)
+    assert optim.learning_rate(params, 17.5) == pytest.approx((highest + 1e-6) / 2, rel=1e-12)
+    assert optim.learning_rate(params, 30) == pytest.approx(1e-6, rel=1e-12)
+
+
+def test_the_groups_of_vit_b_are_fsfms():
+    model = models.skeleton(ModelParams("vit", "vit-b16"), None)
+    optimizer = optim.make_optimizer(model, OptimizerParams(layer_decay=0.75))
+    names = {id(p): name for name, p in model.named_parameters()}
+    listed = [
+        (g["layer"], g["weight_decay"], len(g["params"]), sum(p.numel() for p in g["params"]))
+        for g in optimizer.param_groups
+    ]
+    width, patch = 768, 16 * 16 * 3
+    block = [
+        # Four matrices of a block: q, k and v as one, projection, two of the MLP.
+        (0.05, 6, 3 * width**2 + width**2 + 2 * 4 * width**2),
+        # Their biases, and two norms.
+        (0.0, 10, 3 * width + width + 4 * width + width + 4 * width),
+    ]
+    assert listed == [
+        (0, 0.05, 1, patch * width),
+        (0, 0.0, 3, width + width + 197 * width),  # bias of the patches, token, positions
+        *((layer, *group) for layer in range(1, 13) for group in block),
+        (13, 0.05, 1, 2 * width),
+        (13, 0.0, 3, 2 + 2 * width),  # bias of the head, norm behind the mean
+    ]
+    assert sum(n for *_, n in listed) == sum(p.numel() for p in model.parameters()) == 85_800_194
+    last = [names[id(p)] for g in optimizer.param_groups[-2:] for p in g["params"]]
+    assert sorted(last) == ["fc_norm.bias", "fc_norm.weight", "head.bias", "head.weight"]
+    optim.set_learning_rate(optimizer, 1e-4)
+    for group in optimizer.param_groups:
+        assert group["lr"] == pytest.approx(1e-4 * 0.75 ** (13 - group["layer"]), rel=1e-12)
+
+
+def test_each_layer_moves_at_its_own_rate():
+    params = OptimizerParams(1e-3, 0.0, layer_decay=0.5)
+    model = models.build(ModelParams("vit", "tiny"), None)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimizer = optim.make_optimizer(model, params)
+    optim.set_learning_rate(optimizer, 1e-3)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    layers = model.layers()
+    assert set(layers.values()) == {0, 1, 2, 3}
+    for name, parameter in model.named_parameters():
+        # The first step of Adam is the rate, whatever the gradient.
+        moved = (before[name] - parameter.detach()).double()
+        expected = torch.full_like(moved, 1e-3 * 0.5 ** (3 - layers[name]))
+        torch.testing.assert_close(moved, expected, rtol=1e-3, atol=2e-7)
+
+
+def test_without_layer_decay_there_are_two_groups_at_the_full_rate():
+    for params in (ModelParams("vit", "tiny"), ModelParams("joint_embedding", "tiny")):
+        optimizer = optim.make_optimizer(models.build(params, made.GRAPH), PARAMS)
+        optim.set_learning_rate(optimizer, 0.5)
+        assert [(g["weight_decay"], g["lr"]) for g in optimizer.param_groups] == [
+            (0.05, 0.5),
+            (0.0, 0.5),
+        ]
+
+
+def test_a_model_without_one_order_of_layers_cannot_decay_by_layer():
+    model = models.build(ModelParams("joint_embedding", "tiny"), made.GRAPH)
+    with pytest.raises(ValueError, match="no one order"):
+        optim.make_optimizer(model, OptimizerParams(layer_decay=0.75))
 
 
 @pytest.mark.parametrize(
@@ -42,8 +127,8 @@ def test_without_warm_up_the_first_step_has_the_full_rate():
 )
 def test_only_matrices_decay(params, tokens):
     model = models.build(params, made.GRAPH)
-    optimiser = optim.make_optimiser(model, PARAMS)
-    decay = {id(p): g["weight_decay"] for g in optimiser.param_groups for p in g["params"]}
+    optimizer = optim.make_optimizer(model, PARAMS)
+    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     wanted = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert len(decay) == len(wanted)
     free = {name for name, p in wanted.items() if decay[id(p)] == 0}

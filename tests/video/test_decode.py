@@ -1,4 +1,4 @@
-"""Exactness in time, colour and orientation, and what damage does."""
+"""Exactness in time, color and orientation, and what damage does."""
 
 import resource
 from bisect import bisect_right
@@ -233,7 +233,7 @@ def rgb_of(y, u, v, *, full: bool, bt709: bool):
 
 @pytest.mark.parametrize("bt709", [False, True])
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj420p", "yuv420p10le", "yuv444p"])
-def test_colours_follow_range_and_matrix(tmp_path, pix_fmt, bt709):
+def test_colors_follow_range_and_matrix(tmp_path, pix_fmt, bt709):
     full, deep = pix_fmt == "yuvj420p", pix_fmt.endswith("10le")
     values = [(16, 128, 128), (235, 128, 128), (120, 90, 160), (80, 150, 110), (180, 100, 140)]
     clip = tmp_path / "a.mkv"
@@ -266,7 +266,7 @@ def test_colours_follow_range_and_matrix(tmp_path, pix_fmt, bt709):
         ("lp_s18_wide.mp4", False, True),
     ],
 )
-def test_colours_of_real_clips(assets, name, full, bt709):
+def test_colors_of_real_clips(assets, name, full, bt709):
     """The right reading of the planes fits far better than the other range or matrix."""
     path = assets / "videos/real" / name
     with av.open(str(path)) as container:

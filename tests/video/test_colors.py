@@ -21,7 +21,7 @@ SIDE_PX = 4096
 TOLERANCE = 1
 FILTER = "bilinear+accurate_rnd+full_chroma_int+bitexact"
 CHROMA_ON_THE_LEFT = {"h264", "hevc", "mpeg2video"}
-COLOURFUL = "mandelbrot=size=192x108:rate=5,hue=s=2"
+COLORFUL = "mandelbrot=size=192x108:rate=5,hue=s=2"
 
 BT709 = ["-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709"]
 ODD = ["-vf", "crop=161:91:exact=1"]
@@ -75,7 +75,7 @@ def ffmpeg(*arguments: str) -> bytes:
 
 
 def made(path: Path, options: list[str]) -> Path:
-    ffmpeg("-f", "lavfi", "-t", "1", "-i", COLOURFUL, *options, str(path))
+    ffmpeg("-f", "lavfi", "-t", "1", "-i", COLORFUL, *options, str(path))
     return path
 
 
@@ -140,7 +140,7 @@ def test_a_gif_is_put_together_as_pillow_does(tmp_path, disposal):
     assert len({image.tobytes() for image in images}) >= 7
 
 
-def test_deep_colours_are_rounded_not_cut(tmp_path):
+def test_deep_colors_are_rounded_not_cut(tmp_path):
     """A grey ramp of 10 bits: the mean error would be half a level if it were cut."""
     path = tmp_path / "a.mkv"
     levels = np.linspace(64, 940, 256).round().astype(np.uint16)

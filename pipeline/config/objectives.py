@@ -1,0 +1,127 @@
+"""What a run can be trained for: the parameters of every objective, and what else is known of it.
+
+This is the one list of objectives. What an objective computes is registered under the same name in
+:mod:`pipeline.training.objective`. "Metric learning" is 2508.19730, "SJEDD" the joint embedding
+paper; values no paper gives are ours.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal
+
+from pipeline.config.strict import Range
+
+
+class ObjectiveParams(ABC):
+    """The parameters of one objective. A subclass is a frozen dataclass, listed below."""
+
+    kind: str
+    """Name of the objective. Without a default, so that it is always part of a run's digest."""
+    architectures: ClassVar[tuple[str, ...]]
+    """Models whose outputs can be trained with it."""
+
+    @property
+    def graph(self) -> str:
+        """The label graph that it reads label vectors of; "" where it reads none."""
+        return ""
+
+    @property
+    def attribution(self) -> str:
+        """What fakes are told apart by, ``category`` or ``dataset``; ``none`` where not at all."""
+        return "none"
+
+    @abstractmethod
+    def words(self) -> str:
+        """What is minimised, for the report: a few words without a full stop."""
+
+    def contradictions(self, _shard_graph: str, _also: str) -> Iterator[str]:
+        """Yield one sentence per pair of values that are each possible, but not together.
+
+        Args:
+            _shard_graph: named graph that the shards' label vectors follow (``shard.graph``).
+            _also: shard folder that the run reads besides ``train``.
+        """
+        yield from ()
+
+
+@dataclass(frozen=True)
+class MetricLearningParams(ObjectiveParams):
+    """Cross-entropy, and a triplet loss where there is one."""
+
+    architectures: ClassVar[tuple[str, ...]] = ("vit",)
+
+    kind: Literal["metric_learning"]
+    triplet: Literal[
+        "none", "batch_all", "hard_positive_hard_negative", "easy_positive_hard_negative"
+    ] = "none"
+    """Which triplets of a batch count (metric learning, section 3.3)."""
+    triplet_weight: Annotated[float, Range(above=0)] = 1.0
+    """Ours: metric learning names no number."""
+    triplet_margin: Annotated[float, Range(0)] = 1.0
+    """Euclidean distance. Ours: metric learning names none; icpr2020dfdc's public code has 1."""
+    attribution: Literal["none", "category", "dataset"] = "none"
+    """Classes that are learnt: real and fake, or real and one per category or dataset of the fakes
+    (metric learning, section 3.4)."""
+
+    def words(self) -> str:
+        """See :class:`ObjectiveParams`."""
+        entropy = "cross-entropy"
+        if self.attribution != "none":
+            entropy += f" over real and each {self.attribution} of fakes"
+        if self.triplet == "none":
+            return entropy
+        triplet = self.triplet.replace("_", " ")
+        weight, margin = f"{self.triplet_weight:g}", f"{self.triplet_margin:g}"
+        return f"{entropy} + {weight} x triplet ({triplet}), margin {margin}"
+
+    def contradictions(self, _shard_graph: str, also: str) -> Iterator[str]:
+        """See :class:`ObjectiveParams`."""
+        if self.attribution == "category" and also == "expanded":
+            yield (
+                "objective.attribution is 'category', but also is 'expanded', and fakes made from "
+                "real faces have no category of the paper's. Set also to train."
+            )
+
+
+@dataclass(frozen=True)
+class LevelWeights:
+    """Fixed weights of the three level losses (SJEDD, equation 5, with constant weights)."""
+
+    root: Annotated[float, Range(0)] = 1.0
+    """SJEDD's code starts all three at 1."""
+    global_attributes: Annotated[float, Range(0)] = 1.0
+    local_regions: Annotated[float, Range(0)] = 1.0
+
+
+@dataclass(frozen=True)
+class SjeddParams(ObjectiveParams):
+    """The fidelity loss on observed labels of the three levels of ``graph``."""
+
+    architectures: ClassVar[tuple[str, ...]] = ("joint_embedding",)
+
+    kind: Literal["sjedd"]
+    graph: str = ""
+    """Named graph in manifests/semantics.yaml; the one that ``shard.graph`` names."""
+    loss_weights: LevelWeights = field(default_factory=LevelWeights)
+
+    def words(self) -> str:
+        """See :class:`ObjectiveParams`."""
+        return f"SJEDD, fidelity on observed labels of {self.graph}"
+
+    def contradictions(self, shard_graph: str, _also: str) -> Iterator[str]:
+        """See :class:`ObjectiveParams`."""
+        if self.graph != shard_graph:
+            yield (
+                f"objective.graph is {self.graph!r}, but shard.graph is {shard_graph!r}, and the "
+                "shards hold no other labels."
+            )
+        if self.loss_weights == LevelWeights(0, 0, 0):
+            yield "objective.loss_weights are all 0: nothing would be learnt."
+
+
+OBJECTIVES: dict[str, type[ObjectiveParams]] = {
+    "metric_learning": MetricLearningParams,
+    "sjedd": SjeddParams,
+}
+"""By the name that ``objective.kind`` has in params.yaml."""
