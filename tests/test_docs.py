@@ -75,7 +75,7 @@ def test_every_profile_is_explained():
 
 
 def test_the_snippet_is_the_one_of_the_summary():
-    snippet = summary.HOW_TO_LOOK.split("webdataset:\n")[1]
+    snippet = summary.READ.split("webdataset:\n")[1]
     assert "\n".join(line.removeprefix("  ") for line in snippet.splitlines()) in GUIDE
 
 

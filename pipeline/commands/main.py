@@ -10,6 +10,7 @@ from pathlib import Path
 from faceshards.wording import counted
 from pipeline.commands.entry import run_main
 from pipeline.config import profiles
+from pipeline.stage_list import WITH_REJECTS, named
 
 EXIT_PROBLEMS = 1
 """Exit code of ``verify`` where a folder is damaged, of ``audit`` where a finding is to fail."""
@@ -117,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "have the next run try rejected rows again",
         "Take a stage's rejects back, so that `dvc repro` runs it and works their rows again.",
     )
-    command.add_argument("stage", metavar="STAGE", help="frames, faces, landmarks or expand")
+    command.add_argument("stage", metavar="STAGE", help=named(WITH_REJECTS))
     command.add_argument("--reason", metavar="R", default="", help="only rejects with this reason")
     return parser
 

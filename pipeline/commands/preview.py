@@ -1,10 +1,10 @@
 """What `dvc repro` would have to do, before any of it is done."""
 
-import importlib
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
@@ -12,26 +12,16 @@ from numpy.typing import NDArray
 
 from faceshards import keys
 from pipeline import config
-from pipeline.commands import weights_check
+from pipeline.commands import contradictions
 from pipeline.config.params import Params
-from pipeline.datasets.scan import scan
+from pipeline.datasets.scan import STAT_CACHE, scan
 from pipeline.engine import disk, partition
 from pipeline.engine.partition import Committed
 from pipeline.engine.progress import last_seconds_per_row
 from pipeline.engine.stage import STORES, Stage, version
 from pipeline.engine.survey import Store, survey
 from pipeline.labels import semantics
-
-NEEDS = {
-    "frames": (),
-    "faces": ("frames",),
-    "landmarks": ("samples", "faces"),
-    "expand": ("samples", "faces", "landmarks"),
-    "shard": ("samples", "faces", "landmarks", "expanded"),
-}
-"""Heavy stages in order, and the tables of earlier stages that their plans are made from."""
-
-STAT_CACHE = Path(".cache/stat.json")
+from pipeline.stage_list import WITH_STORE
 
 
 @dataclass(frozen=True)
@@ -56,17 +46,17 @@ def preview(params: Params) -> tuple[list[Preview], str]:
     Datasets are scanned; nothing is written but what is remembered of their files and of weights.
 
     Returns:
-        The stages, and what training will lack, see :func:`pipeline.commands.weights_check.check`.
+        The stages, and what training will lack, see :func:`pipeline.commands.contradictions.check`.
 
     Raises:
         UserError: as the stages themselves: bad parameters, missing roots or weights.
     """
     entries = config.load_datasets()
     videos = scan(entries, params.datasets, semantics.load(), STAT_CACHE).videos
-    lacking = weights_check.check(params, videos)
+    lacking = contradictions.check(params, entries, videos)
     found: list[Preview] = []
     growth, changed = 1.0, 0.0
-    for name, needs in NEEDS.items():
+    for name, needs in ((stage.name, stage.reads) for stage in WITH_STORE):
         if not all(Path(f"manifests/{table}.parquet").is_file() for table in needs):
             break
         stage = _prepare(name, params, videos)
@@ -107,7 +97,8 @@ def text(stages: list[Preview], lacking: str) -> str:
         time = "unknown" if one.seconds is None else f"{one.seconds:.0f} s"
         disk = "unknown" if one.disk_bytes is None else f"{one.disk_bytes / 1e6:.1f} MB"
         lines.append(f"{one.stage:<10} {to_do:>9} {one.keep:>9} {one.drop:>9} {time:>9} {disk:>10}")
-    missing = [name for name in NEEDS if name not in {one.stage for one in stages}]
+    known = {one.stage for one in stages}
+    missing = [stage.name for stage in WITH_STORE if stage.name not in known]
     if missing:
         lines.append(f"{', '.join(missing)}: not known before the stages above have run")
     if any(one.estimated for one in stages):
@@ -124,8 +115,17 @@ def free_bytes() -> int:
 
 
 def _prepare(name: str, params: Params, videos: pa.Table) -> Stage:
-    prepare = importlib.import_module(f"stages.{name}").prepare
-    return prepare(params, videos)  # type: ignore[no-any-return]  # found by name
+    from stages import expand, faces, frames, landmarks, shard
+
+    modules: dict[str, ModuleType] = {
+        "frames": frames,
+        "faces": faces,
+        "landmarks": landmarks,
+        "expand": expand,
+        "shard": shard,
+    }
+    prepared: Stage = modules[name].prepare(params, videos)
+    return prepared
 
 
 def _ids(store: Store, old: Iterable[str]) -> NDArray[np.uint64]:

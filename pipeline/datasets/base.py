@@ -163,7 +163,7 @@ def adapters() -> Mapping[str, Adapter]:
     """All adapters by name: the constant ``ADAPTER`` of each module here that has one."""
     package = importlib.import_module("pipeline.datasets")
     modules = (
-        importlib.import_module(f"{package.__name__}.{found.name}")
+        importlib.import_module(f"pipeline.datasets.{found.name}")
         for found in pkgutil.iter_modules(package.__path__)
     )
     return {m.ADAPTER.name: m.ADAPTER for m in modules if hasattr(m, "ADAPTER")}

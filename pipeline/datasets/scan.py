@@ -29,6 +29,8 @@ from pipeline.errors import Reject, UserError
 from pipeline.labels.semantics import Semantics
 from pipeline.tables import schemas
 
+STAT_CACHE = Path(".cache/stat.json")
+"""What is remembered of files: local to one machine, never tracked."""
 _READERS = 8
 """Threads that look at files; they wait for disks, not for a processor."""
 _CHUNK = 64

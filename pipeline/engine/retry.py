@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline import tables
+from pipeline import stage_list, tables
 from pipeline.engine import disk, partition, store
 from pipeline.engine.stage import STORES
 from pipeline.errors import UserError
@@ -29,7 +29,8 @@ def retry(stage: str, reason: str = "") -> int:
     if not folder.is_dir() or not table.is_file():
         raise UserError(
             f"stage {stage!r} has nothing to take back: there is no store {folder} or no {table}. "
-            "Stages with a store are frames, faces, landmarks and expand, once they have run."
+            f"Stages that keep rejects are {stage_list.named(stage_list.WITH_REJECTS)}, once they "
+            "have run."
         )
     with disk.explained(folder), store.locked(folder):
         for path in sorted(folder.rglob("*.parquet")):

@@ -13,22 +13,11 @@ from faceshards.reading import folder_facts, parse_json
 from pipeline import tables
 from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, in_bytes, limited
+from pipeline.stage_list import COUNTED, COUNTS
 from pipeline.tables import schemas
 
 EXAMPLES = 3
 """Ids shown per stage and reason, chosen by hash."""
-
-STAGES = {
-    "scan": ("videos", ""),
-    "frames": ("videos", ""),
-    "faces": ("sampled pictures", "repeats of the picture before"),
-    "balance": ("faces", "not chosen"),
-    "landmarks": ("faces", ""),
-    "expand": ("region swaps", ""),
-    "shard": ("samples", ""),
-}
-"""What each stage counts, and what it may leave out without rejecting it."""
-COUNTS = ("inputs", "outputs", "rejects", "left_out")
 
 MAX_METRICS_BYTES = 16 * 1024 * 1024
 
@@ -45,19 +34,36 @@ class Rejects:
     """Id and detail."""
 
 
+def stage_counts(metrics: Path) -> dict[str, tuple[int, ...] | None]:
+    """:data:`COUNTS` of every counted stage from ``<stage>.json``; None for those not run yet.
+
+    Raises UserError where a file is damaged or lacks some.
+    """
+    found: dict[str, tuple[int, ...] | None] = {}
+    for stage in COUNTED:
+        path = metrics / f"{stage.name}.json"
+        found[stage.name] = _counts(path) if path.is_file() else None
+    return found
+
+
+def _counts(path: Path) -> tuple[int, ...]:
+    found = read_json(path)
+    counts = tuple(found[name] for name in COUNTS if isinstance(found.get(name), int))
+    if len(counts) < len(COUNTS):
+        raise UserError(f"{path} lacks {', '.join(COUNTS)}. Run `dvc repro` to make it anew.")
+    return counts
+
+
 def stage_table(metrics: Path) -> Table:
     """What each stage took in and gave out, from ``<stage>.json``; absent ones are said to be."""
     rows: list[tuple[Cell, ...]] = []
-    for stage, (unit, left_out) in STAGES.items():
-        path = metrics / f"{stage}.json"
-        if not path.is_file():
-            rows.append((stage, unit, *["not run"] * len(COUNTS), ""))
-            continue
-        found = read_json(path)
-        counts = [found[name] for name in COUNTS if isinstance(found.get(name), int)]
-        if len(counts) < len(COUNTS):
-            raise UserError(f"{path} lacks {', '.join(COUNTS)}. Run `dvc repro` to make it anew.")
-        rows.append((stage, unit, *counts, left_out if found["left_out"] else ""))
+    counted = stage_counts(metrics)
+    for stage in COUNTED:
+        counts = counted[stage.name]
+        if counts is None:
+            rows.append((stage.name, stage.unit, *["not run"] * len(COUNTS), ""))
+        else:
+            rows.append((stage.name, stage.unit, *counts, stage.left_out if counts[-1] else ""))
     head = ("stage", "counts", "in", "out", "rejected", "left out", "what was left out")
     return limited("Every stage: in = out + rejected + left out", head, "llrrrrl", rows)
 
@@ -65,7 +71,7 @@ def stage_table(metrics: Path) -> Table:
 def rejects(folder: Path) -> list[Rejects]:
     """Rejects by stage and reason, the most frequent reason of a stage first."""
     found = []
-    for stage in STAGES:
+    for stage in (about.name for about in COUNTED):
         path = folder / f"{stage}.parquet"
         if not path.is_file():
             continue

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceshards import images
+from faceshards import fields, images
 from pipeline import tables
 from pipeline.commands import summary
 from pipeline.commands.main import main
@@ -117,11 +117,22 @@ def outputs(clone):
     (clone / "metrics").mkdir()
     counts = {"inputs": 120, "outputs": 100, "rejects": 12, "left_out": 8, "noise": 1}
     (clone / "metrics/faces.json").write_text(json.dumps(counts))
-    (clone / "metrics/scan.json").write_text(json.dumps({"inputs": 9, "outputs": 9}))
+    scan = {"inputs": 9, "outputs": 9, "rejects": 0, "left_out": 0}
+    (clone / "metrics/scan.json").write_text(json.dumps(scan))
     train = clone / "data/shards/train"
     train.mkdir(parents=True)
-    facts = {"tars": {"a.tar": {}, "b.tar": {}}, "samples": 50, "labels": {"real": 20, "fake": 30}}
+    tars = {
+        name: {
+            "samples": 25,
+            "bytes": 1,
+            "sha256": "0" * 64,
+            "labels": {"real": 10, "fake": 15},
+        }
+        for name in ("a.tar", "b.tar")
+    }
+    facts = {"format": fields.FORMAT, "name": "train", "tars": tars, "graphs": {}}
     (train / "shards.json").write_text(json.dumps(facts))
+    (train / "a.tar").touch()
     reasons = ["no_face"] * 11 + ["truncated"]
     rows = [{"id": f"d/m/{i}", "reason": r, "detail": ""} for i, r in enumerate(reasons)]
     tables.write(
@@ -134,9 +145,9 @@ def test_summary_counts_stages_shards_and_rejects(outputs, capsys):
     assert main(["summary"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["stage", "inputs", "outputs", "rejects", "left_out"] in rows
-    assert ["scan", "9", "9", "-", "-"] in rows
+    assert ["scan", "9", "9", "0", "0"] in rows
     assert ["faces", "120", "100", "12", "8"] in rows
-    assert rows.index(["scan", "9", "9", "-", "-"]) < rows.index(["faces", "120", "100", "12", "8"])
+    assert rows.index(["scan", "9", "9", "0", "0"]) < rows.index(["faces", "120", "100", "12", "8"])
     assert ["data/shards/train", "2", "50", "20", "30"] in rows
     no_face, truncated = (
         next(r for r in rows if reason in r) for reason in ("no_face", "truncated")
@@ -152,10 +163,19 @@ def test_columns_of_the_summary_line_up(outputs):
     assert faces.index("120") + 3 == head.index("inputs") + len("inputs")
 
 
+def test_only_what_is_there_is_named(outputs, capsys):
+    assert "index.html" not in summary.summary()
+    (outputs / "report").mkdir()
+    (outputs / "report/index.html").touch()
+    assert "report/index.html" in summary.summary()
+    (outputs / "data/shards/train/a.tar").unlink()
+    assert "webdataset" not in summary.summary()
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"labels": 3, "tars": {}, "samples": 1}'])
 def test_damaged_shards_json_is_one_sentence(outputs, text):
     (outputs / "data/shards/train/shards.json").write_text(text)
-    with pytest.raises(UserError, match=r"shards\.json .*dvc repro"):
+    with pytest.raises(UserError, match=r"shards\.json: .*dvc repro"):
         summary.summary()
 
 
@@ -175,7 +195,7 @@ def test_the_snippet_of_the_summary_runs_and_reads_a_tar(clone, capsys):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
-    lines = summary.HOW_TO_LOOK.split("webdataset:\n")[1].splitlines()
+    lines = summary.READ.split("webdataset:\n")[1].splitlines()
     exec("\n".join(line.removeprefix("  ") for line in lines), {})  # noqa: S102
     assert capsys.readouterr().out == "d/m/v/0 (8, 6) 1 [1, -1]\n"
 

@@ -72,18 +72,47 @@ def test_missing_weights_name_file_checksum_place_and_profile(project):
     refuse(project, "faces", "data/weights/det.onnx", digest, "sample")
 
 
-def test_scan_and_plan_tell_all_missing_weights_and_scan_writes_the_same_bytes(project):
-    """Before any work, in one go: nobody waits for hours to hear what the training run lacks."""
+SMALL = [
+    ("a", "real", "train"),
+    ("b", "fake", "train"),
+    ("c", "real", "val"),
+    ("d", "fake", "val"),
+]
+"""Name, label and split of the fewest videos that a run can do with."""
+
+
+def test_what_stops_a_later_stage_stops_scan_and_its_tables_are_there(project):
     folder = project / "data/raw/sample/wild"
     folder.mkdir(parents=True)
     (folder / "wild.csv").write_text("path,label\na.mp4,real\nb.mp4,fake\n")
     for name in "ab":
+        (folder / f"{name}.mp4").write_text(name)
+    text = "wild: {adapter: csv, root: data/raw/sample/wild, manifest: wild.csv}\n"
+    (project / "manifests/datasets.yaml").write_text(text)
+    for words in ((sys.executable, "-m", "stages.scan"), ("faceshards", "plan")):
+        done = command(project, *words, check=False)
+        assert done.returncode == 2
+        assert "expand.datasets names ffpp" in done.stderr
+        assert "the run metric-learning needs videos in the split train" in done.stderr
+        assert "the run sjedd needs videos in the split val" in done.stderr
+        assert "Traceback" not in done.stderr
+    for words in (("audit",), ("datasets",), ("summary",)):
+        command(project, "faceshards", *words)
+
+
+def test_scan_and_plan_tell_all_missing_weights_and_scan_writes_the_same_bytes(project):
+    """Before any work, in one go: nobody waits for hours to hear what the training run lacks."""
+    folder = project / "data/raw/sample/wild"
+    folder.mkdir(parents=True)
+    rows = [f"{name}.mp4,{label},{split}" for name, label, split in SMALL]
+    (folder / "wild.csv").write_text("\n".join(["path,label,split", *rows]))
+    for name, _, _ in SMALL:
         (folder / f"{name}.mp4").write_text(name)  # scan looks into no video
     text = "wild: {adapter: csv, root: data/raw/sample/wild, manifest: wild.csv}\n"
     (project / "manifests/datasets.yaml").write_text(text)
-    said = command(project, sys.executable, "-m", "stages.scan").stdout
-    assert "No video is in the split train" in said
-    assert "No video of ffpp is in the split train, but expand.datasets names it" in said
+    edit(project, "params.yaml", "datasets: [ffpp]", "datasets: []")
+    edit(project, "params.yaml", "also: expanded", "also: train")
+    command(project, sys.executable, "-m", "stages.scan")
     outputs = ("manifests/videos.parquet", "manifests/rejected/scan.parquet", "metrics/scan.json")
     before = {name: (project / name).read_bytes() for name in outputs}
     for name in outputs:

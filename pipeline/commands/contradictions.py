@@ -1,0 +1,155 @@
+"""What cannot go well, told by `scan` and `faceshards plan` before anything is paid for.
+
+Each is known as soon as the videos are listed, and would otherwise stop a later stage.
+"""
+
+from collections.abc import Collection, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from faceshards import fields
+from pipeline.commands import weights_check
+from pipeline.config.params import Params, dataset_exceptions
+from pipeline.config.run_params import RunParams
+from pipeline.errors import UserError
+
+_CLASSES = ("real", "fake")
+
+
+def check(params: Params, entries: Collection[str], videos: pa.Table) -> str:
+    """Looks for contradictions and for weights.
+
+    Args:
+        params: all parameters.
+        entries: names of the datasets in datasets.yaml.
+        videos: table ``videos``.
+
+    Returns:
+        What the weights of runs lack, "" for nothing. It stops nothing: they can be put in place
+        while shards are made.
+
+    Raises:
+        UserError: with everything that would stop a data stage or a run.
+    """
+    problems = contradictions(params, entries, videos)
+    lacking = ""
+    try:
+        lacking = weights_check.check(params, videos)
+    except UserError as error:
+        problems.append(str(error))
+    if len(problems) == 1:
+        raise UserError(problems[0])
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise UserError(f"{len(problems)} things would stop a later stage:{lines}")
+    return lacking
+
+
+def contradictions(params: Params, entries: Collection[str], videos: pa.Table) -> list[str]:
+    """Sentences on what params.yaml asks for and the data do not have; none where all is well.
+
+    Args:
+        params: all parameters.
+        entries: names of the datasets in datasets.yaml.
+        videos: table ``videos``: columns ``dataset``, ``split``, ``label`` and ``method``.
+    """
+    return [
+        *_unknown_datasets(params, entries),
+        *_balance(params, videos),
+        *_expansion(params, entries, videos),
+        *(problem for name in params.runs for problem in _run(name, params, videos)),
+    ]
+
+
+def _unknown_datasets(params: Params, entries: Collection[str]) -> Iterator[str]:
+    named = {
+        "frames.per_dataset": dataset_exceptions(params.frames),
+        "faces.per_dataset": dataset_exceptions(params.faces),
+    }
+    for key, datasets in named.items():
+        for dataset in datasets:
+            if dataset not in entries:
+                yield (
+                    f"{key} names {dataset}, which manifests/datasets.yaml does not have "
+                    f"({', '.join(entries)}). Take it out, or add the dataset."
+                )
+
+
+def _balance(params: Params, videos: pa.Table) -> Iterator[str]:
+    """A split that is to be balanced needs both classes, in each dataset or over all of them."""
+    for split in fields.SPLITS:
+        if getattr(params.balance, split) == "all":
+            continue
+        here = videos.filter(pc.equal(videos["split"], split))
+        groups = [("", here)]
+        if params.balance.scope == "dataset":
+            groups = [
+                (name, here.filter(pc.equal(here["dataset"], name)))
+                for name in sorted(here["dataset"].unique().to_pylist())
+            ]
+        for name, group in groups:
+            labels = set(group["label"].unique().to_pylist())
+            if len(labels) == 1:
+                (there,) = labels
+                where = f"dataset {name}" if name else "all data together"
+                advice = "balance.scope: all, or " if name else ""
+                yield (
+                    f"balance.{split} is balanced, but {where} has {_CLASSES[there]} videos only "
+                    f"in split {split}. Add {_CLASSES[1 - there]} ones, or set {advice}"
+                    f"balance.{split}: all."
+                )
+
+
+def _expansion(params: Params, entries: Collection[str], videos: pa.Table) -> Iterator[str]:
+    for dataset in params.expand.datasets:
+        way_out = "Take it out there; `datasets: []` expands nothing."
+        if dataset not in entries:
+            yield (
+                f"expand.datasets names {dataset}, which manifests/datasets.yaml does not have. "
+                f"{way_out}"
+            )
+            continue
+        here = videos.filter(
+            pc.and_(pc.equal(videos["dataset"], dataset), pc.equal(videos["split"], "train"))
+        )
+        if not here.num_rows:
+            yield (
+                f"expand.datasets names {dataset}, which has no video in the split train. {way_out}"
+            )
+            continue
+        if 0 not in here["label"].unique().to_pylist():
+            yield (
+                f"expand.datasets names {dataset}, which has no real train videos to put regions "
+                f"into. {way_out}"
+            )
+        methods = set(here["method"].unique().to_pylist())
+        if not methods & set(params.expand.source_methods):
+            yield (
+                f"expand.source_methods: {dataset} has no train videos of "
+                f"{' or '.join(params.expand.source_methods)}. It has "
+                f"{', '.join(sorted(methods))}."
+            )
+
+
+def _run(name: str, params: Params, videos: pa.Table) -> Iterator[str]:
+    run: RunParams = params.runs[name]
+    for split in ("train", "val"):
+        here = videos.filter(pc.equal(videos["split"], split))
+        labels = set(here["label"].unique().to_pylist())
+        if not here.num_rows:
+            yield (
+                f"the run {name} needs videos in the split {split}, and there are none. Give some "
+                f"of them split {split} (a CSV does so in its column split)."
+            )
+        elif split == "train" and len(labels) == 1:
+            (there,) = labels
+            yield (
+                f"the run {name} needs both classes in the split train, and all of its videos "
+                f"are {_CLASSES[there]}."
+            )
+    if run.also == "expanded" and not params.expand.datasets:
+        yield (
+            f"the run {name} reads expanded shards (runs.{name}.also), but expand.datasets is "
+            f"empty. Set runs.{name}.also to train, or name datasets to expand."
+        )

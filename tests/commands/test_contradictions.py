@@ -1,0 +1,118 @@
+"""What cannot go well is told at once, before any work."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline import config
+from pipeline.commands.contradictions import check, contradictions
+from pipeline.errors import UserError
+
+SAMPLE = config.load(Path(__file__).parents[2] / "profiles/sample.yaml")
+OWN = config.load(Path(__file__).parents[2] / "profiles/own-data.yaml")
+
+
+def videos(*rows):
+    """Columns of ``videos`` that count, from (dataset, split, method) rows."""
+    datasets, splits, methods = (list(column) for column in zip(*rows, strict=True))
+    labels = [int(method != "real") for method in methods]
+    return pa.table(
+        {
+            "dataset": datasets,
+            "split": splits,
+            "label": pa.array(labels, pa.int8()),
+            "method": methods,
+        }
+    )
+
+
+WHOLE = [("ffpp", split, method) for split in ("train", "val") for method in ("real", "Deepfakes")]
+
+
+def test_data_that_fit_contradict_nothing():
+    assert contradictions(SAMPLE, ["ffpp"], videos(*WHOLE)) == []
+    mine = [("mine", split, method) for split in ("train", "val") for method in ("real", "x")]
+    assert contradictions(OWN, ["mine"], videos(*mine)) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "entries", "rows", "expected"),
+    [
+        (
+            SAMPLE,
+            ["mine"],
+            [("mine", s, m) for s in ("train", "val") for m in ("real", "x")],
+            ["expand.datasets names ffpp, which manifests/datasets.yaml does not have"],
+        ),
+        (
+            SAMPLE,
+            ["ffpp", "mine"],
+            [("ffpp", "val", "real")]
+            + [("mine", s, m) for s in ("train", "val") for m in ("real", "x")],
+            ["expand.datasets names ffpp, which has no video in the split train"],
+        ),
+        (
+            SAMPLE,
+            ["ffpp"],
+            [*WHOLE[2:], ("ffpp", "train", "real"), ("ffpp", "train", "Face2Face")],
+            ["expand.source_methods: ffpp has no train videos of Deepfakes or FaceSwap"],
+        ),
+        (
+            OWN,
+            ["mine"],
+            [("mine", "train", m) for m in ("real", "x")],
+            ["the run metric-learning needs videos in the split val"],
+        ),
+        (
+            OWN,
+            ["mine"],
+            [("mine", "train", "real"), ("mine", "val", "real"), ("mine", "val", "x")],
+            [
+                "balance.train is balanced, but dataset mine has real videos only in split train",
+                "the run metric-learning needs both classes in the split train",
+            ],
+        ),
+        (
+            replace(OWN, runs={n: replace(run, also="expanded") for n, run in OWN.runs.items()}),
+            ["mine"],
+            [("mine", s, m) for s in ("train", "val") for m in ("real", "x")],
+            ["the run metric-learning reads expanded shards"],
+        ),
+        (
+            replace(OWN, faces=replace(OWN.faces, per_dataset={"b": {"margin": 0.1}})),
+            ["mine"],
+            [("mine", s, m) for s in ("train", "val") for m in ("real", "x")],
+            ["faces.per_dataset names b, which manifests/datasets.yaml does not have (mine)"],
+        ),
+    ],
+)
+def test_each_contradiction_is_one_sentence(params, entries, rows, expected):
+    found = contradictions(params, entries, videos(*rows))
+    assert len(found) == len(expected)
+    for problem, start in zip(found, expected, strict=True):
+        assert problem.startswith(start)
+        assert problem.endswith(".")
+
+
+def test_all_are_told_at_once_with_missing_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = replace(SAMPLE, landmarks=replace(SAMPLE.landmarks, landmarker="fan"))
+    with pytest.raises(UserError) as raised:
+        check(params, ["mine"], videos(("mine", "train", "x")))
+    told = str(raised.value)
+    assert re.match(r"\d things would stop a later stage:", told)
+    for part in (
+        "expand.datasets names ffpp",
+        "balance.train",
+        "the run sjedd needs videos in the split val",
+        "landmarks.weights.path",
+    ):
+        assert part in told
+
+
+def test_nothing_is_lacking_where_all_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert check(SAMPLE, ["ffpp"], videos(*WHOLE)) == ""
