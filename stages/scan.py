@@ -12,6 +12,7 @@ from pipeline.commands.entry import run_main
 from pipeline.datasets.scan import scan
 from pipeline.engine.stage import write_metrics
 from pipeline.labels import semantics
+from pipeline.versions import publish
 
 STAT_CACHE = Path(".cache/stat.json")
 
@@ -25,6 +26,7 @@ def main() -> None:
     tables.write(Path("manifests/videos.parquet"), "videos", found.videos)
     tables.write(Path("manifests/rejected/scan.parquet"), "rejected", found.rejected)
     write_metrics("scan", found.metrics)
+    publish()
     if found.findings:
         print(f"Audit: {in_short(found.findings)}. See `faceshards audit`.")
     train = found.videos.filter(pc.equal(found.videos["split"], "train"))

@@ -27,6 +27,7 @@ def run_main(function: Callable[[], int | None]) -> int:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        _check_version()
         code = function() or 0
         sys.stdout.flush()
         return code
@@ -43,6 +44,15 @@ def run_main(function: Callable[[], int | None]) -> int:
         return _say(sentence, EXIT_USER_ERROR)
     except KeyboardInterrupt:
         return _say("interrupted.", EXIT_INTERRUPTED)
+
+
+def _check_version() -> None:
+    """Of a stage that DVC runs: what DVC writes down as its version must be its version."""
+    stage = os.environ.get("DVC_STAGE", "").partition("@")[0]  # train@run is of the stage train
+    if stage and stage != "scan":  # which writes the file that is looked at
+        from pipeline.versions import check_published
+
+        check_published(stage)
 
 
 def explain_missing_library(error: ImportError) -> str | None:

@@ -18,9 +18,10 @@ from pipeline.datasets.scan import scan
 from pipeline.engine import disk, partition
 from pipeline.engine.partition import Committed
 from pipeline.engine.progress import last_seconds_per_row
-from pipeline.engine.stage import STORES, Stage, version
+from pipeline.engine.stage import STORES, Stage
 from pipeline.engine.survey import Store, survey
 from pipeline.labels import semantics
+from pipeline.versions import version
 
 NEEDS = {
     "frames": (),
