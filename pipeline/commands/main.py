@@ -1,15 +1,16 @@
 """The ``faceshards`` command. Parses arguments and calls one function of the library each.
 
-Imports that are slow (OpenCV, Arrow) happen inside the handlers, so that ``--help`` is instant.
+Imports happen inside the handlers: those that are slow (OpenCV, Arrow), so that ``--help`` is
+instant, and those of extras, so that ``verify`` and ``sheet`` work without any.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from faceshards import __version__
 from faceshards.wording import counted
 from pipeline.commands.entry import run_main
-from pipeline.config import profiles
 
 EXIT_PROBLEMS = 1
 """Exit code of ``verify`` where a folder is damaged, of ``audit`` where a finding is to fail."""
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Deepfake videos in; balanced, labelled, verified WebDataset face shards out. "
         "The stages themselves are run by `dvc repro`; these are the commands around them.",
     )
+    parser.add_argument("--version", action="version", version=f"faceshards {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     command = _add(
@@ -39,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
         _profile,
         "list the profiles, or put one in place as params.yaml",
         "Without NAME: list the profiles. With NAME: show how params.yaml would change, then make "
-        "it a copy of profiles/NAME.yaml. Edits of yours are kept unless --force is given.",
+        "it a copy of that profile: of profiles/NAME.yaml, or of the one that came with the "
+        "package. Edits of yours are kept unless --force is given.",
     )
     command.add_argument("name", metavar="NAME", nargs="?", help="profile to put in place")
     command.add_argument("--force", action="store_true", help="overwrite hand-edited params.yaml")
@@ -142,6 +145,8 @@ def _seed(text: str) -> int:
 
 
 def _profile(arguments: argparse.Namespace) -> None:
+    from pipeline.config import profiles
+
     if arguments.name is None:
         present = profiles.in_place()
         known = profiles.names()
