@@ -37,6 +37,24 @@ def _parser() -> argparse.ArgumentParser:
 
     command = _add(
         commands,
+        "init",
+        _init,
+        "make a project in a folder, outside of any clone",
+        "Write params.yaml, dvc.yaml, manifests/ and what git and DVC ignore into DIR, and make it "
+        "a DVC repository. Files that are there with other content are never overwritten.",
+    )
+    command.add_argument("folder", metavar="DIR", type=Path, help="folder of the project")
+    command.add_argument("--profile", metavar="NAME", default="", help="becomes params.yaml")
+    command.add_argument(
+        "--videos",
+        metavar="DIR",
+        type=Path,
+        help="folder with real/ and fake/: listed in videos.csv, split so that nobody is in two",
+    )
+    command.add_argument("--seed", metavar="N", type=_seed, default=0, help="of these splits")
+
+    command = _add(
+        commands,
         "profile",
         _profile,
         "list the profiles, or put one in place as params.yaml",
@@ -165,6 +183,12 @@ def _profile(arguments: argparse.Namespace) -> None:
     finally:  # shown also where it is refused; and a reader that stops early stops nothing else
         print(change, flush=True)
     print(f"\nparams.yaml is now the profile {arguments.name}. Next: `dvc repro`.")
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    from pipeline.commands.init import init
+
+    print(init(arguments.folder, arguments.profile, arguments.videos, arguments.seed))
 
 
 def _sample_data(arguments: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from pipeline.commands.main import main
 from pipeline.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("profile", "sample-data", "datasets", "audit", "verify", "sheet", "summary")
+COMMANDS = ("init", "profile", "sample-data", "datasets", "audit", "verify", "sheet", "summary")
 
 
 @pytest.fixture
