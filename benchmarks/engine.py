@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from benchmarks import _tables
 from benchmarks._figures import Figure, at_least, at_most, peak_mb, show
-from pipeline import config
+from pipeline import config, versions
 from pipeline.config.params import EngineParams
 from pipeline.engine import run, stage, survey
 from pipeline.engine.rows import Inputs, Output, Plan, RowResult, in_batches
@@ -128,7 +128,7 @@ def stage_plan(folder: Path, name: str) -> None:
     os.chdir(folder)
     prepared = importlib.import_module(f"stages.{name}").prepare(config.load())
     with tempfile.TemporaryFile() as file:
-        number = stage.version(name)
+        number = versions.version(name)
         found = survey.survey(prepared.task, prepared.plan, prepared.store, number, file)
     print(json.dumps({"peak_mb": peak_mb(), "rows": found.total_rows}))
 

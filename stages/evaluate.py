@@ -9,12 +9,13 @@ from faceshards.reading import Shards
 from pipeline import config, tables
 from pipeline.commands.entry import run_main
 from pipeline.config import run_params
-from pipeline.engine.stage import version, write_json, write_metrics
+from pipeline.engine.stage import write_json, write_metrics
 from pipeline.evaluation import metrics
 from pipeline.evaluation.aggregate import SPLITS, per_video
 from pipeline.evaluation.score import load_run, score_faces
 from pipeline.labels import semantics
 from pipeline.models import device
+from pipeline.versions import version
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from pipeline.commands.entry import run_main
 from pipeline.datasets.scan import STAT_CACHE, scan
 from pipeline.engine.stage import write_metrics
 from pipeline.labels import semantics
+from pipeline.versions import publish
 
 
 def main() -> None:
@@ -23,6 +24,7 @@ def main() -> None:
     tables.write(Path("manifests/videos.parquet"), "videos", found.videos)
     tables.write(Path("manifests/rejected/scan.parquet"), "rejected", found.rejected)
     write_metrics("scan", found.metrics)
+    publish()
     if found.findings:
         print(f"Audit: {in_short(found.findings)}. See `faceshards audit`.")
     if lacking := contradictions.check(params, entries, found.videos):

@@ -8,11 +8,12 @@ from pipeline import config
 from pipeline.commands.entry import run_main
 from pipeline.config.params import Params
 from pipeline.engine.run import brought_up_to_date
-from pipeline.engine.stage import STORES, Stage, inputs, version, write_metrics
+from pipeline.engine.stage import STORES, Stage, inputs, write_metrics
 from pipeline.engine.survey import Store
 from pipeline.labels import semantics
 from pipeline.shards.folders import write_folders
 from pipeline.shards.pack import PackTask, pack_plan
+from pipeline.versions import version
 
 SHARDS = Path("data/shards")
 

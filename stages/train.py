@@ -6,10 +6,10 @@ from pathlib import Path
 from pipeline import config
 from pipeline.commands.entry import run_main
 from pipeline.config import run_params
-from pipeline.engine.stage import version
 from pipeline.labels import semantics
 from pipeline.training.inputs import Run
 from pipeline.training.loop import train
+from pipeline.versions import version
 
 
 def main() -> None:

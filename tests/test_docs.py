@@ -3,6 +3,7 @@
 import csv
 import re
 import subprocess
+import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -107,3 +108,20 @@ def test_the_listing_of_folders_is_a_csv_that_the_adapter_reads(tmp_path):
         ("real/b.mp4", "real", "train"),
         ("fake/c.mp4", "fake", "train"),
     ]
+
+
+def test_every_dependency_has_its_line_and_its_extra_in_the_readme():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = {"faceshards": project["dependencies"]} | {
+        name: extras[name] for name in ("pipeline", "cluster")
+    }
+    table = (ROOT / "README.md").read_text().split("## What it stands on")[1]
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| `(\w+)` \|$", table, re.MULTILINE)
+    told = {name: extra for names, extra in rows for name in names.split(", ")}
+    assert told == {
+        re.split(r"[<>=]", one)[0]: extra
+        for extra, names in wanted.items()
+        for one in names
+        if not one.startswith("faceshards[")
+    }

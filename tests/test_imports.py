@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,10 @@ HEAVY = {
     "onnxruntime",
     "dlib",
 }
+
+
+READING = {"numpy", "pyarrow", "cv2", "simplejpeg"}
+"""What the base dependencies bring: all that `faceshards` may import."""
 
 
 def modules() -> dict[str, Path]:
@@ -115,3 +121,64 @@ def test_light_commands_import_nothing_heavy(module):
     )
     allowed = {"stages.frames": {"av"}}.get(module, set())
     assert not (HEAVY | {"av"}) & set(done.stdout.split()) - allowed
+
+
+def packages(path: Path) -> set[str]:
+    """Top-level packages that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names)
+
+
+def test_the_shard_format_needs_its_base_dependencies_alone():
+    found = {
+        name: packages(path) - READING - {"faceshards"}
+        for name, path in modules().items()
+        if name.split(".")[0] == "faceshards"
+    }
+    assert len(found) > 10
+    # For who has PyTorch anyway; nothing else imports it.
+    assert found.pop("faceshards.torch_data") == {"torch"}
+    assert {name: others for name, others in found.items() if others} == {}
+    known = modules()
+    for name in found:
+        assert "faceshards.torch_data" not in imported(known[name], set(known))
+
+
+def test_the_base_dependencies_are_what_it_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = {re.split(r"[<>=]", one)[0] for one in project["dependencies"]}
+    by_module = metadata.packages_distributions()
+    assert names == {by_module[module][0] for module in READING}
+
+
+def fresh(code: str) -> set[str]:
+    """Top-level packages that are loaded after some code, in a process of its own."""
+    code += "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    return set(done.stdout.split()) - set(sys.stdlib_module_names)
+
+
+def test_importing_the_package_loads_nothing_but_itself():
+    others = fresh("import faceshards; assert 'Shards' in dir(faceshards)") - fresh("")
+    assert others == {"faceshards"}
+
+
+def test_everything_it_offers_is_there_and_loads_nothing_heavy():
+    loaded = fresh("import faceshards\nfor n in faceshards.__all__: getattr(faceshards, n)")
+    assert loaded >= READING
+    assert not loaded & ({"pipeline", "stages", "av", "dvc"} | HEAVY - READING)
+
+
+def test_what_it_does_not_offer_is_an_attribute_error():
+    import faceshards
+
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = faceshards.nonsense
+    assert set(faceshards.__all__) == {"UserError", "__version__", *faceshards._MODULE_OF}

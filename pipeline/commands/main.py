@@ -1,15 +1,16 @@
 """The ``faceshards`` command. Parses arguments and calls one function of the library each.
 
-Imports that are slow (OpenCV, Arrow) happen inside the handlers, so that ``--help`` is instant.
+Imports happen inside the handlers: those that are slow (OpenCV, Arrow), so that ``--help`` is
+instant, and those of extras, so that ``verify`` and ``sheet`` work without any.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from faceshards import __version__
 from faceshards.wording import counted
 from pipeline.commands.entry import run_main
-from pipeline.config import profiles
 from pipeline.stage_list import WITH_REJECTS, named
 
 EXIT_PROBLEMS = 1
@@ -32,7 +33,26 @@ def _parser() -> argparse.ArgumentParser:
         description="Deepfake videos in; balanced, labelled, verified WebDataset face shards out. "
         "The stages themselves are run by `dvc repro`; these are the commands around them.",
     )
+    parser.add_argument("--version", action="version", version=f"faceshards {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    command = _add(
+        commands,
+        "init",
+        _init,
+        "make a project in a folder, outside of any clone",
+        "Write params.yaml, dvc.yaml, manifests/ and what git and DVC ignore into DIR, and make it "
+        "a DVC repository. Files that are there with other content are never overwritten.",
+    )
+    command.add_argument("folder", metavar="DIR", type=Path, help="folder of the project")
+    command.add_argument("--profile", metavar="NAME", default="", help="becomes params.yaml")
+    command.add_argument(
+        "--videos",
+        metavar="DIR",
+        type=Path,
+        help="folder with real/ and fake/: listed in videos.csv, split so that nobody is in two",
+    )
+    command.add_argument("--seed", metavar="N", type=_seed, default=0, help="of these splits")
 
     command = _add(
         commands,
@@ -40,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
         _profile,
         "list the profiles, or put one in place as params.yaml",
         "Without NAME: list the profiles. With NAME: show how params.yaml would change, then make "
-        "it a copy of profiles/NAME.yaml. Edits of yours are kept unless --force is given.",
+        "it a copy of that profile: of profiles/NAME.yaml, or of the one that came with the "
+        "package. Edits of yours are kept unless --force is given.",
     )
     command.add_argument("name", metavar="NAME", nargs="?", help="profile to put in place")
     command.add_argument("--force", action="store_true", help="overwrite hand-edited params.yaml")
@@ -143,6 +164,8 @@ def _seed(text: str) -> int:
 
 
 def _profile(arguments: argparse.Namespace) -> None:
+    from pipeline.config import profiles
+
     if arguments.name is None:
         present = profiles.in_place()
         known = profiles.names()
@@ -161,6 +184,12 @@ def _profile(arguments: argparse.Namespace) -> None:
     finally:  # shown also where it is refused; and a reader that stops early stops nothing else
         print(change, flush=True)
     print(f"\nparams.yaml is now the profile {arguments.name}. Next: `dvc repro`.")
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    from pipeline.commands.init import init
+
+    print(init(arguments.folder, arguments.profile, arguments.videos, arguments.seed))
 
 
 def _sample_data(arguments: argparse.Namespace) -> None:

@@ -18,10 +18,11 @@ from pipeline.datasets.scan import STAT_CACHE, scan
 from pipeline.engine import disk, partition
 from pipeline.engine.partition import Committed
 from pipeline.engine.progress import last_seconds_per_row
-from pipeline.engine.stage import STORES, Stage, version
+from pipeline.engine.stage import STORES, Stage
 from pipeline.engine.survey import Store, survey
 from pipeline.labels import semantics
 from pipeline.stage_list import WITH_STORE
+from pipeline.versions import version
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Whole params files under ``profiles/``: listing them and putting one in place."""
+"""Whole params files: listing them and putting one in place.
+
+Profiles come with the package; those of the user lie in ``profiles/`` of the project. Where both
+have a name, the user's counts.
+"""
 
 import difflib
 from pathlib import Path
@@ -9,19 +13,25 @@ from pipeline.errors import UserError
 from pipeline.files.replace import replacing
 
 FOLDER = Path("profiles")
+SHIPPED = Path(__file__).parents[1] / "project/profiles"
 
 
 def names(folder: Path = FOLDER) -> list[str]:
-    """Names of the profiles. Raises UserError where there are none."""
-    found = sorted(path.stem for path in folder.glob("*.yaml"))
-    if not found:
-        raise UserError(f"{folder}/ holds no profiles. Run this in the root of the repository.")
-    return found
+    """Names of the profiles: the package's, and those of a folder where there is one."""
+    return sorted(_paths(folder))
+
+
+def find(name: str, folder: Path = FOLDER) -> Path:
+    """The file of a profile. Raises UserError where there is none of that name."""
+    known = _paths(folder)
+    if name not in known:
+        raise UserError(f"There is no profile {name!r}. {suggestion(name, sorted(known))}")
+    return known[name]
 
 
 def about(name: str, folder: Path = FOLDER) -> str:
     """First comment line of a profile: what it is for."""
-    first = (folder / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0]
+    first = find(name, folder).read_text(encoding="utf-8").partition("\n")[0]
     return first.lstrip("# ").strip()
 
 
@@ -30,7 +40,7 @@ def in_place(params: Path = config.PARAMS, folder: Path = FOLDER) -> str:
     if not params.is_file():
         return ""
     present = params.read_bytes()
-    same = (name for name in names(folder) if (folder / f"{name}.yaml").read_bytes() == present)
+    same = (name for name, path in sorted(_paths(folder).items()) if path.read_bytes() == present)
     return next(same, "")
 
 
@@ -39,15 +49,12 @@ def difference(name: str, params: Path = config.PARAMS, folder: Path = FOLDER) -
 
     Raises UserError where there is no such profile or it does not load.
     """
-    path = folder / f"{name}.yaml"
-    known = names(folder)
-    if name not in known:
-        raise UserError(f"There is no profile {name!r} in {folder}/. {suggestion(name, known)}")
+    path = find(name, folder)
     config.load(path)
     old = params.read_text(encoding="utf-8", errors="replace") if params.is_file() else ""
     new = path.read_text(encoding="utf-8")
     lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), str(params), str(path), lineterm=""
+        old.splitlines(), new.splitlines(), str(params), f"{folder}/{name}.yaml", lineterm=""
     )
     return "\n".join(lines)
 
@@ -62,8 +69,12 @@ def put_in_place(
     if params.is_file() and not force and not in_place(params, folder):
         raise UserError(
             f"{params} holds edits of yours (it equals no profile), so it stays. Keep them with "
-            f"`cp {params} {folder}/mine.yaml`, or overwrite them with "
+            f"`mkdir -p {folder} && cp {params} {folder}/mine.yaml`, or overwrite them with "
             f"`faceshards profile {name} --force`."
         )
     with replacing(params) as temporary:
-        temporary.write_bytes((folder / f"{name}.yaml").read_bytes())
+        temporary.write_bytes(find(name, folder).read_bytes())
+
+
+def _paths(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for place in (SHIPPED, folder) for path in place.glob("*.yaml")}

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import tables
-from pipeline.config import read_yaml
 from pipeline.config.params import EngineParams
 from pipeline.engine import partition
 from pipeline.engine.rows import Plan, Task
@@ -22,9 +21,9 @@ from pipeline.engine.survey import Store
 from pipeline.files.replace import replacing
 from pipeline.tables import schemas
 from pipeline.tables.sources import Filtered, Held, Places, Stored, TableSource
+from pipeline.versions import version
 
 STORES = Path("data/stores")
-VERSIONS = Path(__file__).parents[1] / "versions.yaml"
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,3 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON by rename: sorted, no clock times."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-
-
-def version(name: str) -> int:
-    """The stage's output version."""
-    return int(read_yaml(VERSIONS)[name])

@@ -1,10 +1,16 @@
+import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
-from pipeline.commands.entry import run_main
+from pipeline.commands.entry import EXTRAS, run_main
 from pipeline.errors import UserError
+
+ROOT = Path(__file__).parents[2]
 
 
 def _raises(error):
@@ -43,6 +49,40 @@ def test_a_missing_system_library_names_the_package(capsys, message, package):
 def test_bugs_keep_their_traceback(error):
     with pytest.raises(type(error)):
         run_main(_raises(error))
+
+
+def _missing(name):
+    return ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [("ruamel.yaml", "faceshards[pipeline]"), ("distributed", "faceshards[cluster]")],
+)
+def test_a_missing_extra_is_one_line_that_says_what_to_install(capsys, module, command):
+    assert run_main(_raises(_missing(module))) == 2
+    error = capsys.readouterr().err
+    assert error.endswith(f"run `pip install '{command}'`.\n")
+    assert error.count("\n") == 1
+
+
+def test_a_module_of_ours_that_is_missing_is_a_bug():
+    with pytest.raises(ModuleNotFoundError):
+        run_main(_raises(_missing("pipeline.nonsense")))
+
+
+def test_extras_are_those_of_the_project():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for extra, modules in EXTRAS.items():
+        wanted = {re.split(r"[<>=]", one)[0] for one in extras[extra]} - {"faceshards[pipeline]"}
+        brings = {
+            name: {f.parts[0].removesuffix(".py") for f in metadata.distribution(name).files or ()}
+            for name in wanted
+        }
+        assert all(any(module in tops for tops in brings.values()) for module in modules)
+        assert all(tops & set(modules) for tops in brings.values())
 
 
 def test_interruption_is_quiet(capsys):

@@ -14,7 +14,7 @@ from pipeline.commands.main import main
 from pipeline.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("profile", "sample-data", "datasets", "audit", "verify", "sheet", "summary")
+COMMANDS = ("init", "profile", "sample-data", "datasets", "audit", "verify", "sheet", "summary")
 
 
 @pytest.fixture
@@ -101,9 +101,7 @@ def test_a_users_mistake_has_no_traceback(tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == (
-        "faceshards: There is no profile 'sampel' in profiles/. Did you mean sample?\n"
-    )
+    assert done.stderr == ("faceshards: There is no profile 'sampel'. Did you mean sample?\n")
 
 
 def test_summary_before_any_stage_says_what_to_run(clone, capsys):

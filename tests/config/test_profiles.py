@@ -171,7 +171,23 @@ def test_unknown_or_broken_profiles_are_users_mistakes(place):
         profiles.difference("c")
 
 
-def test_outside_a_clone_it_says_where_to_go(tmp_path, monkeypatch):
+def test_outside_a_clone_there_are_those_of_the_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"root of the repository"):
-        profiles.names()
+    assert profiles.names() == NAMES
+    profiles.put_in_place("sample", force=False)
+    assert (tmp_path / "params.yaml").read_bytes() == (PROFILES / "sample.yaml").read_bytes()
+    assert profiles.in_place() == "sample"
+
+
+def test_a_profile_of_the_user_counts_before_one_of_the_package(place):
+    mine = (place / "profiles/b.yaml").read_bytes()
+    (place / "profiles/sample.yaml").write_bytes(mine)
+    assert profiles.names() == sorted({"a", "b", *NAMES})
+    profiles.put_in_place("sample", force=False)
+    assert (place / "params.yaml").read_bytes() == mine
+
+
+def test_the_clone_and_the_package_have_the_same_profiles():
+    assert {p.name: p.read_bytes() for p in PROFILES.iterdir()} == {
+        p.name: p.read_bytes() for p in profiles.SHIPPED.iterdir()
+    }

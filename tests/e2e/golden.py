@@ -33,7 +33,7 @@ def measure(project: Path) -> dict[str, dict[str, object]]:
     inputs = [params.encode(), (project / "manifests/semantics.yaml").read_bytes()]
     inputs += [p.read_bytes() for p in sorted((project / "data/raw/sample").rglob("*.mp4"))]
     found: dict[str, dict[str, object]] = {"inputs": {"version": 0, "digest": _digest(inputs)}}
-    versions = read_yaml(project / "pipeline/versions.yaml")
+    versions = read_yaml(project / "manifests/versions.yaml")
     for stage, patterns in OUTPUTS.items():
         files = [path for pattern in patterns for path in sorted(project.glob(pattern))]
         digest = _digest([path.read_bytes() for path in files])

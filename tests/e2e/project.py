@@ -18,9 +18,9 @@ def copy_project(folder: Path, git: bool = True) -> Path:
         capture_output=True,
     )
     for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     if git:
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     return folder

@@ -372,6 +372,20 @@ def test_a_clone_without_raw_data_trains_from_pulled_shards(project, tmp_path):
     assert (clone / "models/sjedd/best.pt").is_file()
 
 
+def test_a_raised_version_runs_its_stage_and_no_other(project, tmp_path):
+    folder = copied(project, tmp_path / "project")
+    versions = folder / "pipeline/versions.yaml"
+    text = versions.read_text()
+    versions.write_text(text.replace("balance: ", "balance: 9"))
+    done = command(folder, "dvc", "repro", "--force", "--single-item", "balance", check=False)
+    assert done.returncode  # DVC would write down the old number
+    assert "`python -m pipeline.versions`" in done.stderr
+    assert "Traceback" not in done.stderr
+    # The same bytes come out of it, so nothing behind it runs.
+    assert stages_run(command(folder, "dvc", "repro").stdout) == ["scan", "balance"]
+    assert stages_run(command(folder, "dvc", "repro").stdout) == ["scan"]
+
+
 @pytest.mark.parametrize("links", ["hardlink", "symlink"])
 def test_a_cache_of_links_keeps_its_bytes_when_shards_change(project, tmp_path, links):
     folder = copied(project, tmp_path / "project")

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pipeline import config, models, tables
-from pipeline.engine.stage import version
 from pipeline.errors import UserError
 from pipeline.labels import semantics
 from pipeline.tables import schemas
 from pipeline.training import checkpoint, run_folder
+from pipeline.versions import version
 from stages import evaluate
 from tests.evaluation import made
 from tests.shards.made import SEMANTICS
