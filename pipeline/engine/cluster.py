@@ -108,7 +108,7 @@ def done_on(
             threads, share_bytes = _check_cluster(client, jobs[0].store, scheduler, needs)
             if row_limits and engine.row_memory_gb == "auto":
                 row_limits = replace(row_limits, memory_bytes=share_bytes)
-            yield from _submit(client, jobs, row_limits, threads, needs, _has())
+            yield from done_by(client, jobs, row_limits, threads, needs)
         except _LOST as error:
             raise UserError(
                 f"the Dask cluster at {scheduler} was lost during the run "
@@ -211,15 +211,15 @@ def _check_same(theirs: _Has, ours: _Has, who: str) -> None:
         )
 
 
-def _submit(
+def done_by(
     client: Client,
     jobs: Sequence[Job],
     row_limits: Limits | None,
     threads: int,
     needs: Mapping[str, float],
-    asked: "_Has",
 ) -> Iterator[Done]:
-    waiting = iter(jobs)
+    """Works partitions on a cluster whose workers are known to fit; what became of each."""
+    waiting, asked = iter(jobs), _has()
 
     def submit(job: Job) -> Any:  # a future; distributed has no types
         return client.submit(
