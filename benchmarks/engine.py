@@ -1,8 +1,9 @@
 """The engine beside the work: what a run costs when there is little or nothing to do.
 
 Rows do trivial work. Every figure is taken in a fresh process, so that its memory is its own; the
-median of ``--repeat`` runs counts. Where FACESHARDS_ASSETS names real clips, they are decoded with
-one and with two workers, in turn.
+median of ``--repeat`` runs counts. Threads of the run's process are compared, in turn, with what
+placed local work before, a Dask cluster of this machine. Where FACESHARDS_ASSETS names real clips,
+they are decoded with one and with two workers, in turn.
 """
 
 import argparse
@@ -75,11 +76,22 @@ def _plan_rows(numbers: range, changed: int) -> pa.Table:
     return pa.table({"id": ids, "fingerprint": marks, "file": [f"/data/{i}.mp4" for i in ids]})
 
 
-def one_run(folder: Path, rows: int, changed: int, workers: int) -> None:
+def use(placing: str) -> None:
+    """Places partitions in this process as the contender of that name does."""
+    if placing == "cluster":
+        from benchmarks import _local_cluster
+
+        run.place = _local_cluster.place
+
+
+def one_run(
+    folder: Path, rows: int, changed: int, workers: int, isolate: int = 1, placing: str = "threads"
+) -> None:
     """Runs in a fresh process; prints seconds and the most memory it held."""
+    use(placing)
     os.chdir(folder)
     made = plan(rows, changed)
-    where = Store(Path("store"), "landmarks", target_rows=2000)
+    where = Store(Path("store"), "landmarks", target_rows=2000, isolate=bool(isolate))
     started = time.perf_counter()
     whole = run.run("engine", Trivial(), made, where, EngineParams(workers=workers), version=1)
     stage.write_table(whole, Path("table.parquet"), "landmarks")
@@ -109,8 +121,9 @@ class Decoding(Trivial):
         return super().work(inputs)
 
 
-def decode(folder: Path, clips: Path, workers: int) -> None:
+def decode(folder: Path, clips: Path, workers: int, placing: str) -> None:
     """Decodes every clip below a folder several times; prints seconds."""
+    use(placing)
     os.chdir(folder)
     files = sorted(str(path) for path in clips.rglob("*.mp4"))
     rows = [(f"clips/real/{i}-{j}", file) for j in range(COPIES) for i, file in enumerate(files)]
@@ -136,10 +149,10 @@ def stage_plan(folder: Path, name: str) -> None:
 def main(words: Sequence[str]) -> None:
     """Measures and prints one JSON line per figure."""
     if words[:1] == ["one-run"]:
-        one_run(Path(words[1]), int(words[2]), int(words[3]), int(words[4]))
+        one_run(Path(words[1]), *map(int, words[2:6]), *words[6:])
         return
     if words[:1] == ["decode"]:
-        decode(Path(words[1]), Path(words[2]), int(words[3]))
+        decode(Path(words[1]), Path(words[2]), int(words[3]), words[4])
         return
     if words[:1] == ["stage-plan"]:
         stage_plan(Path(words[1]), words[2])
@@ -149,10 +162,11 @@ def main(words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as parent:
         figures = overheads(Path(parent), arguments.repeat)
+        figures += placed(Path(parent), arguments.repeat)
         figures += plans(Path(parent))
         assets = os.environ.get("FACESHARDS_ASSETS")
         if assets:
-            figures.append(scaling(Path(parent), Path(assets), arguments.repeat))
+            figures += scaling(Path(parent), Path(assets), arguments.repeat)
     show(figures)
 
 
@@ -184,6 +198,25 @@ def overheads(parent: Path, repeat: int) -> list[Figure]:
     ]
 
 
+def placed(parent: Path, repeat: int) -> list[Figure]:
+    """Two workers on rows that do nothing: threads of the run's process, and what was before."""
+    seconds: dict[str, list[float]] = {}
+    for i in range(repeat):
+        for isolate, kind in enumerate(("cheap_rows", "rows_with_child")):
+            for placing in ("threads", "cluster"):
+                folder = parent / f"{kind}-{placing}{i}"
+                folder.mkdir()
+                took = fresh("one-run", folder, FEW_ROWS, -1, 2, isolate, placing)["seconds"]
+                seconds.setdefault(f"{kind}_by_{placing}", []).append(took)
+    medians = {name: statistics.median(took) for name, took in seconds.items()}
+    return [
+        at_most(name, took, "s", round(medians[name.replace("_threads", "_cluster")], 3))
+        if name.endswith("threads")
+        else Figure(name, round(took, 3), "s", None, None)
+        for name, took in medians.items()
+    ]
+
+
 def plans(parent: Path) -> list[Figure]:
     """Memory of making a stage's plan, for few and for many videos."""
     peaks: dict[str, list[dict[str, float]]] = {name: [] for name in PLANNED}
@@ -205,16 +238,23 @@ def plans(parent: Path) -> list[Figure]:
     return figures
 
 
-def scaling(parent: Path, assets: Path, repeat: int) -> Figure:
-    """Real decoding with one worker over two, in turn."""
-    ratios = []
+def scaling(parent: Path, assets: Path, repeat: int) -> list[Figure]:
+    """Real decoding with one worker over two, and two placed as before, in turn."""
+    took: dict[tuple[int, str], list[float]] = {
+        (1, "threads"): [],
+        (2, "threads"): [],
+        (2, "cluster"): [],
+    }
     for i in range(repeat):
-        folders = [parent / f"decode{i}-{workers}" for workers in (1, 2)]
-        for folder in folders:
+        for (workers, placing), seconds in took.items():
+            folder = parent / f"decode{i}-{workers}-{placing}"
             folder.mkdir()
-        one, two = (
-            fresh("decode", folder, assets / "videos", workers)["seconds"]
-            for folder, workers in zip(folders, (1, 2), strict=True)
-        )
-        ratios.append(one / two)
-    return at_least("two_workers_over_one", statistics.median(ratios), "ratio", 1.8)
+            seconds.append(fresh("decode", folder, assets / "videos", workers, placing)["seconds"])
+    one, two, before = took.values()
+    ratios = [a / b for a, b in zip(one, two, strict=True)]
+    before_s = round(statistics.median(before), 3)
+    return [
+        at_least("two_workers_over_one", statistics.median(ratios), "ratio", 1.8),
+        at_most("decoding_by_threads", statistics.median(two), "s", before_s),
+        Figure("decoding_by_cluster", before_s, "s", None, None),
+    ]

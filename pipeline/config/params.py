@@ -18,7 +18,7 @@ class EngineParams:
     """How work is placed. In no stage's DVC parameters: changing it reruns nothing."""
 
     workers: Annotated[int, Range(0)] | Literal["auto"] = "auto"
-    """Processes; ``auto`` = one per core; 0 = in this process, for debugging."""
+    """How many work at a time; ``auto`` = one per core; 0 = no child process, for debugging."""
     row_deadline_s: Annotated[float, Range(above=0)] = 900.0
     """A row (one video, one face …) that takes longer is rejected as ``timeout``."""
     row_memory_gb: Annotated[float, Range(above=0)] | Literal["auto"] = "auto"
@@ -27,7 +27,7 @@ class EngineParams:
     max_reject_fraction: Annotated[float, Range(0, 1)] = 0.5
     """A stage stops when, after its first 100 rows, a greater share of rows gave nothing."""
     scheduler: str = ""
-    """An existing Dask cluster: ``tcp://host:port`` or a scheduler file; "" = local processes."""
+    """An existing Dask cluster: ``tcp://host:port`` or a scheduler file; "" = this machine."""
     gpu_stages: tuple[Literal["faces", "landmarks"], ...] = ()
     """With ``scheduler``: stages whose work asks for the Dask resource ``GPU=1``."""
 

@@ -9,8 +9,12 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +22,17 @@ from pathlib import Path
 from pipeline.engine import disk, machine, process
 from pipeline.engine.plan_file import PlanRow
 from pipeline.engine.rows import Task
-from pipeline.engine.work import Record, WorkError, opened, perform_row, rejected_row
+from pipeline.engine.work import (
+    Here,
+    Job,
+    Performer,
+    Record,
+    StoppedError,
+    WorkError,
+    opened,
+    perform_row,
+    rejected_row,
+)
 from pipeline.errors import UserError
 
 START_DEADLINE_S = 600.0
@@ -37,7 +51,10 @@ class Limits:
 
 
 class Child:
-    """One child process for one task, started when first needed and restarted when it died."""
+    """One child process for one task, started when first needed and restarted when it died.
+
+    It belongs to the thread that starts it and ends with it; only :meth:`stop` is for others.
+    """
 
     def __init__(self, task: Task, table: str, limits: Limits) -> None:
         self._task = task
@@ -45,11 +62,15 @@ class Child:
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
+        self._changing = threading.Lock()
         self._to: Connection
         self._from: Connection
 
     def perform(self, row: PlanRow, tar_path: Path | None) -> Record:
-        """Works a row in the child. What crashes or hangs twice is rejected."""
+        """Works a row in the child. What crashes or hangs twice is rejected.
+
+        Raises StoppedError when the run is over, also where that is why the child died.
+        """
         size = tar_path.stat().st_size if tar_path else 0
         reason, detail = "", ""
         for _ in range(ATTEMPTS):
@@ -58,37 +79,22 @@ class Child:
             try:
                 return self._ask(row, tar_path)
             except _RowLostError as lost:
-                self._check_wanted()
+                if self._stopped:
+                    raise StoppedError from None
                 reason, detail = lost.args
                 if tar_path:
                     os.truncate(tar_path, size)  # what a dying child had begun to write
         return rejected_row(row, self._task.units(row.inputs), reason, detail)
 
     def stop(self) -> None:
-        """Ends the child process from another thread; the row at work, and any later one, raises.
-
-        The thread that works with it closes it.
-        """
-        self._stopped = True
-        working = self._process
-        if working is not None:
-            working.kill()
-
-    def _check_wanted(self) -> None:
-        if self._stopped:
-            raise StoppedError
-
-    def close(self) -> None:
-        """Ends the child process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._to.close()
-            self._from.close()
-            self._process = None
+        """Kills the child process, so that a thread which waits for it goes on at once."""
+        with self._changing:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
 
     def _start(self) -> None:
-        self._check_wanted()
         child_reads, we_write = os.pipe()
         we_read, child_writes = os.pipe()
         command = [
@@ -98,26 +104,30 @@ class Child:
             str(child_reads),
             str(child_writes),
         ]
-        self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [*command, str(os.getpid())],
-            pass_fds=(child_reads, child_writes),
-            # The owner's import path, so that a task's module is found here too.
-            env=os.environ | process.ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(sys.path)},
-            stdin=subprocess.DEVNULL,
-            # Ctrl-C in a terminal reaches the owner alone, which decides what it means.
-            process_group=0,
-        )
-        if self._stopped:  # by another thread, just before
-            self._process.kill()
-        os.close(child_reads)
-        os.close(child_writes)
         self._to = Connection(we_write, readable=False)
         self._from = Connection(we_read, writable=False)
+        try:
+            with self._changing, _interrupts_blocked():
+                if self._stopped:
+                    raise StoppedError
+                self._process = subprocess.Popen(  # noqa: S603 - our own module
+                    [*command, str(os.getpid())],
+                    pass_fds=(child_reads, child_writes),
+                    # The owner's import path, so that a task's module is found here too.
+                    env=os.environ
+                    | process.ENVIRONMENT
+                    | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                    stdin=subprocess.DEVNULL,
+                )
+        finally:
+            os.close(child_reads)
+            os.close(child_writes)
         try:
             self._to.send((self._task, self._table))
             self._receive(START_DEADLINE_S)
         except _RowLostError as lost:
-            self._check_wanted()
+            if self._stopped:
+                raise StoppedError from None
             raise WorkError(
                 f"the process that works rows did not start: {': '.join(lost.args)}"
             ) from None
@@ -138,7 +148,7 @@ class Child:
             raise self._lost() from None
         if outcome == "raised":
             error, text = value
-            self.close()
+            self._end()
             if error is not None:
                 raise error
             raise WorkError(text)
@@ -150,22 +160,50 @@ class Child:
         while not self._from.poll(min(LOOK_EVERY_S, max(0.0, give_up - time.monotonic()))):
             used = machine.resident_bytes(self._process.pid) if self._process else 0
             if used > self._limits.memory_bytes:
-                self.close()
+                self._end()
                 raise _RowLostError("out_of_memory", f"{used / 1e9:.1f} GB in use")
             if time.monotonic() >= give_up:
-                self.close()
+                self._end()
                 raise _RowLostError("timeout", f"no answer within {deadline_s:g} s")
+
+    def _end(self) -> None:
+        with self._changing:
+            ended, self._process = self._process, None
+        if ended is not None:
+            ended.kill()
+            ended.wait()
+            self._to.close()
+            self._from.close()
 
     def _lost(self) -> "_RowLostError":
         assert self._process is not None  # noqa: S101 - called only while a process is owned
         code = self._process.wait()
-        self.close()
+        self._end()
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return _RowLostError("worker_died", f"the process working on it ended with {how}")
 
 
-class StoppedError(Exception):
-    """The run is over, so that nothing more is worked."""
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Whatever is started here never hears of Ctrl-C, from its first moment on.
+
+    The owner decides what Ctrl-C means; it reaches all processes of a terminal.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def performer(job: Job, row_limits: Limits | None) -> Performer:
+    """Works rows of one task for one thread: in a child within limits; without limits, right here.
+
+    Threads share no task, since a task may keep what it has loaded.
+    """
+    if row_limits is None:
+        return Here(deepcopy(job.task), job.table)
+    return Child(job.task, job.table, row_limits)
 
 
 class _RowLostError(Exception):

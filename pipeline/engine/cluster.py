@@ -1,7 +1,7 @@
 """Placing partitions on a Dask cluster that is there.
 
-Dask only places: what may crash runs in a child process that the worker owns. A lost worker's
-partitions go to another; a lost scheduler ends the run, and the next one goes on from there.
+A lost worker's partitions go to another; a lost scheduler ends the run, and the next one goes on
+from there.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from distributed.scheduler import KilledWorker
 import faceshards
 import pipeline
 from pipeline.config.params import EngineParams
-from pipeline.engine.child import Child, Limits
+from pipeline.engine.child import Limits, performer
 from pipeline.engine.machine import memory_share_bytes, platform_string
-from pipeline.engine.work import Done, Here, Job, run_job
+from pipeline.engine.work import Done, Job, run_job
 from pipeline.errors import UserError
 
 CONNECT_WITHIN_S = 20
@@ -69,13 +69,13 @@ def _quiet() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def on_existing(
+def done_on(
     jobs: Sequence[Job],
     row_limits: Limits | None,
     engine: EngineParams,
     needs: Mapping[str, float],
 ) -> Iterator[Done]:
-    """Works partitions on a cluster that shares this machine's folders.
+    """Works partitions on a cluster that shares this machine's folders; what became of each.
 
     Args:
         jobs: the partitions.
@@ -108,7 +108,7 @@ def on_existing(
             threads, share_bytes = _check_cluster(client, jobs[0].store, scheduler, needs)
             if row_limits and engine.row_memory_gb == "auto":
                 row_limits = replace(row_limits, memory_bytes=share_bytes)
-            yield from _submit(client, jobs, row_limits, threads, needs, _has())
+            yield from done_by(client, jobs, row_limits, threads, needs)
         except _LOST as error:
             raise UserError(
                 f"the Dask cluster at {scheduler} was lost during the run "
@@ -211,15 +211,15 @@ def _check_same(theirs: _Has, ours: _Has, who: str) -> None:
         )
 
 
-def _submit(
+def done_by(
     client: Client,
     jobs: Sequence[Job],
     row_limits: Limits | None,
     threads: int,
     needs: Mapping[str, float],
-    asked: "_Has",
 ) -> Iterator[Done]:
-    waiting = iter(jobs)
+    """Works partitions on a cluster whose workers are known to fit; what became of each."""
+    waiting, asked = iter(jobs), _has()
 
     def submit(job: Job) -> Any:  # a future; distributed has no types
         return client.submit(
@@ -253,22 +253,20 @@ def _submit(
 
 
 _own = threading.local()
-"""The child of this thread: a worker may have several, and a child works one row at a time."""
+"""The performer of this thread, of which a worker may have several, and its run."""
 
 
 def _run_on_worker(job: Job, row_limits: Limits | None, asked: _Has) -> Done:
-    """Runs on a Dask worker, which keeps its one child from partition to partition of a run.
+    """Runs on a Dask worker, where each thread keeps its child from partition to partition.
 
     ``asked`` is what a worker must have, looked at here too, since it may have come after the
     others.
     """
     _check_same(_has(), asked, f"a Dask worker on {platform.node()} that came during the run")
-    if row_limits is None:
-        return run_job(job, Here(job.task, job.table))
     if getattr(_own, "run", "") != job.run:
-        if hasattr(_own, "child"):
-            _own.child.close()
-            atexit.unregister(_own.child.close)
-        _own.run, _own.child = job.run, Child(job.task, job.table, row_limits)
-        atexit.register(_own.child.close)
-    return run_job(job, _own.child)
+        if hasattr(_own, "performer"):
+            _own.performer.stop()
+            atexit.unregister(_own.performer.stop)
+        _own.run, _own.performer = job.run, performer(job, row_limits)
+        atexit.register(_own.performer.stop)
+    return run_job(job, _own.performer)

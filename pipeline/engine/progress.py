@@ -56,6 +56,15 @@ class Progress:
         if self._worked >= HOPELESS_ROWS:
             self._check()
 
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """Says what was done; where a run breaks off, what is said next begins on its own line."""
+        if error is None:
+            self.close()
+        self._bar.close()
+
     def close(self) -> None:
         """Says and logs what was done."""
         self._bar.close()
@@ -74,7 +83,6 @@ class Progress:
     def _check(self) -> None:
         most = self._max_reject_fraction * self._worked
         if self._empty > most or self._empty == self._worked:
-            self._bar.close()
             raise wholesale(self._name, self._empty, self._worked, self._reasons)
 
     def _say(self, line: str) -> None:

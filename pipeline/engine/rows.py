@@ -64,7 +64,7 @@ class Task(Protocol):
         """
 
     def open(self) -> None:
-        """Loads models; called once per process, before the first row."""
+        """Loads models; called once, before the first row. Each thread has a task of its own."""
 
     def units(self, inputs: Inputs) -> Sequence[str]:
         """The row's units as suffixes to its id: ``("",)`` where the row is the unit.

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,8 @@ def brought_up_to_date(
             _report_platforms(name, found.old, platform)
             jobs = _Jobs(task, where, found, plan_file, platform)
             most = engine.max_reject_fraction
-            progress = Progress(name, found.total_rows, found.rows_to_do, most)
-            with closing(place(name, jobs, where.isolate, engine)) as finished:
-                for done in finished:
-                    progress.update(done)
-            progress.close()
+            with Progress(name, found.total_rows, found.rows_to_do, most) as progress:
+                place(name, jobs, where.isolate, engine, progress.update)
         there = where.committed()
         wanted = {part.file: _accept(part, there, where.folder) for part in found.wanted}
         where.sweep(wanted)

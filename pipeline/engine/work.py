@@ -27,11 +27,21 @@ class WorkError(Exception):
     """A bug in the work of a row. Where it happened in a child, the text is the traceback."""
 
 
+class StoppedError(Exception):
+    """A row was not worked, because the run is over."""
+
+
 class Performer(Protocol):
     """Something that works one row: this process, or a child that it owns."""
 
     def perform(self, row: PlanRow, tar_path: Path | None) -> Record:
         """Does the row's work; its members are appended to the tar. Bugs are raised."""
+
+    def stop(self) -> None:
+        """Called by any thread: the row at work ends if it can, and no other begins.
+
+        From then on :meth:`perform` raises StoppedError.
+        """
 
 
 @dataclass(frozen=True)
@@ -287,10 +297,12 @@ class Here:
 
     def __init__(self, task: Task, table: str) -> None:
         self._task, self._table = task, table
-        self._opened = False
+        self._opened = self._stopped = False
 
     def perform(self, row: PlanRow, tar_path: Path | None) -> Record:
         """Works a row; what it raises goes straight up."""
+        if self._stopped:
+            raise StoppedError
         if not self._opened:
             opened(self._task)
             self._opened = True
@@ -298,3 +310,7 @@ class Here:
             return perform_row(self._task, self._table, row, None)
         with tar_path.open("r+b") as file:
             return perform_row(self._task, self._table, row, file)
+
+    def stop(self) -> None:
+        """Lets no further row begin."""
+        self._stopped = True

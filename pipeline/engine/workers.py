@@ -1,17 +1,25 @@
-"""Where partitions are worked: here, on threads with a child process each, or on a cluster."""
+"""Where partitions are worked: in this process, on threads of it, or on a Dask cluster.
+
+Dask only places: what may crash runs in a child process that the thread at work owns.
+"""
 
 import os
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from pipeline.config.params import EngineParams
 from pipeline.engine import machine
-from pipeline.engine.child import Child, Limits
+from pipeline.engine.child import Limits, performer
 from pipeline.engine.work import Done, Here, Job, Performer, run_job
+
+Report = Callable[[Done], None]
+"""Is told of each partition as it is done, in the thread that called :func:`place`."""
 
 
 def worker_count(engine: EngineParams) -> int:
-    """Number of local workers; 0 = work in this very process."""
+    """Number of local workers; 0 = work in the calling thread, without child processes."""
     return len(os.sched_getaffinity(0)) if engine.workers == "auto" else engine.workers
 
 
@@ -23,46 +31,97 @@ def limits(engine: EngineParams) -> Limits:
     return Limits(engine.row_deadline_s, memory)
 
 
-def place(name: str, jobs: Sequence[Job], isolate: bool, engine: EngineParams) -> Generator[Done]:
-    """Works partitions and yields what became of each, in any order.
+def place(
+    name: str, jobs: Sequence[Job], isolate: bool, engine: EngineParams, report: Report
+) -> None:
+    """Works partitions, in any order, and reports what became of each.
 
     Args:
         name: the stage, for messages and its needs on a cluster.
-        jobs: the partitions.
+        jobs: the partitions; each is looked up when its turn comes.
         isolate: whether rows open foreign media, and so run in a child process of the worker.
         engine: where work runs.
+        report: what it raises stops the run.
     """
     workers = worker_count(engine)
     row_limits = limits(engine) if isolate else None
-    if jobs and engine.scheduler:
+    if not jobs:
+        return
+    if engine.scheduler:
         from pipeline.engine import cluster
 
         needs = {"GPU": 1.0} if name in engine.gpu_stages else {}
-        yield from cluster.on_existing(jobs, row_limits, engine, needs)
-    elif workers and len(jobs) > 1:
-        from pipeline.engine.threads import on_threads
-
-        yield from on_threads(jobs, row_limits, min(workers, len(jobs)))
+        for done in cluster.done_on(jobs, row_limits, engine, needs):
+            report(done)
+    elif workers:
+        _on_threads(jobs, row_limits, min(workers, len(jobs)), report)
     else:
-        yield from _here(jobs, row_limits if workers else None)
-
-
-def _here(jobs: Sequence[Job], row_limits: Limits | None) -> Iterator[Done]:
-    if not jobs:
-        return
-    with performer(jobs[0], row_limits) as works:
+        works = Here(jobs[0].task, jobs[0].table)
         for job in jobs:
-            yield run_job(job, works)
+            report(run_job(job, works))
 
 
-@contextmanager
-def performer(job: Job, row_limits: Limits | None) -> Iterator[Performer]:
-    """Works rows of one task: in a child process within limits, or, without limits, right here."""
-    if row_limits is None:
-        yield Here(job.task, job.table)
-        return
-    child = Child(job.task, job.table, row_limits)
-    try:
-        yield child
-    finally:
-        child.close()
+def _on_threads(
+    jobs: Sequence[Job], row_limits: Limits | None, workers: int, report: Report
+) -> None:
+    """Works partitions on so many threads of this process, placed by Dask's threaded scheduler.
+
+    It begins a partition when a thread is free, and reports in the calling thread, where Ctrl-C
+    arrives.
+    """
+    from dask import threaded
+
+    with _Team(workers, row_limits) as team:
+
+        def begin(place: int) -> Done:
+            return team.work(jobs[place])
+
+        def finished(_key: Any, done: Done, *_: Any) -> None:
+            report(done)
+
+        graph = {("partition", place): (begin, place) for place in range(len(jobs))}
+        threaded.get(
+            graph,
+            list(graph),
+            pool=team.threads,
+            callbacks=[(None, None, None, finished, None)],
+            # What somebody's Dask configuration might say otherwise.
+            chunksize=1,
+            rerun_exceptions_locally=False,
+        )
+
+
+class _Team:
+    """Threads that work a run's partitions, each with a performer of its own.
+
+    The kernel kills a child when the thread that started it ends: threads stay until all is over.
+    """
+
+    def __init__(self, workers: int, row_limits: Limits | None) -> None:
+        self.threads = ThreadPoolExecutor(workers, "worker")
+        self._row_limits = row_limits
+        self._own = threading.local()
+        self._changing = threading.Lock()
+        self._performers: list[Performer] = []
+        self._over = False
+
+    def work(self, job: Job) -> Done:
+        """Works a partition in the calling thread."""
+        if not hasattr(self._own, "performer"):
+            self._own.performer = performer(job, self._row_limits)
+            with self._changing:
+                self._performers.append(self._own.performer)
+                if self._over:
+                    self._own.performer.stop()
+        return run_job(job, self._own.performer)
+
+    def __enter__(self) -> "_Team":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """However it ended: kills the children, so that the threads end too, and waits for them."""
+        with self._changing:
+            self._over = True
+            for one in self._performers:
+                one.stop()
+        self.threads.shutdown()

@@ -94,12 +94,19 @@ def _inside(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+KILL_AT_WORK = (  # as soon as there is something to keep
+    "import sys, time, os, pathlib\n"
+    "while not any(pathlib.Path(sys.argv[2]).glob('store/*.parquet')): time.sleep(0.05)\n"
+    "os.kill(int(sys.argv[1]), 9)"
+)
+
+
 def test_same_bytes_while_a_worker_is_killed(tmp_path, two_workers, monkeypatch):
     texts = {name: f"slow {text}" for name, text in toy.texts(30).items()}
     local, remote = tmp_path / "local", tmp_path / "remote"
     make_at_once(local, texts, monkeypatch)
-    words = "import sys, time, os; time.sleep(2.5); os.kill(int(sys.argv[1]), 9)"
-    killer = subprocess.Popen([sys.executable, "-c", words, str(two_workers.workers[0].pid)])
+    arguments = [str(two_workers.workers[0].pid), str(remote)]
+    killer = subprocess.Popen([sys.executable, "-c", KILL_AT_WORK, *arguments])
     make(remote, texts, str(two_workers.file))
     killer.wait()
     assert two_workers.workers[0].wait() == -9
@@ -109,13 +116,8 @@ def test_same_bytes_while_a_worker_is_killed(tmp_path, two_workers, monkeypatch)
 def test_a_lost_scheduler_is_a_resumable_stop(tmp_path, two_workers, monkeypatch, capfd):
     texts = {name: f"slow {text}" for name, text in toy.texts(30).items()}
     address = json.loads(two_workers.file.read_text())["address"]
-    words = (  # as soon as there is something to keep
-        "import sys, time, os, pathlib\n"
-        "while not any(pathlib.Path(sys.argv[2]).glob('store/*.parquet')): time.sleep(0.05)\n"
-        "os.kill(int(sys.argv[1]), 9)"
-    )
     arguments = [str(two_workers.scheduler.pid), str(tmp_path)]
-    killer = subprocess.Popen([sys.executable, "-c", words, *arguments])
+    killer = subprocess.Popen([sys.executable, "-c", KILL_AT_WORK, *arguments])
     with pytest.raises(UserError, match="lost during the run"):
         make(tmp_path, texts, address)
     killer.wait()

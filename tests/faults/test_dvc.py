@@ -68,8 +68,8 @@ MOMENTS = {
     "dvc in faces": ("data/stores/faces", 1, "dvc"),
     "the stage frames": ("data/stores/.frames.lock", 1, "stages.frames"),
     "the stage faces": ("data/stores/faces", 2, "stages.faces"),
-    "a worker": ("data/stores/faces", 1, "spawn_main"),
     "a child": ("data/stores/faces", 1, "pipeline.engine.child"),
+    "all children": ("data/stores/faces", 1, "pipeline.engine.child"),
 }
 """What is killed, and when: as soon as so many partitions are committed, and a little later."""
 
@@ -93,8 +93,43 @@ def test_a_killed_repro_goes_on_to_the_same_bytes(fresh, undisturbed, tmp_path, 
     time.sleep(draw.uniform(0, 0.2))
     victims = [running.pid] if words == "dvc" else stage_processes(folder, words)
     assert running.poll() is None
-    os.kill(draw.choice(victims), signal.SIGKILL)
+    for victim in victims if point == "all children" else [draw.choice(victims)]:
+        os.kill(victim, signal.SIGKILL)
     running.wait()
+    command(folder, "dvc", "repro", "faces")
+    assert outputs(folder) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("words", "wait_s"),
+    [("stages.frames", 0.1), ("stages.faces", 0.1), ("engine.child", 0.1), ("engine.child", 1.5)],
+)
+def test_ctrl_c_under_dvc_is_one_line_and_leaves_no_process(
+    fresh, undisturbed, tmp_path, words, wait_s
+):
+    """A terminal sends it to dvc, the stage and all children: while they import, and at work."""
+    folder = copied(fresh, tmp_path / "project")
+    running = subprocess.Popen(
+        ["dvc", "repro", "faces"],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while not stage_processes(folder, words):
+        assert running.poll() is None
+        time.sleep(0.01)
+    time.sleep(wait_s)
+    os.killpg(running.pid, signal.SIGINT)
+    said = running.communicate(timeout=60)[0]
+    assert running.returncode
+    assert stage_processes(folder, "") == []
+    assert "Traceback" not in said
+    ours = [line for line in said.splitlines() if line.startswith("faceshards: ")]
+    if words == "engine.child":
+        assert ours == ["faceshards: interrupted."]
     command(folder, "dvc", "repro", "faces")
     assert outputs(folder) == undisturbed
 

@@ -3,14 +3,18 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from pipeline.commands.entry import EXIT_INTERRUPTED
 from pipeline.config.params import EngineParams
 from pipeline.engine import partition, run, stage
 from pipeline.engine.survey import Store
@@ -37,8 +41,8 @@ def test_each_culprit_is_named_and_no_innocent_rejected(tmp_path, workers):
     assert faces.num_rows == 20 * 2
 
 
-def test_killed_workers_and_children_cost_no_row(tmp_path, monkeypatch):
-    """SIGKILL of a local worker of Dask, and of a child, in the middle of a run."""
+def test_killed_children_cost_no_row(tmp_path, monkeypatch):
+    """SIGKILL of two children, one after the other, in the middle of a run."""
     notes = tmp_path / "notes"
     texts = {name: f"note {notes} {text}" for name, text in toy.texts(40).items()}
     running = subprocess.Popen(
@@ -46,11 +50,11 @@ def test_killed_workers_and_children_cost_no_row(tmp_path, monkeypatch):
         cwd=ROOT,
     )
     killed = []
-    for column in (0, 1):  # a child, then a worker
+    for number in (0, 1):
         give_up = time.monotonic() + 60
         while time.monotonic() < give_up:
             rows = notes.read_text().splitlines() if notes.is_file() else []
-            at_work = [int(row.split()[column]) for row in rows[-1:] if len(rows) > 3 * column]
+            at_work = [int(row.split()[0]) for row in rows[-1:] if len(rows) > 3 * number]
             if at_work and at_work[0] not in killed:
                 os.kill(at_work[0], signal.SIGKILL)
                 killed += at_work
@@ -60,7 +64,8 @@ def test_killed_workers_and_children_cost_no_row(tmp_path, monkeypatch):
     assert running.pid not in killed
     assert running.wait(timeout=120) == 0
     worked = notes.read_text().splitlines()
-    assert len(texts) < len(worked) <= len(texts) + 1 + 8  # a row, and a worker's partition
+    assert len(texts) < len(worked) <= len(texts) + 2  # the rows at work
+    assert {int(row.split()[1]) for row in worked} == {running.pid}
     plain = tmp_path / "plain"
     plain.mkdir()
     monkeypatch.setattr(toy.time, "sleep", lambda _: None)
@@ -91,21 +96,154 @@ def test_a_killed_run_leaves_no_process_behind(tmp_path, workers):
     running = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.victim", *words], cwd=ROOT, start_new_session=True
     )
-    children = workers + (workers if workers > 1 else 0)  # Dask's workers own them
     give_up = time.monotonic() + 60
-    while len(session(running.pid)) < 1 + children and time.monotonic() < give_up:
+    while len(session(running.pid)) < 1 + workers and time.monotonic() < give_up:
         time.sleep(0.2)
     time.sleep(1)
-    assert len(session(running.pid)) >= 1 + children
+    assert len(session(running.pid)) == 1 + workers
     running.kill()
     running.wait()
+    assert left_behind(running.pid) == []
+
+
+def left_behind(leader: int) -> list[int]:
+    """Processes of a session that do not end by themselves; they are killed."""
     give_up = time.monotonic() + 15
-    while session(running.pid) and time.monotonic() < give_up:
+    while session(leader) and time.monotonic() < give_up:
         time.sleep(0.2)
-    left = session(running.pid)
+    left = session(leader)
     for pid in left:
         os.kill(pid, signal.SIGKILL)
-    assert left == []
+    return left
+
+
+INTERRUPTED = """
+import sys
+from pipeline.commands.entry import run_main
+from tests.faults import victim
+raise SystemExit(run_main(victim.main))
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("wait_s", [0.0, 0.05, 0.15, 0.4, 1.5])
+def test_ctrl_c_is_one_line_and_leaves_no_process(tmp_path, workers, wait_s):
+    """From a terminal it reaches all processes: while children start, and while they work."""
+    texts = toy.texts(8) | {f"toy/real/w{i}": "hang" for i in range(8)}
+    words = [str(tmp_path), json.dumps(texts), "0", str(workers)]
+    running = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, *words],
+        cwd=ROOT,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    store = tmp_path / "store"
+    while not list(store.glob(".tmp-*.tar" if workers else "*")):  # partitions are begun
+        assert running.poll() is None
+        time.sleep(0.005)
+    time.sleep(wait_s)
+    os.killpg(running.pid, signal.SIGINT)
+    began = time.monotonic()
+    said = running.communicate(timeout=30)[1]
+    assert time.monotonic() - began < 5
+    assert left_behind(running.pid) == []
+    assert said == "faceshards: interrupted.\n"
+    assert running.returncode == EXIT_INTERRUPTED
+    assert list(store.glob(".tmp-*")) == []
+
+
+def test_ctrl_c_stops_rows_that_need_no_child(tmp_path):
+    """Between two of them, though the partition is large."""
+    code = """
+import sys
+from pathlib import Path
+from pipeline.commands.entry import run_main
+from pipeline.config.params import EngineParams
+from pipeline.engine import run
+from pipeline.engine.survey import Store
+from tests.engine import toy
+
+def main():
+    texts = {name: f"slow {text}" for name, text in toy.texts(400).items()}
+    where = Store(Path(sys.argv[1]) / "store", "faces", 200, isolate=False)
+    run.run("toy", toy.ToyTask(), toy.plan(texts), where, EngineParams(workers=2), 1)
+
+raise SystemExit(run_main(main))
+"""
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while len(list((tmp_path / "store").glob(".tmp-*.tar"))) < 2:
+        assert running.poll() is None
+        time.sleep(0.02)
+    assert session(running.pid) == [running.pid]
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.communicate(timeout=10)[1] == "faceshards: interrupted.\n"
+    assert running.returncode == EXIT_INTERRUPTED
+
+
+def ports(processes: Iterable[int]) -> set[str]:
+    """Inodes of the sockets of these processes that a network could reach."""
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6")]
+    rows = [line for t in tables if t.is_file() for line in t.read_text().splitlines()[1:]]
+    network = {row.split()[9] for row in rows}
+    held = set()
+    for pid in processes:
+        for link in Path(f"/proc/{pid}/fd").glob("*"):
+            with suppress(OSError):
+                held.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return held & network
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="sockets are read from /proc")
+def test_a_local_run_opens_no_port(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)):
+        assert len(ports([os.getpid()])) == 1, "the check sees a port that is there"
+    texts = dict.fromkeys(toy.texts(20), "slow")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.victim", str(tmp_path), json.dumps(texts), "0", "2"],
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    most = 0
+    while running.poll() is None:
+        processes = session(running.pid)
+        most = max(most, len(processes))
+        assert ports(processes) == set()
+        time.sleep(0.02)
+    assert running.returncode == 0
+    assert most == 3
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_a_local_run_needs_nothing_of_a_cluster(tmp_path, isolate):
+    code = f"""
+import sys
+from pathlib import Path
+from pipeline.config.params import EngineParams
+from pipeline.engine import run
+from pipeline.engine.survey import Store
+from tests.engine import toy
+
+where = Store(Path("store"), "faces", 3, isolate={isolate})
+run.run("toy", toy.ToyTask(), toy.plan(toy.texts(9)), where, EngineParams(workers=2), 1)
+print(*sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    loaded = set(done.stdout.split())
+    assert "dask.threaded" in loaded
+    assert not {"distributed", "cryptography", "tornado"} & loaded
 
 
 def test_a_second_run_says_who_is_at_work(tmp_path):

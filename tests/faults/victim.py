@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from faceshards import tar
-from pipeline import tables
 from pipeline.config.params import EngineParams
 from pipeline.engine import run, stage
 from pipeline.engine.survey import Store
@@ -57,7 +58,7 @@ def main() -> None:
     Path.unlink = fuse.before(Path.unlink)
     tar.append = fuse.before(tar.append)
     tar.finish = fuse.before(tar.finish)
-    tables.pq.write_table = fuse.before(tables.pq.write_table)
+    pq.write_table = fuse.before(pq.write_table)
     bring_up_to(folder, json.loads(state), int(workers))
     sys.stdout.write(f"{fuse.steps}\n")
 
