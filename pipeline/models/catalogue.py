@@ -73,9 +73,11 @@ def skeleton(params: ModelParams, graph: Graph | None, classes: int = BINARY) ->
 
 def image_px(params: ModelParams) -> int:
     """Height and width of the images that the model takes."""
-    if params.architecture == "vit":
-        return vit.SIZES[params.size].image_px
-    return joint_embedding.SIZES[params.size].image_px
+    match params.architecture:
+        case "vit":
+            return vit.SIZES[params.size].image_px
+        case "joint_embedding":
+            return joint_embedding.SIZES[params.size].image_px
 
 
 def settings(params: ModelParams) -> dict[str, object]:
@@ -109,26 +111,35 @@ def _beside(params: ModelParams, file: Path | None) -> tuple[Path, ...]:
     """Files beside the weights that are read besides them."""
     if file is None:
         return ()
-    if params.architecture == "vit":
-        return normalisation.beside(file)
-    return () if params.size == TINY else prompts.clip_files(file.parent)
+    match params.architecture:
+        case "vit":
+            return normalisation.beside(file)
+        case "joint_embedding":
+            return () if params.size == TINY else prompts.clip_files(file.parent)
 
 
 def _make(params: ModelParams, graph: Graph | None, classes: int, file: Path | None) -> Classifier:
     # transformers fills its models from torch's global generator; nobody else's draws should move.
     with torch.random.fork_rng(devices=[]):
-        if params.architecture == "vit":
-            return VisionTransformer(vit.SIZES[params.size], classes, params.fc_norm)
-        if graph is None:
-            raise ValueError("a joint embedding scores the nodes of a label graph")
-        size = joint_embedding.SIZES[params.size]
-        if params.size == TINY:
-            tokenizer = prompts.made_tokenizer(graph.prompts)
-        elif file is not None:
-            tokenizer = prompts.clip_tokenizer(file.parent)
-        else:
-            unread = torch.zeros(len(graph.nodes), prompts.CONTEXT, dtype=torch.int64)
-            return JointEmbedding(size, graph, unread, prompts.CLIP_VOCABULARY, *prompts.CLIP_ENDS)
-        tokens = prompts.token_numbers(tokenizer, graph.prompts)
-        start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
-        return JointEmbedding(size, graph, tokens, len(tokenizer), start, end)
+        match params.architecture:
+            case "vit":
+                return VisionTransformer(vit.SIZES[params.size], classes, params.fc_norm)
+            case "joint_embedding":
+                return _joint_embedding(params.size, graph, file)
+
+
+def _joint_embedding(size: str, graph: Graph | None, file: Path | None) -> JointEmbedding:
+    if graph is None:
+        raise ValueError("a joint embedding scores the nodes of a label graph")
+    dimensions = joint_embedding.SIZES[size]
+    if size == TINY:
+        tokenizer = prompts.made_tokenizer(graph.prompts)
+    elif file is not None:
+        tokenizer = prompts.clip_tokenizer(file.parent)
+    else:
+        unread = torch.zeros(len(graph.nodes), prompts.CONTEXT, dtype=torch.int64)
+        known = (prompts.CLIP_VOCABULARY, *prompts.CLIP_ENDS)
+        return JointEmbedding(dimensions, graph, unread, *known)
+    tokens = prompts.token_numbers(tokenizer, graph.prompts)
+    start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    return JointEmbedding(dimensions, graph, tokens, len(tokenizer), start, end)
