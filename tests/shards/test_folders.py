@@ -1,6 +1,5 @@
 """From the engine's partitions to shard folders."""
 
-
 from faceshards.verify import verify_folder
 from pipeline import tables
 from pipeline.config.params import EngineParams, JpegParams
