@@ -25,6 +25,7 @@ import pyarrow as pa
 import torch
 
 from benchmarks import _clips, _figures
+from benchmarks._children import answers
 from benchmarks._figures import Figure
 from faceshards import images
 from faceshards.images import Image
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks faces", description=__doc__)
     parser.add_argument("--rounds", type=int, default=41, help="how often each is measured")
     parser.add_argument("--pictures", type=int, default=40, help="looked at by each worker")
+    parser.add_argument("--clips", type=int, default=100, help="of the stage's share, at most")
     options = parser.parse_args(arguments)
     folder = os.environ.get("FACESHARDS_ASSETS", "")
     if not Path(folder, "weights", FILES["scrfd"]).is_file():
@@ -69,8 +71,8 @@ def main(arguments: Sequence[str]) -> None:
     figures = [
         *_wrappers(assets, picture, options.rounds),
         _shape(assets, picture, options.rounds),
-        *_two_workers(assets, picture, options.pictures),
-        *_stage_share(assets),
+        *_two_workers(assets, picture, options.pictures, min(5, options.rounds)),
+        *_stage_share(assets, options.clips),
         *_memory(assets),
         *_gpu(picture),
     ]
@@ -151,7 +153,7 @@ def _shape(assets: Path, picture: Image, rounds: int) -> Figure:
     return _figures.at_least(f"scrfd_own_shape_over_square_{len(pairs)}_faces", speed, "x", 1.5)
 
 
-def _two_workers(assets: Path, picture: Image, count: int) -> Iterator[Figure]:
+def _two_workers(assets: Path, picture: Image, count: int, rounds: int) -> Iterator[Figure]:
     """Two processes against one: in wall time, and in CPU time, which other programs disturb less.
 
     By CPU time, two are twice one if a picture costs each of them what it costs one alone.
@@ -159,7 +161,7 @@ def _two_workers(assets: Path, picture: Image, count: int) -> Iterator[Figure]:
     params = _params(assets, "scrfd", input_size_px=SIDE_PX)
     rates: dict[int, list[float]] = {1: [], 2: []}
     costs: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(5):
+    for _ in range(rounds):
         for workers in rates:
             rate, cost_s = _rate(params, picture, count, workers)
             rates[workers].append(rate)
@@ -180,11 +182,7 @@ def _rate(params: FacesParams, picture: Image, count: int, workers: int) -> tupl
         context.Process(target=_work, args=(params, picture, count, gate, results))
         for _ in range(workers)
     ]
-    for child in children:
-        child.start()
-    spans = [results.get() for _ in children]
-    for child in children:
-        child.join()
+    spans = answers(children, results, "Detection by several workers")
     starts, ends, cpu_s = zip(*spans, strict=True)
     done = workers * count
     return done / (max(ends) - min(starts)), sum(cpu_s) / done
@@ -236,7 +234,7 @@ class _Clock:
         return wrapper
 
 
-def _stage_share(assets: Path) -> Iterator[Figure]:
+def _stage_share(assets: Path, clips: int) -> Iterator[Figure]:
     """Share of the stage, from plan to table, that decoding, networks and codecs take."""
     for detector in FILES:
         clock = _Clock()
@@ -259,7 +257,7 @@ def _stage_share(assets: Path) -> Iterator[Figure]:
             (crop, "resize", clock.timed("resize", crop.resize)),
             (images, "encode_jpeg", clock.timed("encode", images.encode_jpeg)),
         ]
-        task, plan = _stage(assets, _params(assets, detector))
+        task, plan = _stage(assets, _params(assets, detector), clips)
         task.open()
         with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
             for place, name, function in patches:
@@ -285,8 +283,8 @@ def _working_in(folder: str) -> Iterator[None]:
         os.chdir(before)
 
 
-def _stage(assets: Path, params: FacesParams) -> tuple[FacesTask, Any]:
-    return _planned(sorted((assets / CLIPS).iterdir()), params)
+def _stage(assets: Path, params: FacesParams, clips: int) -> tuple[FacesTask, Any]:
+    return _planned(sorted((assets / CLIPS).iterdir())[:clips], params)
 
 
 def _planned(files: Sequence[Path], params: FacesParams) -> tuple[FacesTask, Any]:
@@ -330,9 +328,7 @@ def _memory(assets: Path) -> Iterator[Figure]:
             child = multiprocessing.get_context("spawn").Process(
                 target=_work_4k, args=(video, params, results)
             )
-            child.start()
-            peak_gb = results.get() / 1000
-            child.join()
+            peak_gb = answers([child], results, f"{name} on a 4K video")[0] / 1000
             _say(f"{name} on a 4K video: {peak_gb:.2f} GB")
             yield _figures.at_most(f"resident_gb_on_4k_{name}", peak_gb, "GB", 1.5)
 

@@ -102,6 +102,7 @@ def read_index(folder: Path, name: str, only: Sequence[str] | None = None) -> pa
         table = pq.read_table(path, columns=[c.name for c in columns])
         if not table.schema.equals(arrow_schema(columns), check_metadata=False):
             raise ValueError("it has other columns than this version reads")
+        table.validate(full=True)  # text is UTF-8
         check_values("index", columns, table)
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno:

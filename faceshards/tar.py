@@ -42,7 +42,7 @@ def append(file: BinaryIO, name: str, data: bytes) -> tuple[int, int]:
     start = file.seek(0, os.SEEK_END)
     if start % BLOCK:
         raise ValueError(f"cannot append {name!r}: the tar ends at byte {start}, inside a block")
-    file.write(_header(name, len(data)) + data + bytes(-len(data) % BLOCK))
+    file.write(header(name, len(data)) + data + bytes(-len(data) % BLOCK))
     return start + BLOCK, len(data)
 
 
@@ -71,11 +71,11 @@ def walk(path: Path) -> Iterator[TarMember]:
         at = 0
         while True:
             file.seek(at)
-            header = file.read(BLOCK)
-            if header == bytes(BLOCK):
+            block = file.read(BLOCK)
+            if block == bytes(BLOCK):
                 break
             try:
-                member = _member(header, at)
+                member = _member(block, at)
             except ValueError as error:
                 raise ValueError(f"{path}, byte {at}: {error}") from error
             at += stored_size(member.size)
@@ -107,7 +107,8 @@ def name_at(path: Path, offset: int) -> str:
     return _member(read(path, offset - BLOCK, BLOCK), offset - BLOCK).name
 
 
-def _header(name: str, size: int) -> bytes:
+def header(name: str, size: int) -> bytes:
+    """The one header that a member of this name and size has. Raises ValueError as append does."""
     if size > _MAX_SIZE:
         raise ValueError(f"{name!r} has {size} bytes; a tar member has at most {_MAX_SIZE}")
     prefix, last = _split(name)

@@ -143,7 +143,7 @@ def load_state(
         classes: plain data classes, besides tensors and containers, that the file may hold.
 
     Raises:
-        UserError: the file is not a state dict, or holds more than weights.
+        UserError: the file is not a state dict, holds more than weights, or a weight by two names.
 
     """
     import torch
@@ -166,7 +166,15 @@ def load_state(
         isinstance(v, torch.Tensor) for v in state.values()
     ):
         raise UserError(f"{path} is not a state dict (names and tensors, nothing else).")
-    return {str(key).removeprefix(_PARALLEL_PREFIX): value for key, value in state.items()}
+    plain = {str(key).removeprefix(_PARALLEL_PREFIX): value for key, value in state.items()}
+    if len(plain) < len(state):
+        both = (k for k in plain if f"{_PARALLEL_PREFIX}{k}" in state and k in state)
+        twice = next(both, "a name")
+        raise UserError(
+            f"{path} holds {twice} and {_PARALLEL_PREFIX}{twice}, which are the same weight by two "
+            "names. Put a file of one model in its place."
+        )
+    return plain
 
 
 def _load_safetensors(path: Path) -> dict[str, "torch.Tensor"]:

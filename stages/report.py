@@ -10,18 +10,13 @@ from pipeline.report import page
 
 
 def main() -> None:
-    """Writes ``report/index.html``; removed runs go, so that no folder shows them any more."""
+    """Writes ``report/index.html``. Deletes nothing: removed runs are named, and stay."""
     params = config.load()
-    left = cleaning.remove(Path(), params.runs)
-    for name in left.removed:
+    removed = cleaning.removed_runs(Path(), params.runs)
+    if removed:
         sys.stderr.write(
-            f"report: params.yaml names run {name} no more; its outputs were deleted. Name it "
-            f"again, and `dvc checkout models/{name}` brings the model back.\n"
-        )
-    for name in left.kept:
-        sys.stderr.write(
-            f"report: models/{name} is of a run that params.yaml does not name and that is not "
-            "finished. Its checkpoint is nowhere else, so it stays; delete it if nobody needs it.\n"
+            f"report: params.yaml does not name {', '.join(removed)}, which left files behind. "
+            "`faceshards clean` lists them.\n"
         )
     page.write(
         Path("report/index.html"), page.render(page.gather(Path(), params.runs, params.report))

@@ -240,3 +240,10 @@ def test_a_training_checkpoint_gives_its_section_only_where_its_classes_are_allo
 def test_a_state_dict_without_the_section_is_taken_as_it_is(tmp_path):
     torch.save({"a": torch.ones(2)}, tmp_path / "a.pth")
     assert list(weights.load_state(tmp_path / "a.pth", "model")) == ["a"]
+
+
+def test_a_weight_by_two_names_is_refused(tmp_path):
+    path = tmp_path / "both.pth"
+    torch.save({"a": torch.zeros(2), "module.a": torch.ones(2), "module.b": torch.ones(1)}, path)
+    with pytest.raises(UserError, match=r"both\.pth holds a and module\.a"):
+        weights.load_state(path)

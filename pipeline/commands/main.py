@@ -7,6 +7,7 @@ instant, and those of extras, so that ``verify`` and ``sheet`` work without any.
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from faceshards import __version__
 from faceshards.wording import counted
@@ -105,6 +106,29 @@ def _parser() -> argparse.ArgumentParser:
         "Exit code 1 where something is wrong.",
     )
     command.add_argument("folders", metavar="FOLDER", type=Path, nargs="+", help="shard folder")
+    command.add_argument(
+        "--against",
+        metavar="FILE",
+        type=Path,
+        help="sha256 of the folders' shards.json, as sha256sum writes it, kept elsewhere",
+    )
+    command.add_argument(
+        "--quick", action="store_true", help="sizes, sha256 and counts only; no picture is decoded"
+    )
+
+    command = _add(
+        commands,
+        "clean",
+        _clean,
+        "list, or delete, what removed training runs left behind",
+        "List models, predictions, plots and metrics of runs that params.yaml does not name. With "
+        "--delete: delete those whose content was found in DVC's cache, or in git. Nothing else "
+        "deletes a model.",
+    )
+    command.add_argument("--delete", action="store_true", help="delete what is kept elsewhere")
+    command.add_argument(
+        "--force", action="store_true", help="with --delete: also what is nowhere else"
+    )
 
     command = _add(
         commands,
@@ -240,14 +264,47 @@ def _audit(_: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from faceshards.verify import verify_folder
 
+    graphs = _known_graphs()
     damaged = False
     for folder in arguments.folders:
-        problems = verify_folder(folder)
+        problems = verify_folder(folder, graphs, quick=arguments.quick)
+        if arguments.against:
+            from faceshards.verify import verify_against
+
+            problems += verify_against(folder, arguments.against)
         damaged = damaged or bool(problems)
         print(f"{folder}: {counted(len(problems), 'problem') if problems else 'sound'}")
         for problem in problems:
             print(f"  {problem}")
     return EXIT_PROBLEMS if damaged else 0
+
+
+def _known_graphs() -> dict[str, dict[str, Any]]:
+    """The label graphs of the project in the working directory, where there is one."""
+    from pipeline.labels import semantics
+    from pipeline.shards.folder_index import graph_json
+
+    path = Path("manifests/semantics.yaml")
+    graphs = semantics.load(path).graphs if path.is_file() else {}
+    return {name: graph_json(graph) for name, graph in graphs.items()}
+
+
+def _clean(arguments: argparse.Namespace) -> None:
+    from pipeline import config
+    from pipeline.commands import cleaning
+
+    root = Path()
+    found = cleaning.leftovers(root, config.load().runs, cleaning.cache_folder(root))
+    gone = cleaning.delete(root, found, arguments.force) if arguments.delete else []
+    for one in found:
+        state = "deleted" if one in gone else one.why_kept and f"stays: {one.why_kept}"
+        print(f"{one.path}: {state or 'kept elsewhere, can be deleted'}")
+    if not found:
+        print("No removed run left anything behind.")
+    elif not arguments.delete:
+        print("Nothing was deleted. Delete with `faceshards clean --delete`.")
+    elif len(gone) < len(found) and not arguments.force:
+        print("What stays is nowhere else; `faceshards clean --delete --force` deletes it too.")
 
 
 def _sheet(arguments: argparse.Namespace) -> None:

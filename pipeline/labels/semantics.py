@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshards.fields import CATEGORIES
+from faceshards.graphs import MAX_NODES, completes, hierarchy_problem, legal_states
 from faceshards.wording import counted, suggestion
 from pipeline.config import read_yaml
 from pipeline.config.strict import show
@@ -30,8 +31,6 @@ DEFAULT = "default"
 
 FAKE_CATEGORIES = (*(c for c in CATEGORIES if c != REAL), LOCAL)
 ORIGINS = ("paper", "extension")
-MAX_NODES = 16
-"""States are enumerated (2 to the power of the number of nodes), so graphs stay small."""
 
 _VALUES = {1: 1, 0: 0, "NA": -1}
 
@@ -58,19 +57,7 @@ class Graph:
         Returns:
             uint8 (states, nodes) of 0 and 1; column 0 is the root.
         """
-        n = len(self.nodes)
-        places = np.arange(n - 1, -1, -1)
-        states = (np.arange(2**n)[:, None] >> places & 1).astype(np.uint8)  # (2**n, n)
-        legal = np.ones(2**n, bool)
-        for node in range(n):
-            active = states[:, node] == 1
-            parents = [p for p, c in self.edges if c == node]
-            children = [c for p, c in self.edges if p == node]
-            if parents:
-                legal &= ~active | states[:, parents].any(axis=1)
-            if children and (node > 0 or root_needs_child):
-                legal &= ~active | states[:, children].any(axis=1)
-        return states[legal]
+        return legal_states(len(self.nodes), self.edges, root_needs_child)
 
     def unobserved_fake(self) -> tuple[int, ...]:
         """Vector of a fake about which nothing else is known: the root 1, all else -1."""
@@ -253,25 +240,9 @@ def _graph(name: str, data: object, where: str) -> Graph:
 
 def _check_hierarchy(nodes: tuple[str, ...], edges: list[tuple[int, int]], where: str) -> None:
     """Raises UserError for a circle, a root that is not the first node, or a second root."""
-    below: set[int] = set()
-    while True:
-        free = {
-            node
-            for node in set(range(len(nodes))) - below
-            if all(child in below for parent, child in edges if parent == node)
-        }
-        if not free:
-            break
-        below |= free
-    circle = [nodes[node] for node in range(len(nodes)) if node not in below]
-    if circle:
-        raise UserError(f"{where} run in a circle through {', '.join(circle)}.")
-    orphans = [nodes[n] for n in range(1, len(nodes)) if all(child != n for _, child in edges)]
-    if orphans:
-        raise UserError(
-            f"{where}: {orphans[0]} has no parent, so it could never be active; only the first "
-            f"node, {nodes[0]}, is the root."
-        )
+    problem = hierarchy_problem(nodes, edges)
+    if problem:
+        raise UserError(f"{where}: {problem}.")
 
 
 def _manipulation(
@@ -314,8 +285,7 @@ def _vector(data: object, graph: Graph, legal: NDArray[np.uint8], where: str) ->
     vector = np.array([_VALUES[value] for value in data], np.int8)
     if vector[0] != 1:
         raise UserError(f"{where}: {graph.nodes[0]} must be 1, since the method makes fakes.")
-    observed = vector >= 0
-    if not (legal[:, observed] == vector[observed]).all(axis=1).any():
+    if not completes(vector.tolist(), legal):
         raise UserError(
             f"{where}: no state of graph {graph.name} agrees with it, whatever the NA are: an "
             "active node needs an active parent, and one between root and leaves an active child."

@@ -4,6 +4,7 @@ Which runs there are is said by the parameters alone: files of a run that was re
 """
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,8 @@ def charts(history: Path) -> tuple[Chart, ...]:
 
     The column ``epoch`` is the axis; ``train_…`` and ``val_…`` of one quantity share a chart.
 
+    Empty cells are left out: an AUC of one class alone is none.
+
     Raises:
         UserError: the file has no column ``epoch``, or holds something that is no number.
     """
@@ -130,9 +133,11 @@ def charts(history: Path) -> tuple[Chart, ...]:
     with history.open(encoding="utf-8", newline="") as file:
         names, *rows = [*csv.reader(file)] or [[]]
     try:
-        numbered = [dict(zip(names, map(float, row), strict=True)) for row in rows]
+        numbered = [dict(zip(names, map(_number, row), strict=True)) for row in rows]
         columns = {name: [row[name] for row in numbered] for name in names}
         epochs = columns.pop("epoch")
+        if not all(map(math.isfinite, epochs)):
+            raise ValueError("an epoch is empty")
     except (KeyError, ValueError) as error:
         raise UserError(
             f"{history} is not a training history ({error}). Delete it and run `dvc repro`."
@@ -148,6 +153,11 @@ def charts(history: Path) -> tuple[Chart, ...]:
     ordered = sorted(quantities.items(), key=lambda item: -len(item[1]))
     drawn = [line_chart(title.replace("_", " "), lines) for title, lines in ordered]
     return tuple(chart for chart in drawn if chart)
+
+
+def _number(cell: str) -> float:
+    """NaN where a quantity is not known, such as the AUC of one class alone."""
+    return float(cell) if cell else math.nan
 
 
 def _settings(params: RunParams) -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,6 @@
 """What lies beside the tars of a shard folder: the index of samples, and what explains them."""
 
-import json
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from faceshards import fields
+from faceshards.facts import digest as facts_digest
+from faceshards.facts import text as facts_text
 from pipeline import tables
 from pipeline.files.replace import replacing
 from pipeline.labels.semantics import Graph
@@ -59,8 +61,9 @@ def write_folder_index(
         ValueError: the tars of ``indexes`` are not those of ``tars``.
     """
     table = schemas.index_table(name)
-    tables.write(folder / "index.parquet", table, _one_per_tar(folder, table, indexes, tars))
-    about = {
+    index = folder / "index.parquet"
+    tables.write(index, table, _one_per_tar(folder, table, indexes, tars))
+    about: dict[str, Any] = {
         "format": fields.FORMAT,
         "name": name,
         "members": list(fields.members(name)),
@@ -70,9 +73,12 @@ def write_folder_index(
             label: sum(facts.labels[label] for facts in tars.values()) for label in ("fake", "real")
         },
         "tars": {tar_name: asdict(facts) for tar_name, facts in tars.items()},
-        "graphs": {graph.name: _graph_json(graph) for graph in graphs},
+        "graphs": {graph.name: graph_json(graph) for graph in graphs},
+        "index": {"bytes": index.stat().st_size, "sha256": _sha256(index)},
     }
-    _write_json(folder / "shards.json", about)
+    about["digest"] = facts_digest(about)
+    with replacing(folder / "shards.json") as temporary:
+        temporary.write_text(facts_text(about), encoding="utf-8")
     for path in folder.glob("*.tar"):
         if path.name not in tars:
             path.unlink()
@@ -83,8 +89,8 @@ def _one_per_tar(
 ) -> Iterator[pa.Table]:
     """Rows of the index, a tar at a time, in the order in which samples lie there."""
     counted: Counter[str] = Counter()
-    for index in indexes:
-        rows = index.select(schemas.schema(table).names).cast(schemas.schema(table))
+    for part in indexes:
+        rows = part.select(schemas.schema(table).names).cast(schemas.schema(table))
         counted.update(rows.column("tar").to_pylist())
         yield rows.sort_by("offset")
     if list(counted.items()) != [(name, tars[name].samples) for name in sorted(tars)]:
@@ -93,12 +99,12 @@ def _one_per_tar(
         )
 
 
-def _graph_json(graph: Graph) -> dict[str, Any]:
+def graph_json(graph: Graph) -> dict[str, Any]:
+    """A graph as shards.json holds it."""
     edges = [[graph.nodes[parent], graph.nodes[child]] for parent, child in graph.edges]
     return {"nodes": list(graph.nodes), "edges": edges, "prompts": list(graph.prompts)}
 
 
-def _write_json(path: Path, about: Mapping[str, Any]) -> None:
-    text = json.dumps(about, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,17 @@ from pipeline.commands.main import main
 from pipeline.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("init", "profile", "sample-data", "datasets", "audit", "verify", "sheet", "summary")
+COMMANDS = (
+    "init",
+    "profile",
+    "sample-data",
+    "datasets",
+    "audit",
+    "verify",
+    "clean",
+    "sheet",
+    "summary",
+)
 
 
 @pytest.fixture
@@ -210,7 +220,7 @@ class _Library:
         setattr(stand_in, name, self)
         monkeypatch.setitem(sys.modules, module, stand_in)
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments, **named):
         self.calls.append(arguments)
         return self.result
 
@@ -255,6 +265,27 @@ def test_verify_lists_problems_and_exits_with_1(monkeypatch, capsys, problems, c
     out = capsys.readouterr().out
     assert all(problem in out for problem in problems)
     assert [line for line in out.splitlines() if line[0] != " "] == [f"x: {head}", f"y: {head}"]
+
+
+def test_verify_against_sums_kept_elsewhere(shards, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folders = [str(shards / name) for name in ("train", "val", "test", "expanded")]
+    lines = subprocess.run(
+        ["sha256sum", *(f"{folder}/shards.json" for folder in folders)],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    Path("kept").write_text(lines)
+    assert main(["verify", *folders, "--against", "kept", "--quick"]) == 0
+    assert capsys.readouterr().out.count(": sound") == 4
+    Path("kept").write_text(lines.replace(lines[0], "0" if lines[0] != "0" else "1", 1))
+    assert main(["verify", *folders, "--against", "kept", "--quick"]) == 1
+    assert "its sha256 is not the one in kept" in capsys.readouterr().out
+    for text in ("", "no sums\n", lines.splitlines()[1]):
+        Path("kept").write_text(text)
+        assert main(["verify", folders[0], "--against", "kept", "--quick"]) == 2
+        assert "kept" in capsys.readouterr().err
 
 
 def _leak(folder):

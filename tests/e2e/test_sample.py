@@ -316,7 +316,7 @@ def test_a_change_in_expansion_reruns_only_the_run_that_reads_it(project, tmp_pa
     assert ran == ["scan", "expand", "shard", "train@sjedd", "evaluate@sjedd", "report"]
 
 
-def test_a_removed_run_leaves_nothing_behind(project, tmp_path):
+def test_a_removed_run_stays_until_it_is_cleaned(project, tmp_path):
     folder = copied(project, tmp_path / "project")
     model = (folder / "models/sjedd/best.pt").read_bytes()
     unfinished = folder / "models/unfinished/last.pt"
@@ -330,10 +330,15 @@ def test_a_removed_run_leaves_nothing_behind(project, tmp_path):
     done = command(folder, "dvc", "repro")
     assert stages_run(done.stdout) == ["scan", "report"]
     assert "sjedd" not in (folder / "report/index.html").read_text()
-    outputs = ("models", "predictions", "plots", "metrics")
-    assert not [p for name in outputs for p in (folder / name).rglob("*") if "sjedd" in p.name]
+    assert (folder / "models/sjedd/best.pt").read_bytes() == model
+    assert "sjedd, unfinished" in done.stdout + done.stderr
+    listed = command(folder, "faceshards", "clean").stdout
+    assert "models/sjedd: kept elsewhere" in listed
+    assert "models/unfinished: stays" in listed
+    command(folder, "faceshards", "clean", "--delete")
     assert unfinished.read_bytes() == b"days of work"
-    assert "models/unfinished" in done.stdout + done.stderr
+    outputs = ("models", "predictions")
+    assert not [p for name in outputs for p in (folder / name).rglob("*") if "sjedd" in p.name]
     assert stages_run(command(folder, "dvc", "repro").stdout) == ["scan"]
     # Named again, it is there again: DVC kept what it had made.
     (folder / "params.yaml").write_text(text)

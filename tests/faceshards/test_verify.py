@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from faceshards import images, tar
-from faceshards.verify import SHOWN_PER_TAR, verify_folder
+from faceshards.verify import SHOWN_PER_PART, verify_folder
 from pipeline import tables
 from tests.shards import made
 
@@ -69,9 +69,13 @@ def with_json(**changes: Any) -> Callable[[Members], Members]:
         name, data = members[1]
         about = json.loads(data) | changes
         about = {key: value for key, value in about.items() if value is not None}
-        return [members[0], (name, json.dumps(about, sort_keys=True).encode()), *members[2:]]
+        return [members[0], (name, _text(about)), *members[2:]]
 
     return change
+
+
+def _text(about: dict[str, Any]) -> bytes:
+    return json.dumps(about, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +138,7 @@ def test_many_problems_of_one_tar_are_cut_short(folder: Path) -> None:
     tables.write(folder / "index.parquet", "index_expanded", broken)
     problems = verify_folder(folder)
     per_tar = [p for p in problems if p.startswith(f"{TAR}:")]
-    assert len(per_tar) == SHOWN_PER_TAR + 1
+    assert len(per_tar) == SHOWN_PER_PART + 1
     assert per_tar[-1].endswith("and more like these")
 
 

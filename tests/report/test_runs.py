@@ -78,8 +78,25 @@ def test_an_epoch_is_a_point_and_none_is_no_chart(tmp_path: Path) -> None:
     assert runs.charts(tmp_path / "none.csv") == ()
 
 
+def test_an_auc_of_one_class_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "one_class.csv"
+    path.write_text("epoch,train_loss,val_loss,val_auc\n1,0.7,0.8,\n2,0.6,0.7,\n")
+    assert [chart.title for chart in runs.charts(path)] == ["loss"]
+    path.write_text("epoch,val_auc\n1,\n2,0.75\n")
+    (chart,) = runs.charts(path)
+    assert chart.words == "val 0.75"
+
+
 @pytest.mark.parametrize(
-    "text", ["", "loss\n1\n", "epoch,loss\n1,low\n", "epoch,loss\n1,2,3\n", "epoch,loss\n1\n"]
+    "text",
+    [
+        "epoch,loss\n,1\n",
+        "",
+        "loss\n1\n",
+        "epoch,loss\n1,low\n",
+        "epoch,loss\n1,2,3\n",
+        "epoch,loss\n1\n",
+    ],
 )
 def test_damaged_histories_are_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.csv"

@@ -23,6 +23,7 @@ from pipeline.tables.sources import Held
 
 SEMANTICS = Path(__file__).parents[2] / "manifests" / "semantics.yaml"
 LOSSLESS = "ffpp"
+JPEG = JpegParams()
 SHARDED = ShardParams(samples_per_shard=6)
 
 
@@ -52,14 +53,14 @@ def picture(seed: int) -> np.ndarray:
     return cv2.resize(small, (224, 224), interpolation=cv2.INTER_CUBIC)
 
 
-def world(root: Path, name: str = "clip") -> World:
+def world(root: Path, name: str = "clip", second: str = "wild") -> World:
     """Two datasets, three splits, real and fake, and expanded samples of the first one's train."""
     videos, faces, samples, landmarks = [], [], [], []
     faces_store, expand_store = root / "faces", root / "expand"
     faces_store.mkdir(parents=True)
     expand_store.mkdir()
     with (faces_store / "a.0123.tar").open("wb") as store:
-        for seed, (dataset, method, split, number) in enumerate(_wanted()):
+        for seed, (dataset, method, split, number) in enumerate(_wanted(second)):
             video = keys.video_id(dataset, method, f"{name}.{number}é")
             videos.append(_video(video, dataset, method, split, number))
             for sample in range(2):
@@ -68,7 +69,7 @@ def world(root: Path, name: str = "clip") -> World:
                 image = picture(100 * seed + sample)
                 data = images.encode_png(image)
                 if encoding == "jpg":
-                    data = images.encode_jpeg(image, 90, "4:2:0")
+                    data = images.encode_jpeg(image, JPEG.quality, JPEG.subsampling)
                 stored = _store(store, face, encoding, data, "a.0123.tar")
                 faces.append(_face(face, video, sample) | {"encoding": encoding} | stored)
                 label = int(method != "real")
@@ -80,7 +81,7 @@ def world(root: Path, name: str = "clip") -> World:
                     landmarks.append({"face_id": face, "points": points, "score": -1.0})
         tar.finish(store)
     targets = [f for f in faces if "ffpp/real" in f["video_id"]][:4]
-    sources = [f for f in faces if "ffpp/Deepfakes" in f["video_id"]]
+    sources = [f for f in faces if "ffpp/Deepfakes" in f["video_id"]][2:]  # of other people
     with (expand_store / "b.4567.tar").open("wb") as store:
         expanded = [
             _expanded(store, target, source, region, seed)
@@ -145,8 +146,8 @@ def _work(task: PackTask, row_id: str, inputs: dict[str, Any], file: io.Buffered
     return record | {"offset": start, "size": file.tell() - start}
 
 
-def _wanted() -> Iterator[tuple[str, str, str, int]]:
-    for dataset, fake in (("ffpp", "Deepfakes"), ("wild", "unheard-of")):
+def _wanted(second: str) -> Iterator[tuple[str, str, str, int]]:
+    for dataset, fake in (("ffpp", "Deepfakes"), (second, "unheard-of")):
         for method in ("real", fake):
             for number, split in enumerate(("train", "train", "train", "val")):
                 yield dataset, method, split, number

@@ -1,0 +1,1 @@
+"""What a shard folder promises, checked part by part; each part yields sentences."""
