@@ -170,6 +170,7 @@ def test_the_command_that_a_refused_model_names_trains_it_where_dvc_sees_no_chan
     (tmp_path / "params.yaml").write_text("seed: 0\n" + PARAMS)
     (tmp_path / "manifests").mkdir()
     shutil.copy(made.ROOT / "manifests/semantics.yaml", tmp_path / "manifests")
+    shutil.copy(made.ROOT / "pipeline/versions.yaml", tmp_path / "manifests")
     for name, count in (("train", 32), ("val", 8)):
         made.shards(tmp_path / "data/shards", name, made.planted(0, count))
     command(tmp_path, "dvc", "init", "--no-scm", "-q")
