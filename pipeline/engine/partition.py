@@ -6,8 +6,12 @@ rejects. It names its tar and is the commit: a tar that no parquet names does no
 a tar's name ends with 12 hex of its own SHA-256. So nothing is ever replaced: what an earlier plan
 made stays readable until a run is over. Shards have plain names for their readers; there the digest
 in the parquet is compared.
+
+Every parquet carries a digest of all its bytes, so a flipped bit anywhere in it is found before a
+row of it is believed.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,8 +26,12 @@ from pipeline.files.replace import replacing
 from pipeline.tables import schemas
 
 _METADATA_KEY = b"faceshards"
+_DIGEST_KEY = b"faceshards_digest"
+_DIGEST_BYTES = 16
+_BLANK = b"0" * (2 * _DIGEST_BYTES)
+"""Stands for the digest while it is computed."""
 
-LAYOUT = 2
+LAYOUT = 3
 """Of a partition's parquet. Part of every fingerprint: rows of another layout are worked anew."""
 COUNT_TYPE = pa.struct(
     [pa.field("name", pa.string(), nullable=False), pa.field("count", pa.int64(), nullable=False)]
@@ -49,6 +57,11 @@ class Committed:
     tar_sha256: str
     transient: int
     """Rejects that the next run tries again."""
+    layout: int = LAYOUT
+
+
+class DamagedError(ValueError):
+    """A partition's parquet is not as it was written."""
 
 
 def schema(table: str) -> pa.Schema:
@@ -68,7 +81,7 @@ def write(path: Path, table: str, rows: Sequence[dict[str, Any]], facts: Committ
 
 def forget_rows(path: Path, rows: Sequence[dict[str, Any]], facts: Committed) -> None:
     """Commits a partition's rows anew; those without a fingerprint are for the next run to work."""
-    content = pa.Table.from_pylist(list(rows), schema=pq.read_schema(path))
+    content = pa.Table.from_pylist(list(rows), schema=read_rows(path).schema)
     forgotten = sum(not row["fingerprint"] for row in rows)
     _write(path, content, replace(facts, transient=facts.transient + forgotten))
 
@@ -77,35 +90,78 @@ def _write(path: Path, content: pa.Table, facts: Committed) -> None:
     metadata = {_METADATA_KEY: json.dumps(asdict(facts), sort_keys=True)}
     content = content.replace_schema_metadata(metadata)
     with replacing(path) as temporary:
-        pq.write_table(content, temporary, compression="zstd")
+        with pq.ParquetWriter(temporary, content.schema, compression="zstd") as writer:
+            writer.write_table(content)
+            writer.add_key_value_metadata({_DIGEST_KEY: _BLANK})
+        _seal(temporary)
+
+
+def _seal(path: Path) -> None:
+    """Puts the digest of a file in the place that was left for it."""
+    data = path.read_bytes()
+    at = data.rindex(_DIGEST_KEY)
+    at = data.index(_BLANK, at)
+    digest = hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(digest.encode())
+
+
+def _is_sealed(data: bytes, digest: bytes) -> bool:
+    """Whether the bytes of a file are those that its digest was made of."""
+    if len(digest) != len(_BLANK):
+        return False
+    at = data.find(digest, max(0, data.rfind(_DIGEST_KEY)))
+    if at < 0:
+        return False
+    blank = data[:at] + _BLANK + data[at + len(_BLANK) :]
+    return hashlib.blake2b(blank, digest_size=_DIGEST_BYTES).hexdigest().encode() == digest
 
 
 def read_facts(path: Path) -> Committed | None:
     """What a committed partition says of itself; None for a file that is not one.
 
-    Raises OSError for a file that is there but cannot be read: it may be one.
+    Raises OSError for a file that is there but cannot be read (it may be one), and
+    :class:`DamagedError` for one that fails its digest.
     """
     try:
-        return facts_of(pq.read_schema(path))
-    except (FileNotFoundError, pa.ArrowException):
+        return facts_of(_open(path).schema_arrow)
+    except FileNotFoundError:
         return None
-    except OSError as error:
-        if error.errno:
-            raise
-        return None  # how Arrow calls a damaged end of the file
 
 
 def facts_of(schema: pa.Schema) -> Committed | None:
     """What the schema of a partition's parquet says of it; None for another parquet."""
     try:
-        return Committed(**json.loads((schema.metadata or {})[_METADATA_KEY]))
+        return Committed(**{"layout": 0, **json.loads((schema.metadata or {})[_METADATA_KEY])})
     except (KeyError, TypeError, ValueError):
         return None
 
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of a partition (columns of :func:`schema`)."""
-    return pq.read_table(path, columns=list(columns) if columns else None)
+    """The rows of a partition (columns of :func:`schema`).
+
+    Raises :class:`DamagedError` where it fails its digest.
+    """
+    return _open(path).read(columns=list(columns) if columns else None)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    """A partition's parquet in memory, its digest compared.
+
+    One of an earlier layout has no digest. It says so itself, and none of its rows is used.
+    """
+    data = path.read_bytes()
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        facts = facts_of(file.schema_arrow)
+        digest = (file.metadata.metadata or {}).get(_DIGEST_KEY, b"")
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DamagedError(f"{path} is damaged") from error
+    earlier = facts is not None and not digest and facts.layout < LAYOUT
+    if not earlier and not _is_sealed(data, digest):
+        raise DamagedError(f"{path} is damaged")
+    return file
 
 
 def outputs(path: Path, table: str) -> pa.Table:

@@ -43,7 +43,10 @@ def retry(stage: str, reason: str = "") -> int:
 
 def _forget(path: Path, reason: str) -> None:
     """Marks the rows of one partition that have such a reject as not worked yet."""
-    facts = partition.read_facts(path)
+    try:
+        facts = partition.read_facts(path)
+    except partition.DamagedError:
+        return  # the next run works all of it
     if facts is None:
         return
     rows = partition.read_rows(path).to_pylist()

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,10 +53,19 @@ def committed(store: Path, tars: Path, content_named: bool) -> dict[str, partiti
     """
     found = {}
     for path in sorted(store.rglob("*.parquet")):
-        facts = None if path.name.startswith(".tmp-") else partition.read_facts(path)
+        facts = None if path.name.startswith(".tmp-") else _facts(path)
         if facts and _tar_is_whole(facts, tars, content_named):
             found[path.relative_to(store).as_posix()] = facts
     return found
+
+
+def _facts(path: Path) -> partition.Committed | None:
+    """What a partition says of itself; None, and a line that says so, where it is damaged."""
+    try:
+        return partition.read_facts(path)
+    except partition.DamagedError as error:
+        sys.stderr.write(f"{error}: its rows are worked anew.\n")
+        return None
 
 
 def _tar_is_whole(facts: partition.Committed, tars: Path, content_named: bool) -> bool:

@@ -147,6 +147,8 @@ def _known_rows(folder: Path, old: Mapping[str, Committed], asked: Marks) -> _Kn
     files = list(old) if len(asked) else []
     known = _Known(asked, np.full(len(asked), -1, np.int32), np.zeros(len(asked), np.int64), files)
     for number, name in enumerate(files):
+        if old[name].layout < partition.LAYOUT:
+            continue
         rows = partition.read_rows(folder / name, ["fingerprint", "rejects"]).to_pydict()
         usable = [
             row

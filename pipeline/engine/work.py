@@ -200,8 +200,8 @@ def _output(
             at, size = tar.append(tar_file, f"{stem}.{member.extension}", member.data)
             record[f"{member.column}offset"], record[f"{member.column}size"] = at, size
             start = at - tar.BLOCK if start is None else start
-            if not member.column and "digest" in columns:
-                record["digest"] = keys.digest128(member.data)
+            if f"{member.column}digest" in columns:
+                record[f"{member.column}digest"] = keys.digest128(member.data)
         if "offset" not in record and "offset" in columns and start is not None:
             record["offset"], record["size"] = start, at + tar.stored_size(size) - tar.BLOCK - start
         record["tar"] = ""  # known when the tar is whole
@@ -258,9 +258,9 @@ def _stored(job: Job, path: Path, output: Record) -> list[Member]:
     for column in member_columns(job.table):
         at, size = output[f"{column}offset"], output[f"{column}size"]
         data = tar.read(path, at, size)
-        if not column and keys.digest128(data) != output["digest"]:
+        if keys.digest128(data) != output[f"{column}digest"]:
             raise ValueError(f"{path}, byte {at}: not what was stored")
-        extension = tar.name_at(path, at).rsplit("/", 1)[-1].split(".", 1)[1]
+        extension = tar.name_at(path, at).rsplit("/", 1)[-1].partition(".")[2]
         members.append(Member(column, extension, data))
     return members
 

@@ -17,11 +17,13 @@ SETTLED_S = 2.0
 times to 2 s, so a second change could leave size and time as they are."""
 
 Entry = list[int | str]
-"""Size, time of change, inode, kind of fact, fact."""
+"""Size, times of change of content and of inode, inode, kind of fact, fact."""
 
 
 class FileMemory:
-    """Facts of files by absolute path, good while size, time of change and inode stay.
+    """Facts of files by absolute path, good while size, both times of change and inode stay.
+
+    Programs can set the time of content back; nothing sets back that of the inode.
 
     A file of the memory that is damaged, or of another form, counts as empty.
 
@@ -56,7 +58,10 @@ class FileMemory:
         if not name.startswith(os.sep):
             name = os.path.abspath(name)  # noqa: PTH100 - keeps links
         key = prefix + name
-        stamp: Entry = [facts.st_size, facts.st_mtime_ns, facts.st_ino, kind]
+        stamp: Entry = [
+            *(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino),
+            kind,
+        ]
         # A file may be asked for more than once, such as a tar for every folder inside it.
         entry = self._seen.get(key) or self._known.get(key)
         if entry is None or entry[:-1] != stamp:
@@ -82,7 +87,7 @@ class FileMemory:
     def _is_entry(self, entry: object) -> bool:
         return (
             isinstance(entry, list)
-            and len(entry) == 5
-            and isinstance(entry[4], str)
-            and self._value.fullmatch(entry[4]) is not None
+            and len(entry) == 6
+            and isinstance(entry[-1], str)
+            and self._value.fullmatch(entry[-1]) is not None
         )

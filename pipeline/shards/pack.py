@@ -60,7 +60,7 @@ def pack_plan(
         batches,
         id="sample_id",
         bucket_by="video_id",
-        content=("fields", "digest", "encoding"),
+        content=("fields", "digest", "encoding", "mask_digest"),
         location=("tar", "offset", "size", "mask_offset", "mask_size"),
         group_by="group",
         order_by="order",
@@ -70,7 +70,7 @@ def pack_plan(
 _FACE_COLUMNS = (*describe.FACE_COLUMNS, "encoding", "digest", "tar", "offset", "size")
 _EXPANDED_COLUMNS = (
     *describe.EXPANDED_COLUMNS,
-    *("digest", "tar", "offset", "size", "mask_offset", "mask_size"),
+    *("digest", "tar", "offset", "size", "mask_offset", "mask_size", "mask_digest"),
 )
 
 
@@ -142,6 +142,11 @@ def _plan_rows(
             "size": stored.column("size"),
             "mask_offset": stored.column("mask_offset") if "mask_offset" in have else nowhere,
             "mask_size": stored.column("mask_size") if "mask_size" in have else nowhere,
+            "mask_digest": (
+                stored.column("mask_digest")
+                if "mask_digest" in have
+                else pa.array([""] * n, pa.string())
+            ),
         }
     )
 
@@ -180,7 +185,8 @@ class PackTask:
         ]
         row = fields.absent() | {name: about[name] for name in fields.absent() if name in about}
         if about["generator"]:
-            members.append(Member("mask_png_", "mask.png", _stored(inputs, "mask_", "", stage)))
+            mask = _stored(inputs, "mask_", inputs["mask_digest"], stage)
+            members.append(Member("mask_png_", "mask.png", mask))
         return RowResult([Output(row, tuple(members))], done=1)
 
     def identify(self, row_id: str, fields: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002

@@ -194,6 +194,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
             "mask_offset", pa.int64(), "first byte of the mask's PNG in the tar", "bytes", low=0
         ),
         Column("mask_size", pa.int64(), "size of the mask's PNG", "bytes", low=1),
+        Column("mask_digest", _text, "BLAKE2b-128 of the mask's PNG"),
     ),
     "index": INDEX,
     "index_expanded": INDEX_EXPANDED,

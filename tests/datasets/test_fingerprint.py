@@ -77,6 +77,31 @@ def test_a_changed_file_is_opened(tmp_path):
     assert ask(StatCache(tmp_path / "cache"), file) != value
 
 
+def test_a_change_behind_a_time_set_back_is_seen(tmp_path):
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"abc")
+    before = settled(file).stat()
+    first = StatCache(tmp_path / "cache")
+    value = ask(first, file)
+    first.save()
+    file.write_bytes(b"abd")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert ask(StatCache(tmp_path / "cache"), file) != value
+
+
+def test_full_opens_every_file_again(tmp_path, monkeypatch):
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"abc")
+    settled(file)
+    first = StatCache(tmp_path / "cache")
+    ask(first, file, "full")
+    first.save()
+    opened = []
+    monkeypatch.setattr("pipeline.datasets.fingerprint.fingerprint", lambda *a: opened.append(a))
+    ask(StatCache(tmp_path / "cache"), file, "full")
+    assert len(opened) == 1
+
+
 def test_a_file_changed_just_now_is_not_remembered(tmp_path):
     file = tmp_path / "a.mp4"
     file.write_bytes(b"abc")

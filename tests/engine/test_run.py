@@ -294,7 +294,7 @@ def test_partitions_that_cannot_be_read_are_neither_deleted_nor_made_anew(tmp_pa
         def refused(path):
             raise PermissionError(13, "Permission denied", str(path))
 
-        patch.setattr(partition.pq, "read_schema", refused)
+        patch.setattr(partition.Path, "read_bytes", refused)
         with pytest.raises(UserError, match=r"permission is denied \(.*\.parquet\)"):
             make(tmp_path, toy.texts(8))
         assert seen == []

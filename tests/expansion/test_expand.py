@@ -60,7 +60,9 @@ def test_an_output_is_a_row_of_the_table(row: dict[str, Any]) -> None:
     ids = SwapTask(PARAMS).identify("d/swap_mouth/v/00000-0-0", output.fields)
     attached = {"target_face_id": "t", "source_face_id": "s", "source_method": "FaceSwap"}
     place = {"digest": "x", "tar": "p.tar", "offset": 512, "size": 9, "mask_offset": 2048}
-    tables.from_rows("expanded", [output.fields | ids | attached | place | {"mask_size": 9}])
+    tables.from_rows(
+        "expanded", [output.fields | ids | attached | place | {"mask_size": 9, "mask_digest": "y"}]
+    )
 
 
 def test_the_same_bytes_again(row: dict[str, Any]) -> None:

@@ -226,6 +226,7 @@ def _expanded(
         "source_affine": [1.0, -0.0, 0.1234567, 0.0, 1.0, 2.0],
         "mask_offset": mask_offset,
         "mask_size": mask_size,
+        "mask_digest": keys.digest128(data),
         **stored,
     }
 

@@ -110,6 +110,15 @@ def test_masks_are_copied(shards: Path) -> None:
     assert (mask.shape, int(mask[60, 100]), int(mask[0, 0])) == ((224, 224), 255, 0)
 
 
+def test_a_flipped_mask_is_refused(world: made.World) -> None:
+    row = next(r for r in world.plan().table.to_pylist() if r["mask_size"] > 0)
+    task = PackTask(JpegParams())
+    assert task.work(row).done == 1
+    row["mask_digest"] = "0" * 32  # as good as other bytes in the tar
+    with pytest.raises(UserError, match="is damaged"):
+        task.work(row)
+
+
 def test_jpeg_parameters_are_used_and_fingerprinted(world: made.World, tmp_path: Path) -> None:
     made.shard(world, tmp_path, JpegParams(quality=50, subsampling="4:2:0"))
     row = tables.read(tmp_path / "expanded" / "index.parquet", "index_expanded").to_pylist()[0]
