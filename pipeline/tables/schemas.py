@@ -30,6 +30,7 @@ REJECT_REASONS = {
     "bad_dimensions": "width or height is absurd",
     "no_duration": "neither header nor packets tell how long it is",
     "decode_error": "the decoder failed before the first picture",
+    "damaged": "the picture at this planned time is damaged",
     "truncated": "the file ends before this planned time",
     "past_end": "the last picture ends before this planned time",
     "no_face": "the detector found no face",

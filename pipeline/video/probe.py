@@ -14,13 +14,8 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import Reject
 from pipeline.video.container import display_turn, open_video, packets
-from pipeline.video.timeline import (
-    average_rate,
-    length_per_track,
-    read_timeline,
-    stamp_of,
-    usual_duration,
-)
+from pipeline.video.stamps import BestEffort, average_rate, length_per_track, usual_duration
+from pipeline.video.timeline import read_timeline
 
 MAX_DURATION_S = 24 * 3600
 """A header that claims more is taken for damage: the plan of times grows with it."""
@@ -196,5 +191,6 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> _First:
             earliest = packet.pts if earliest is None else min(earliest, packet.pts)
         with contextlib.suppress(av.error.FFmpegError):
             for frame in packet.decode():
-                return _First(display_turn(frame)[0], stamp_of(container, frame), place, earliest)
+                stamp = BestEffort(container).stamp(frame)
+                return _First(display_turn(frame)[0], stamp, place, earliest)
     return _First(0, None, 0, earliest)

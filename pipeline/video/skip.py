@@ -7,6 +7,7 @@ everything gives, picture for picture; where that is in doubt, :class:`Odd` is r
 decodes everything instead.
 """
 
+import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.video.bitstream import Look, Looker
+from pipeline.video.bitstream import IN_ORDER, Look, Looker
 from pipeline.video.container import complaints
 
 MAX_SEGMENT_BYTES = 128 << 20
@@ -106,6 +107,7 @@ class Skipper:
         self._complaints = complaints()[0]
         self._first = 0
         self._expected: deque[_Expected] = deque()
+        self._newest: float = -math.inf
         self._in_step = False  # the decoder has been given everything up to here
         self._lost_parameters = False
 
@@ -243,8 +245,11 @@ class Skipper:
             raise Odd("the decoder complains")
         for frame in frames:
             stamp = frame.dts if self._by_packet else frame.pts
-            if stamp is None:
-                raise Odd("a picture without a time")
+            if stamp is None or frame.is_corrupt:
+                raise Odd("a picture without a time, or a damaged one")
+            if stamp <= self._newest and self._context.codec.canonical_name in IN_ORDER:
+                raise Odd("an old picture came for a new packet")
+            self._newest = stamp
             if not self._expected or stamp < self._expected[0].stamp:
                 continue
             expected = self._expected.popleft()
