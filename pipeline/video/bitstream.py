@@ -5,8 +5,9 @@ carry it where pictures still depend on earlier ones. So H.264, HEVC and MPEG-2 
 packet's first units are read, never its picture.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from av.packet import Packet
@@ -35,6 +36,7 @@ _SKIPS_UNREFERENCED = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 
 IN_ORDER = {"vp8", "vp9", "av1"}
 """Codecs whose decoders give pictures in the order of their packets."""
+_AS_STORED = _BY_FLAG - {"mpeg4"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Looker:
         codec = context.codec.canonical_name
         extra = context.extradata or b""
         self._codec = codec
+        self._stream = stream
         self._length_bytes = _length_bytes(codec, extra)
         self.known = codec in _BY_FLAG or codec in _SKIPS_UNREFERENCED
         self.skips_unreferenced = codec in _SKIPS_UNREFERENCED
@@ -91,6 +94,32 @@ class Looker:
         safe = packet.is_keyframe and self._codec in _BY_FLAG
         needed = self._codec != "mpeg4" or mpeg4_type(self._head(packet)) != _MPEG_B
         return Look(safe, shown=shows(self._codec, packet), needed_by_others=needed)
+
+    def tells_order(
+        self, packets: "Sequence[Packet[VideoStream]]", stamps: Sequence[int], looks: Sequence[Look]
+    ) -> bool:
+        """Whether the stamps of packets can be those of their pictures, as far as one can see.
+
+        Args:
+            packets: of one part of the stream, in order of storing, from where decoding may start.
+            stamps: of each.
+            looks: at each.
+        """
+        reorders = self._stream.has_b_frames and self._codec not in _AS_STORED
+        if not reorders:
+            return all(a <= b for a, b in pairwise(stamps))
+        if self._codec in ("h264", "hevc"):
+            # Where pictures are out of order, one is needed before it is shown.
+            return len(packets) == 1 or any(p.dts is None or p.pts != p.dts for p in packets)
+        shown: list[int] = []
+        anchor: list[int] = []
+        for stamp, look in zip(stamps, looks, strict=True):
+            if look.needed_by_others:
+                shown += anchor
+                anchor = [stamp]
+            else:
+                shown.append(stamp)
+        return all(a < b for a, b in pairwise(shown + anchor))
 
     def _h264(self, packet: "Packet[VideoStream]") -> Look:
         found: set[int] = set()

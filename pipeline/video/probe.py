@@ -14,7 +14,13 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import Reject
 from pipeline.video.container import display_turn, open_video, packets
-from pipeline.video.stamps import BestEffort, average_rate, length_per_track, usual_duration
+from pipeline.video.stamps import (
+    BestEffort,
+    average_rate,
+    by_packet,
+    length_per_track,
+    usual_duration,
+)
 from pipeline.video.timeline import read_timeline
 
 MAX_DURATION_S = 24 * 3600
@@ -78,7 +84,8 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
         exact = exact and not _adds_up_otherwise(container, stream)
         first = _first_picture(container, stream)
         duration_s = claimed_s
-        if duration_s is None or not exact or not _starts_as_told(container, stream, first):
+        believed = duration_s is not None and exact and _starts_as_told(container, stream, first)
+        if duration_s is None or not believed or _goes_on(container, stream, duration_s):
             shown = read_timeline(path, max_side_px, first.stamp)
             # Of a file that is cut, the header tells what is missing.
             if duration_s is None or shown.whole:
@@ -178,6 +185,26 @@ def _starts_as_told(container: InputContainer, stream: VideoStream, first: _Firs
     delay = _DELAY.get(stream.codec_context.codec.canonical_name, 1)
     steps = first.stamp / usual_duration(container, stream)
     return steps == first.place <= delay
+
+
+def _goes_on(container: InputContainer, stream: VideoStream, end_s: Fraction) -> bool:
+    """Whether there are pictures behind the end that the header tells, or one cannot look.
+
+    A recorder that was killed, or a tool that appends, leaves headers that are too short. In MP4
+    the index is what is read, so that there is nothing behind it.
+    """
+    if container.format.name.startswith("mov"):
+        return False
+    tick_s = stream.time_base or Fraction(1)
+    try:
+        container.seek(int(end_s * av.time_base))
+        for packet in packets(container, stream):
+            stamp = packet.dts if by_packet(container) else packet.pts
+            if packet.size and stamp is not None and stamp * tick_s >= end_s:
+                return True
+    except av.error.FFmpegError:
+        return True
+    return False
 
 
 def _first_picture(container: InputContainer, stream: VideoStream) -> _First:

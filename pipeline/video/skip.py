@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.video.bitstream import IN_ORDER, Look, Looker
+from pipeline.video.bitstream import Look, Looker
 from pipeline.video.container import complaints
 
 MAX_SEGMENT_BYTES = 128 << 20
@@ -168,7 +168,7 @@ class Skipper:
                 raise Odd("a packet without a time, damaged, or with a new header")
             look = self._looker.look(packet)
             if look.safe and segment.shown:
-                yield segment.close()
+                yield self._closed(segment)
                 segment = _Segment()
             elif not look.safe and not segment.packets:
                 raise Odd("the stream starts where decoding may not")
@@ -176,7 +176,17 @@ class Skipper:
             if segment.size > MAX_SEGMENT_BYTES:
                 raise Odd("too much between two points to start at")
         if segment.shown:
-            yield segment.close()
+            yield self._closed(segment)
+
+    def _closed(self, segment: _Segment) -> _Segment:
+        """Checks that the times of a segment can be those of its pictures.
+
+        A container may have taken the order of storing for that of showing. FFmpeg notices when
+        pictures come out; what was passed by has to be told by its packets.
+        """
+        if not self._looker.tells_order(segment.packets, segment.stamps, segment.looks):
+            raise Odd("the times of packets are not those of their pictures")
+        return segment.close()
 
     def _wants_leading(self, following: _Segment | None, assigned: int) -> bool:
         """Whether a picture is wanted that is stored behind the next start, but shown before it.
@@ -247,8 +257,8 @@ class Skipper:
             stamp = frame.dts if self._by_packet else frame.pts
             if stamp is None or frame.is_corrupt:
                 raise Odd("a picture without a time, or a damaged one")
-            if stamp <= self._newest and self._context.codec.canonical_name in IN_ORDER:
-                raise Odd("an old picture came for a new packet")
+            if stamp <= self._newest:
+                raise Odd("pictures come in another order than their times")
             self._newest = stamp
             if not self._expected or stamp < self._expected[0].stamp:
                 continue

@@ -509,3 +509,17 @@ def test_start_codes_and_lengths_are_told_apart(tmp_path):
         coded = [other.look(q).safe for p in packets for q in to_start_codes.filter(p)]
     assert plain == coded
     assert sum(plain) == 5
+
+
+@pytest.mark.parametrize("name", ["xvid_b_frames.mp4", "skip_differs_from_all.mp4"])
+def test_times_that_are_the_order_of_storing(assets, monkeypatch, name):
+    path = assets / "failing" / name
+    length_s = float(probe(path, SIDE_PX).duration_s)
+    times = [k * length_s / 40 for k in range(40)]
+    reference = read_whole(path, times, monkeypatch)[0]
+    assert_same(read(path, times)[0], reference)
+    for place, time_s in enumerate(times):
+        alone = read(path, [time_s])[0]
+        assert set(alone) == ({0} if place in reference else set())
+        if alone:
+            assert np.array_equal(alone[0], reference[place])
