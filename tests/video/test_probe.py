@@ -345,3 +345,60 @@ def test_a_length_in_the_header_that_is_too_short(tmp_path, name):
         data = data[:at] + struct.pack(">d", 1000.0) + data[at + 8 :]
         clip.write_bytes(data[:tag] + b"00:00:01.000" + data[tag + 12 :])
     assert probe(clip, SIDE_PX).duration_s == pytest.approx(told)
+
+
+def _coloured(path: Path, transfer: int, primaries: int) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.color_trc = transfer
+        stream.codec_context.color_primaries = primaries
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+@pytest.mark.parametrize(
+    ("transfer", "primaries", "said"),
+    [
+        (16, 9, "PQ"),
+        (18, 9, "HLG"),
+        (16, 1, "PQ"),
+        (18, 2, "HLG"),
+        (14, 9, "BT.2020"),
+        (1, 9, "BT.2020"),
+        (1, 1, ("bt709", "bt709")),
+        (2, 2, ("", "")),
+        (13, 6, ("iec61966_2_1", "smpte170m")),
+    ],
+)
+def test_high_dynamic_range_is_refused_and_the_rest_is_told(
+    tmp_path, name, transfer, primaries, said
+):
+    clip = _coloured(tmp_path / name, transfer, primaries)
+    if isinstance(said, str):
+        with pytest.raises(Reject, match=said) as caught:
+            probe(clip, SIDE_PX)
+        assert caught.value.reason == "unsupported_media"
+    else:
+        facts = probe(clip, SIDE_PX)
+        assert (facts.transfer, facts.primaries) == said
+
+
+def test_pq_is_refused(assets):
+    with pytest.raises(Reject, match="PQ"):
+        probe(assets / "failing/hdr_pq.mp4", SIDE_PX)
+
+
+def test_a_guessed_rate_gives_way_to_the_true_average(assets):
+    facts = probe(assets / "failing/rate_guessed_2000.ts", SIDE_PX)
+    assert facts.average_fps == pytest.approx(facts.frame_count / facts.duration_s)
+    assert 22 < facts.average_fps < 24
+
+
+def test_appended_recordings_are_told(assets):
+    with pytest.raises(Reject, match="appended") as caught:
+        probe(assets / "failing/times_jump_back.ts", SIDE_PX)
+    assert caught.value.reason == "no_duration"
