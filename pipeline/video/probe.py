@@ -204,9 +204,9 @@ def _goes_on(container: InputContainer, stream: VideoStream, end_s: Fraction) ->
     """Whether there are pictures behind the end that the header tells, or one cannot look.
 
     A recorder that was killed, or a tool that appends, leaves headers that are too short. In MP4
-    the index is what is read, so that there is nothing behind it.
+    the index is what is read, so that there is nothing behind it; of a GIF all was read.
     """
-    if container.format.name.startswith("mov"):
+    if container.format.name.startswith(("mov", "gif")):
         return False
     tick_s = stream.time_base or Fraction(1)
     try:
