@@ -31,52 +31,39 @@ class Recipe:
     """None: as long as the others."""
     filmed: str = ""
     """A clip below FACESHARDS_ASSETS whose pictures are encoded, to and fro; "" for made ones."""
-    targets: dict[str, float] = field(default_factory=dict)
-    """Least ratio of CPU time, by contender; others should not be faster than ours."""
-    slack: float = 1.0
-    """Share of the best time that ours may exceed: 0.95 for clips that give little to leave out."""
 
 
-_SHORT_GROUP = {"opencv_read_1_thread": 5.0, "ffmpeg_select": 5.0, "torchcodec": 1.1, "decord": 1.4}
 _FILMED_720P, _FILMED_1080P = "videos/real/lp_s18_wide.mp4", "videos/real/fsgan_conan_1080p.mp4"
-_DEFAULT = {"opencv_read_1_thread": 1.9, "ffmpeg_select": 1.9, "torchcodec": 1.6, "decord": 1.6}
 
 RECIPES = (
-    Recipe("h264_480p_default", 480, targets=_DEFAULT),
-    Recipe("h264_480p_gop12", 480, options={"g": "12"}, targets=_SHORT_GROUP),
-    Recipe("h264_480p_short", 480, seconds=2.5, slack=0.95),
+    Recipe("h264_480p_default", 480),
+    Recipe("h264_480p_gop12", 480, options={"g": "12"}),
+    Recipe("h264_480p_short", 480, seconds=2.5),
     Recipe("mpeg4_480p_gop60", 480, "mpeg4", {"g": "60", "qscale": "4"}, "avi"),
-    Recipe("h264_720p_gop12", 720, options={"g": "12"}, targets=_SHORT_GROUP),
-    Recipe("h264_720p_gop30", 720, options={"g": "30"}, targets=_SHORT_GROUP),
+    Recipe("h264_720p_gop12", 720, options={"g": "12"}),
+    Recipe("h264_720p_gop30", 720, options={"g": "30"}),
     Recipe(
         "h264_720p_gop250_no_b",
         720,
         options={"bf": "0", "g": "250"},
         rate=25,
-        targets={"opencv_read_1_thread": 1.3},
     ),
-    Recipe("h264_720p_default", 720, targets=_DEFAULT),
+    Recipe("h264_720p_default", 720),
     Recipe("h264_720p_variable", 720, variable=True),
-    Recipe("hevc_720p_default", 720, "libx265", {"x265-params": "log-level=0"}, targets=_DEFAULT),
+    Recipe("hevc_720p_default", 720, "libx265", {"x265-params": "log-level=0"}),
     Recipe(
         "vp9_720p",
         720,
         "libvpx-vp9",
         {"deadline": "realtime", "cpu-used": "5", "b": "2M"},
         "webm",
-        targets={"opencv_read_1_thread": 1.3},
-        slack=0.95,
     ),
-    Recipe("h264_1080p_default", 1080, targets=_DEFAULT),
-    Recipe(
-        "filmed_720p_gop12", 720, options={"g": "12"}, filmed=_FILMED_720P, targets=_SHORT_GROUP
-    ),
-    Recipe(
-        "filmed_720p_gop30", 720, options={"g": "30"}, filmed=_FILMED_720P, targets=_SHORT_GROUP
-    ),
-    Recipe("filmed_720p_default", 720, filmed=_FILMED_720P, targets=_DEFAULT),
-    Recipe("filmed_1080p_default", 1080, filmed=_FILMED_1080P, targets=_DEFAULT),
-    Recipe("h264_1080p_gop30", 1080, options={"g": "30"}, targets=_SHORT_GROUP),
+    Recipe("h264_1080p_default", 1080),
+    Recipe("filmed_720p_gop12", 720, options={"g": "12"}, filmed=_FILMED_720P),
+    Recipe("filmed_720p_gop30", 720, options={"g": "30"}, filmed=_FILMED_720P),
+    Recipe("filmed_720p_default", 720, filmed=_FILMED_720P),
+    Recipe("filmed_1080p_default", 1080, filmed=_FILMED_1080P),
+    Recipe("h264_1080p_gop30", 1080, options={"g": "30"}),
 )
 
 

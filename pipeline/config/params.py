@@ -110,6 +110,8 @@ class FramesParams(Sampling):
 class FaceRules:
     """How faces are found and cropped."""
 
+    keep_damaged: bool = False
+    """True takes pictures that the decoder had to patch up, too; see docs/decisions.md."""
     detect: bool = True
     """False for pictures that are cropped faces already: the whole picture is the face."""
     detector: Literal["dlib", "scrfd", "retinaface", "precomputed"] = "dlib"

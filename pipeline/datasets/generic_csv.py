@@ -63,7 +63,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
         first: dict[str, tuple[int, int]] = {}
         for line, row in _rows(source, manifest):
             where = f"Dataset {source.name}: {manifest}, line {line}"
-            relative = _relative(row["path"], root, where)
+            relative = _relative(_written_or_stripped(row["path"], root), root, where)
             path = source.path(index, relative)
             try:
                 label = _label(row["label"], source.options["label_one_is"])
@@ -80,7 +80,10 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
 
 
 def _rows(source: Source, manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells of each row, stripped; "" for every column that is absent."""
+    """Line number and cells of each row; "" for every column that is absent.
+
+    All are stripped but ``path``: names of files may begin or end with blanks.
+    """
     where = f"Dataset {source.name}: {manifest}"
     with manifest.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, strict=True)
@@ -95,7 +98,8 @@ def _rows(source: Source, manifest: Path) -> Iterator[tuple[int, dict[str, str]]
                     )
                 if cells:
                     named = zip(header, cells, strict=False)
-                    row = dict.fromkeys(COLUMNS, "") | {k: cell.strip() for k, cell in named}
+                    row = dict.fromkeys(COLUMNS, "")
+                    row |= {k: cell if k == "path" else cell.strip() for k, cell in named}
                     yield reader.line_num, row
         except (csv.Error, UnicodeDecodeError) as error:
             raise UserError(
@@ -115,6 +119,14 @@ def _check_header(header: list[str], where: str) -> None:
             )
         if header.count(name) > 1:
             raise UserError(f"{where}: column {name} is there twice. Keep one.")
+
+
+def _written_or_stripped(text: str, root: Path) -> str:
+    """A path as written where there is such a file, else without blanks at its ends."""
+    stripped = text.strip()
+    if text == stripped or "\0" in text or (root / text).exists():
+        return text
+    return stripped
 
 
 def _relative(text: str, root: Path, where: str) -> str:
@@ -142,7 +154,7 @@ def _label(text: str, one_is: str) -> int:
 def _video(
     source: Source, file: Path, path: str, label: int, row: Mapping[str, str], where: str
 ) -> Video:
-    if file.suffix.lower() not in VIDEO_SUFFIXES:
+    if file.suffix.strip().lower() not in VIDEO_SUFFIXES:
         raise Reject("unsupported_media", "not the suffix of a video")
     audio_fake = _AUDIO_FAKE[_one_of(row, "audio_fake", tuple(_AUDIO_FAKE), where)]
     category = _one_of(row, "category", ("", *CATEGORIES), where)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, cast
 from faceshards import images, keys
 from pipeline.config.params import FacesParams
 from pipeline.engine.rows import Inputs, Member, Output, RowResult, UnitReject
-from pipeline.errors import UserError
+from pipeline.errors import Reject, UserError
 from pipeline.faces import quality, track
 from pipeline.faces.align import align, shown_px
 from pipeline.faces.crop import Crop, crop, whole
@@ -90,7 +90,8 @@ class FacesTask:
         """Extracts the faces of one video.
 
         Every planned time is a face picture (``done``), a repeat of a picture already taken
-        (``left_out``), or rejected: ``no_face``, ``truncated`` or ``past_end``.
+        (``left_out``), or rejected: ``no_face``, ``damaged`` (videos), what is wrong with a still
+        picture, ``truncated`` or ``past_end``.
 
         Raises:
             Reject: the file cannot be opened, no picture of it decoded, or fewer than
@@ -103,7 +104,12 @@ class FacesTask:
         rejects: list[UnitReject] = []
         embedder = self._embedders.get(inputs["rules"])
         looks: list[Embeddings] = []
-        with open_reader(inputs["media"], inputs["file"], self._max_side_px) as reader:
+        with open_reader(
+            inputs["media"],
+            inputs["file"],
+            self._max_side_px,
+            keep_damaged=params.keep_damaged,
+        ) as reader:
             finder = self._finder(inputs)
             for batch in _batches(reader.pictures_at(times_s), finder.batch):
                 for picture, all_found in zip(batch, finder.find(batch), strict=True):
@@ -115,7 +121,7 @@ class FacesTask:
                     if not found:
                         rejects.append(UnitReject(keys.sample_unit(picture.samples[0]), "no_face"))
             shown = {sample for samples in seen for sample in samples}
-            rejects += missing(times_s, shown, reader.end_s, reader.damage)
+            rejects += missing(times_s, shown, reader.end_s, reader.damage, reader.problems)
         enough(len(shown), len(times_s), inputs["min_frames"], reader.damage)
         likeness = track.Likeness(looks, embedder.same, embedder.different) if embedder else None
         tracks = track.link([[face.box for face in picture] for picture in faces], likeness)
@@ -298,25 +304,34 @@ def encode(image: images.Image, encoding: str) -> Member:
 
 
 def missing(
-    times_s: Sequence[float], seen: set[int], end_s: float, damage: str
+    times_s: Sequence[float],
+    seen: set[int],
+    end_s: float,
+    damage: str,
+    problems: Mapping[int, Reject],
 ) -> list[UnitReject]:
-    """Rejects for the planned times at which no picture was on screen.
+    """Rejects for the planned times at which no picture was on screen, or none that is sound.
 
-    ``truncated`` where data are missing: the decoder complained, or the pictures end more than
-    :data:`MAX_SHORTFALL_S` before the last planned time. Else ``past_end``: the plan went past the
-    end by a rounding.
+    What the reader says of a time; else ``truncated`` where data are missing: the decoder
+    complained, or the pictures end more than :data:`MAX_SHORTFALL_S` before the last planned time.
+    Else ``past_end``: the plan went past the end by a rounding.
 
     Args:
         times_s: the plan, in s from the first picture.
         seen: places in the plan that had a picture.
         end_s: end of the last picture in s.
         damage: the decoder's first complaint, or "".
+        problems: what is wrong with pictures that were found, by their place in the plan.
     """
-    lost = [sample for sample in range(len(times_s)) if sample not in seen]
+    told = [
+        UnitReject(keys.sample_unit(sample), problem.reason, problem.detail)
+        for sample, problem in sorted(problems.items())
+    ]
+    lost = [s for s in range(len(times_s)) if s not in seen and s not in problems]
     if not lost:
-        return []
+        return told
     cut_short = bool(damage) or max(times_s) - end_s > MAX_SHORTFALL_S
     detail = f"{len(lost)} of {len(times_s)} planned pictures are missing; "
     detail += f"pictures end at {end_s:.3f} s" + (f"; decoder: {damage}" if damage else "")
     reason = "truncated" if cut_short else "past_end"
-    return [UnitReject(keys.sample_unit(sample), reason, detail) for sample in lost]
+    return told + [UnitReject(keys.sample_unit(sample), reason, detail) for sample in lost]

@@ -30,6 +30,7 @@ REJECT_REASONS = {
     "bad_dimensions": "width or height is absurd",
     "no_duration": "neither header nor packets tell how long it is",
     "decode_error": "the decoder failed before the first picture",
+    "damaged": "the picture at this planned time is damaged",
     "truncated": "the file ends before this planned time",
     "past_end": "the last picture ends before this planned time",
     "no_face": "the detector found no face",
@@ -95,6 +96,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
             "average_fps", pa.float64(), "average frame rate by header; -1 unknown", "1/s", low=-1
         ),
         Column("frame_count", pa.int64(), "frames by header or packets; -1 unknown", low=-1),
+        Column("transfer", _text, "how light is coded, as FFmpeg calls it; or empty"),
+        Column("primaries", _text, "primary colours, as FFmpeg calls them; or empty"),
     ),
     "faces": (
         Column("face_id", _text, "<video_id>/<sample>-<rank>"),

@@ -5,8 +5,9 @@ carry it where pictures still depend on earlier ones. So H.264, HEVC and MPEG-2 
 packet's first units are read, never its picture.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from av.packet import Packet
@@ -16,8 +17,14 @@ _HEAD_BYTES = 1 << 16
 """Where the first slice has not begun by then, the packet is no place to start at."""
 _START_CODE = b"\0\0\1"
 _SEQUENCE_HEADER = b"\0\0\1\xb3"
+_PICTURE_HEADER = b"\0\0\1\0"
+_VOP_HEADER = b"\0\0\1\xb6"
+_MPEG_B = 3
 
 _H264_IDR, _H264_SLICES, _H264_PARAMETERS = 5, range(1, 6), {7, 8}
+_H264_NEEDED = 0x60
+"""Bits of ``nal_ref_idc``."""
+_HEVC_NOT_NEEDED = range(0, 16, 2)
 _HEVC_RANDOM_ACCESS, _HEVC_SLICES, _HEVC_PARAMETERS = range(16, 22), range(32), {33, 34}
 
 _BY_FLAG = {"mpeg4", "vp8", "vp9", "av1", "mjpeg", "prores"}
@@ -25,6 +32,11 @@ _BY_FLAG = {"mpeg4", "vp8", "vp9", "av1", "mjpeg", "prores"}
 too is checked when it comes."""
 _SKIPS_UNREFERENCED = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 """Codecs whose decoders leave out pictures that no other one needs, with no effect on the rest."""
+
+
+IN_ORDER = {"vp8", "vp9", "av1"}
+"""Codecs whose decoders give pictures in the order of their packets."""
+_AS_STORED = _BY_FLAG - {"mpeg4"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,8 @@ class Look:
     so that in streams of several layers none is left out."""
     shown: bool = True
     """As :func:`shows`."""
+    needed_by_others: bool = True
+    """False where no other picture refers to this one; True also where that is not known."""
 
 
 class Looker:
@@ -56,12 +70,15 @@ class Looker:
         codec = context.codec.canonical_name
         extra = context.extradata or b""
         self._codec = codec
+        self._stream = stream
         self._length_bytes = _length_bytes(codec, extra)
         self.known = codec in _BY_FLAG or codec in _SKIPS_UNREFERENCED
         self.skips_unreferenced = codec in _SKIPS_UNREFERENCED
         self.needed = frozenset(
             {"h264": _H264_PARAMETERS, "hevc": _HEVC_PARAMETERS}.get(codec, set())
         )
+
+    nothing = Look(False)
 
     def look(self, packet: "Packet[VideoStream]") -> Look:
         """Reads the head of a packet."""
@@ -71,9 +88,38 @@ class Looker:
             return self._hevc(packet)
         if self._codec in ("mpeg1video", "mpeg2video"):
             # Without its sequence header, a picture would take the tables of another part.
-            return Look(packet.is_keyframe and self._head(packet)[:4] == _SEQUENCE_HEADER)
+            head = self._head(packet)
+            safe = packet.is_keyframe and head[:4] == _SEQUENCE_HEADER
+            return Look(safe, needed_by_others=mpeg2_type(head) != _MPEG_B)
         safe = packet.is_keyframe and self._codec in _BY_FLAG
-        return Look(safe, shown=shows(self._codec, packet))
+        needed = self._codec != "mpeg4" or mpeg4_type(self._head(packet)) != _MPEG_B
+        return Look(safe, shown=shows(self._codec, packet), needed_by_others=needed)
+
+    def tells_order(
+        self, packets: "Sequence[Packet[VideoStream]]", stamps: Sequence[int], looks: Sequence[Look]
+    ) -> bool:
+        """Whether the stamps of packets can be those of their pictures, as far as one can see.
+
+        Args:
+            packets: of one part of the stream, in order of storing, from where decoding may start.
+            stamps: of each.
+            looks: at each.
+        """
+        reorders = self._stream.has_b_frames and self._codec not in _AS_STORED
+        if not reorders:
+            return all(a <= b for a, b in pairwise(stamps))
+        if self._codec in ("h264", "hevc"):
+            # Where pictures are out of order, one is needed before it is shown.
+            return len(packets) == 1 or any(p.dts is None or p.pts != p.dts for p in packets)
+        shown: list[int] = []
+        anchor: list[int] = []
+        for stamp, look in zip(stamps, looks, strict=True):
+            if look.needed_by_others:
+                shown += anchor
+                anchor = [stamp]
+            else:
+                shown.append(stamp)
+        return all(a < b for a, b in pairwise(shown + anchor))
 
     def _h264(self, packet: "Packet[VideoStream]") -> Look:
         found: set[int] = set()
@@ -81,7 +127,8 @@ class Looker:
         for at in _units(data, self._length_bytes):
             kind = data[at] & 0x1F
             if kind in _H264_SLICES:
-                return Look(kind == _H264_IDR, frozenset(found))
+                needed = bool(data[at] & _H264_NEEDED)
+                return Look(kind == _H264_IDR, frozenset(found), needed_by_others=needed)
             if kind in _H264_PARAMETERS:
                 found.add(kind)
         return Look(False, frozenset(found))
@@ -93,7 +140,9 @@ class Looker:
             kind = data[at] >> 1 & 0x3F
             if kind in _HEVC_SLICES:
                 layer = max(0, (data[at + 1] & 7) - 1)
-                return Look(kind in _HEVC_RANDOM_ACCESS, frozenset(found), layer)
+                needed = kind not in _HEVC_NOT_NEEDED
+                safe = kind in _HEVC_RANDOM_ACCESS
+                return Look(safe, frozenset(found), layer, needed_by_others=needed)
             if kind in _HEVC_PARAMETERS:
                 found.add(kind)
         return Look(False, frozenset(found))
@@ -105,6 +154,18 @@ class Looker:
 def shows(codec: str, packet: "Packet[Any]") -> bool:
     """Whether a packet holds a picture that is shown; VP8 has some that others only refer to."""
     return codec != "vp8" or bool(memoryview(packet)[0] >> 4 & 1)
+
+
+def mpeg2_type(head: bytes) -> int:
+    """Type of an MPEG-1 or MPEG-2 picture: 1 I, 2 P, 3 B; 0 where its header is not found."""
+    at = head.find(_PICTURE_HEADER)
+    return head[at + 5] >> 3 & 7 if 0 <= at < len(head) - 5 else 0
+
+
+def mpeg4_type(head: bytes) -> int:
+    """Type of an MPEG-4 picture as of :func:`mpeg2_type`; 4 where it moves as a whole (S)."""
+    at = head.find(_VOP_HEADER)
+    return (head[at + 4] >> 6) + 1 if 0 <= at < len(head) - 4 else 0
 
 
 def _length_bytes(codec: str, extra: bytes) -> int:

@@ -39,7 +39,10 @@ _NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.tim
 
 
 def open_video(path: Path, max_side_px: int) -> tuple[InputContainer, VideoStream]:
-    """Opens a video file and picks its first video stream that is no cover art.
+    """Opens a video file and picks its best video stream that is no cover art.
+
+    The best one is FFmpeg's choice (``av_find_best_stream``: default flag, pictures that were seen
+    so far, bit rate), but no track of one picture where there are others.
 
     The decoder is told to refuse pictures of more than ``max_side_px`` squared pixels, also where
     the stream turns larger than the header says. It works in one thread: one process per core is
@@ -166,7 +169,7 @@ def _film(container: InputContainer, max_side_px: int) -> VideoStream:
     if not streams:
         kinds = sorted({s.type for s in container.streams})
         raise Reject("no_video_stream", f"streams: {', '.join(kinds) or 'none'}")
-    stream = streams[0]
+    stream = _best(container, streams)
     if stream.codec_context is None:
         raise Reject("decode_error", "no decoder for this codec")
     width, height = stream.codec_context.width, stream.codec_context.height
@@ -174,3 +177,18 @@ def _film(container: InputContainer, max_side_px: int) -> VideoStream:
     if not (0 < width <= max_side_px and 0 < height <= max_side_px):
         raise Reject("bad_dimensions", f"{width} x {height} px; at most {max_side_px} a side")
     return stream
+
+
+def _best(container: InputContainer, films: list[VideoStream]) -> VideoStream:
+    films = [film for film in films if film.frames != 1] or films
+    best = container.streams.best("video")
+    for film in films:
+        if best is not None and film.index == best.index:
+            return film
+
+    def rank(film: VideoStream) -> tuple[bool, int, int]:
+        context = film.codec_context
+        area = context.width * context.height if context else 0
+        return bool(film.disposition & Disposition.default), area, film.frames
+
+    return max(films, key=rank)

@@ -27,9 +27,11 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Reject
 from pipeline.video.container import complaints, display_turn, open_video, packets, square_size
+from pipeline.video.everything import stamped_pictures
 from pipeline.video.plan import exact
 from pipeline.video.skip import Odd, Shown, Skipper, Wanted
-from pipeline.video.timeline import by_packet, spans, stamped_pictures, usual_duration
+from pipeline.video.stamps import by_packet, usual_duration
+from pipeline.video.timeline import spans
 
 # ACCURATE_RND and BITEXACT make swscale's output the same with and without SIMD. Full chroma takes
 # the path that rounds: the short cut otherwise taken darkens limited-range video, and only that, by
@@ -70,11 +72,21 @@ class VideoReader:
         end_s: after iteration, when the last picture read leaves the screen, in seconds from the
             first one. Where a wanted time was not reached, that is the end of the video.
         damage: "" or the first complaint of the demuxer or decoder.
+        problems: after iteration, why nothing was yielded for a wanted time, by its place: Reject
+            ``damaged``. Times behind the last picture are not among them.
+
+    Args:
+        path: the file.
+        max_side_px: as for :func:`pipeline.video.container.open_video`.
+        keep_damaged: whether damaged pictures are yielded. Where the decoder makes none, it is
+            a problem all the same.
     """
 
-    def __init__(self, path: Path, max_side_px: int) -> None:
+    def __init__(self, path: Path, max_side_px: int, *, keep_damaged: bool = False) -> None:
         self.path = path
         self.max_side_px = max_side_px
+        self.problems: dict[int, Reject] = {}
+        self._keep_damaged = keep_damaged
         self.end_s = 0.0
         self.damage = ""
         self.fell_back = False
@@ -158,14 +170,18 @@ class VideoReader:
         for span in spans(
             stamped_pictures(self._container, self._stream, self._complaints, self._note)
         ):
-            decoded = True
+            frame = span.shown.frame
+            decoded = decoded or frame is not None
             self.end_s = float(span.end * tick_s)
             places = []
             while wanted and wanted[0].tick < span.end:
                 places.append(wanted.popleft().place)
-            if places:
-                pts = span.shown.pts or 0
-                yield Picture(tuple(sorted(places)), pts, self._rgb(span.shown))
+            if not places:
+                pass
+            elif frame is None or (span.shown.damaged and not self._keep_damaged):
+                self.problems.update(dict.fromkeys(places, Reject("damaged", self.damage)))
+            else:
+                yield Picture(tuple(sorted(places)), frame.pts or 0, self._rgb(frame))
             if not wanted:
                 return
         if not decoded:

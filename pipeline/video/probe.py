@@ -10,17 +10,19 @@ from pathlib import Path
 import av
 import av.error
 from av.container import InputContainer
+from av.video.reformatter import ColorPrimaries, ColorTrc
 from av.video.stream import VideoStream
 
 from pipeline.errors import Reject
 from pipeline.video.container import display_turn, open_video, packets
-from pipeline.video.timeline import (
+from pipeline.video.stamps import (
+    BestEffort,
     average_rate,
+    by_packet,
     length_per_track,
-    read_timeline,
-    stamp_of,
     usual_duration,
 )
+from pipeline.video.timeline import read_timeline
 
 MAX_DURATION_S = 24 * 3600
 """A header that claims more is taken for damage: the plan of times grows with it."""
@@ -30,6 +32,7 @@ _WITHOUT_DURATION = {"mpegts", "mpeg"}
 _TRACK_LENGTH = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 """A tag of Matroska; its header has one length for picture and sound together."""
 _PACKETS_TO_FIRST_PICTURE = 64
+_HDR: dict[int, str] = {ColorTrc.SMPTE2084: "HDR (PQ)", ColorTrc.ARIB_STD_B67: "HDR (HLG)"}
 _DELAY = {"h264": 2, "hevc": 2}
 """Packets that come before the one that pushes the first picture out, where pictures are out of
 order; 1 for other codecs. Where there are more, the first ones may have been lost."""
@@ -47,6 +50,8 @@ class VideoFacts:
     duration_s: float
     average_fps: float
     frame_count: int
+    transfer: str = ""
+    primaries: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,9 @@ class _First:
     """The first picture that decodes."""
 
     rotation_deg: int
+    transfer: int
+    """How light is coded, and the colours it is made of, as FFmpeg numbers them."""
+    primaries: int
     stamp: int | None
     """Ticks; None where there is no picture, or no time."""
     place: int
@@ -72,7 +80,7 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
     Raises:
         Reject: ``missing``, ``unreadable``, ``empty``, ``not_media``, ``no_video_stream``,
             ``decode_error`` (no decoder for the codec), ``bad_dimensions``, ``no_duration``,
-            ``encrypted``.
+            ``encrypted``, ``unsupported_media`` (HDR).
     """
     container, stream = open_video(path, max_side_px)
     with container:
@@ -82,14 +90,19 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
         claimed_s, exact = _header_duration_s(container, stream)
         exact = exact and not _adds_up_otherwise(container, stream)
         first = _first_picture(container, stream)
-        duration_s = claimed_s
-        if duration_s is None or not exact or not _starts_as_told(container, stream, first):
+        _refuse_hdr(first)
+        duration_s, rate = claimed_s, average_rate(container, stream)
+        believed = duration_s is not None and exact and _starts_as_told(container, stream, first)
+        if duration_s is None or not believed or _goes_on(container, stream, duration_s):
             shown = read_timeline(path, max_side_px, first.stamp)
             # Of a file that is cut, the header tells what is missing.
             if duration_s is None or shown.whole:
                 duration_s, frame_count = shown.spans[-1][1] * shown.tick_s, len(shown.spans)
+                if stream.average_rate is None and not by_packet(container):
+                    rate = frame_count / duration_s  # FFmpeg's guess may be 2000
         if not 0 < duration_s <= MAX_DURATION_S:
-            raise Reject("no_duration", f"{float(duration_s):g} s by the file")
+            told = f"{float(duration_s):g} s by the file"
+            raise Reject("no_duration", f"{told}; recordings may have been appended: split them")
         return VideoFacts(
             container=container.format.name.split(",")[0],
             codec=stream.codec_context.codec.canonical_name,
@@ -97,8 +110,10 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
             height_px=stream.codec_context.height,
             rotation_deg=first.rotation_deg,
             duration_s=float(duration_s),
-            average_fps=float(average_rate(container, stream) or -1),
+            average_fps=float(rate or -1),
             frame_count=frame_count,
+            transfer=_name(ColorTrc, first.transfer),
+            primaries=_name(ColorPrimaries, first.primaries),
         )
 
 
@@ -185,6 +200,26 @@ def _starts_as_told(container: InputContainer, stream: VideoStream, first: _Firs
     return steps == first.place <= delay
 
 
+def _goes_on(container: InputContainer, stream: VideoStream, end_s: Fraction) -> bool:
+    """Whether there are pictures behind the end that the header tells, or one cannot look.
+
+    A recorder that was killed, or a tool that appends, leaves headers that are too short. In MP4
+    the index is what is read, so that there is nothing behind it; of a GIF all was read.
+    """
+    if container.format.name.startswith(("mov", "gif")):
+        return False
+    tick_s = stream.time_base or Fraction(1)
+    try:
+        container.seek(int(end_s * av.time_base))
+        for packet in packets(container, stream):
+            stamp = packet.dts if by_packet(container) else packet.pts
+            if packet.size and stamp is not None and stamp * tick_s >= end_s:
+                return True
+    except av.error.FFmpegError:
+        return True
+    return False
+
+
 def _first_picture(container: InputContainer, stream: VideoStream) -> _First:
     earliest: int | None = None
     for place, packet in enumerate(packets(container, stream)):
@@ -196,5 +231,27 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> _First:
             earliest = packet.pts if earliest is None else min(earliest, packet.pts)
         with contextlib.suppress(av.error.FFmpegError):
             for frame in packet.decode():
-                return _First(display_turn(frame)[0], stamp_of(container, frame), place, earliest)
-    return _First(0, None, 0, earliest)
+                stamp = BestEffort(container).stamp(frame)
+                turn, light = display_turn(frame)[0], (frame.color_trc, frame.color_primaries)
+                return _First(turn, *light, stamp, place, earliest)
+    return _First(0, ColorTrc.UNSPECIFIED, ColorPrimaries.UNSPECIFIED, None, 0, earliest)
+
+
+def _refuse_hdr(first: _First) -> None:
+    """Raises Reject ``unsupported_media`` for high dynamic range and for BT.2020's colours.
+
+    Taken for usual video they look flat and pale, which tells a detector how a file was made.
+    """
+    kind = _HDR.get(first.transfer, "")
+    if kind or first.primaries == ColorPrimaries.BT2020:
+        what = kind or "colours of BT.2020"
+        raise Reject("unsupported_media", f"{what}; convert it to BT.709 (SDR) and list that")
+
+
+def _name(kind: type[ColorTrc] | type[ColorPrimaries], number: int) -> str:
+    if number == kind.UNSPECIFIED:
+        return ""
+    try:
+        return kind(number).name.lower()
+    except ValueError:
+        return str(number)

@@ -8,11 +8,14 @@ from typing import Protocol, Self
 
 import cv2
 import numpy as np
+import simplejpeg
 
 from pipeline.errors import Reject
 from pipeline.video.decode import Picture, VideoReader
 from pipeline.video.plan import exact
 from pipeline.video.stills import checked_header, open_stills
+
+_JPEG = b"\xff\xd8"
 
 
 class Reader(Protocol):
@@ -22,11 +25,14 @@ class Reader(Protocol):
         end_s: after iteration, when the last picture read leaves the screen.
         damage: "" or the first thing found wrong.
         fell_back: after iteration, whether every picture up to the last wanted one was decoded.
+        problems: after iteration, what is wrong with pictures that were not given, by the place of
+            the wanted time; those that are not there at all are not among them.
     """
 
     end_s: float
     damage: str
     fell_back: bool
+    problems: dict[int, Reject]
 
     def __enter__(self) -> Self: ...
 
@@ -41,17 +47,20 @@ class Reader(Protocol):
         """As :meth:`pipeline.video.decode.VideoReader.pictures_at`."""
 
 
-def open_reader(media: str, location: str, max_side_px: int) -> Reader:
+def open_reader(
+    media: str, location: str, max_side_px: int, *, keep_damaged: bool = False
+) -> Reader:
     """A reader, to be used in a ``with`` statement, which opens it.
 
     Args:
         media: as in the table ``videos``: ``video``, ``frames``, ``image`` or ``tar``.
         location: absolute path of the file or folder; for ``tar`` ``<tar>!<folder inside>``.
         max_side_px: larger pictures are not decoded.
+        keep_damaged: whether damaged pictures are given too, where there is anything to give.
     """
     if media == "video":
-        return VideoReader(Path(location), max_side_px)
-    return StillsReader(media, location, max_side_px)
+        return VideoReader(Path(location), max_side_px, keep_damaged=keep_damaged)
+    return StillsReader(media, location, max_side_px, keep_damaged=keep_damaged)
 
 
 def enough(found: int, planned: int, min_frames: int, damage: str) -> None:
@@ -75,13 +84,18 @@ class StillsReader:
         end_s: how many pictures there are.
         damage: "" or the first thing found wrong.
         fell_back: False: only wanted pictures are decoded.
+        problems: what is wrong with pictures that were not given, by the place of the wanted time.
     """
 
-    def __init__(self, media: str, location: str, max_side_px: int) -> None:
+    def __init__(
+        self, media: str, location: str, max_side_px: int, *, keep_damaged: bool = False
+    ) -> None:
         self.end_s = 0.0
         self.damage = ""
         self.fell_back = False
+        self.problems: dict[int, Reject] = {}
         self._source = media, location
+        self._keep_damaged = keep_damaged
         self._max_side_px = max_side_px
 
     def __enter__(self) -> Self:
@@ -115,8 +129,9 @@ class StillsReader:
         decoded = False
         for place, data in zip(places, self._stills.read(places), strict=True):
             try:
-                image = decode(data, self._max_side_px)
+                image = decode(data, self._max_side_px, keep_damaged=self._keep_damaged)
             except Reject as problem:
+                self.problems.update(dict.fromkeys(wanted[place], problem))
                 self.damage = self.damage or f"picture {place}: {problem}"
                 continue
             decoded = True
@@ -125,8 +140,18 @@ class StillsReader:
             raise Reject("decode_error", self.damage)
 
 
-def decode(data: bytes, max_side_px: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def decode(
+    data: bytes, max_side_px: int, *, keep_damaged: bool = False
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """uint8 (H, W, 3) RGB of a still picture, turned as its EXIF says; alpha is dropped.
+
+    OpenCV tells of damage in a PNG, but gives what it can of a damaged JPEG. So JPEGs are looked
+    through by libjpeg-turbo once more, at an eighth of their size and without colour.
+
+    Args:
+        data: the file.
+        max_side_px: a larger picture is not decoded.
+        keep_damaged: whether what can be made of a damaged JPEG is returned.
 
     Raises:
         Reject: ``empty``, ``not_media``, ``bad_dimensions``, ``truncated`` or ``decode_error``.
@@ -138,4 +163,9 @@ def decode(data: bytes, max_side_px: int) -> np.ndarray[tuple[int, ...], np.dtyp
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise Reject("decode_error", "the picture is damaged")
+    if data[:2] == _JPEG and not keep_damaged:
+        try:
+            simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, strict=True)
+        except ValueError as error:
+            raise Reject("decode_error", f"the picture is damaged: {error}") from error
     return np.ascontiguousarray(image, np.uint8)

@@ -7,6 +7,7 @@ everything gives, picture for picture; where that is in doubt, :class:`Odd` is r
 decodes everything instead.
 """
 
+import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -106,6 +107,7 @@ class Skipper:
         self._complaints = complaints()[0]
         self._first = 0
         self._expected: deque[_Expected] = deque()
+        self._newest: float = -math.inf
         self._in_step = False  # the decoder has been given everything up to here
         self._lost_parameters = False
 
@@ -166,7 +168,7 @@ class Skipper:
                 raise Odd("a packet without a time, damaged, or with a new header")
             look = self._looker.look(packet)
             if look.safe and segment.shown:
-                yield segment.close()
+                yield self._closed(segment)
                 segment = _Segment()
             elif not look.safe and not segment.packets:
                 raise Odd("the stream starts where decoding may not")
@@ -174,7 +176,17 @@ class Skipper:
             if segment.size > MAX_SEGMENT_BYTES:
                 raise Odd("too much between two points to start at")
         if segment.shown:
-            yield segment.close()
+            yield self._closed(segment)
+
+    def _closed(self, segment: _Segment) -> _Segment:
+        """Checks that the times of a segment can be those of its pictures.
+
+        A container may have taken the order of storing for that of showing. FFmpeg notices when
+        pictures come out; what was passed by has to be told by its packets.
+        """
+        if not self._looker.tells_order(segment.packets, segment.stamps, segment.looks):
+            raise Odd("the times of packets are not those of their pictures")
+        return segment.close()
 
     def _wants_leading(self, following: _Segment | None, assigned: int) -> bool:
         """Whether a picture is wanted that is stored behind the next start, but shown before it.
@@ -243,8 +255,11 @@ class Skipper:
             raise Odd("the decoder complains")
         for frame in frames:
             stamp = frame.dts if self._by_packet else frame.pts
-            if stamp is None:
-                raise Odd("a picture without a time")
+            if stamp is None or frame.is_corrupt:
+                raise Odd("a picture without a time, or a damaged one")
+            if stamp <= self._newest:
+                raise Odd("pictures come in another order than their times")
+            self._newest = stamp
             if not self._expected or stamp < self._expected[0].stamp:
                 continue
             expected = self._expected.popleft()

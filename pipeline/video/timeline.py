@@ -9,12 +9,13 @@ from typing import Generic, TypeVar
 import av
 import av.error
 from av.container import InputContainer
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.errors import Reject
 from pipeline.video.bitstream import shows
-from pipeline.video.container import all_packets, complaints, open_video, packets
+from pipeline.video.container import all_packets, complaints, open_video
+from pipeline.video.everything import stamped_pictures
+from pipeline.video.stamps import by_packet, length_per_track, usual_duration
 
 MAX_SHORTFALL_S = 0.5
 """A file that ends earlier than its header tells is cut."""
@@ -80,43 +81,6 @@ def read_timeline(path: Path, max_side_px: int, first: int | None) -> Timeline:
     return Timeline(shown, tick_s, whole)
 
 
-def length_per_track(container: InputContainer) -> bool:
-    """Whether a container holds a length for the pictures alone. Elsewhere sound may be longer."""
-    return container.format.name.startswith(("mov", "avi"))
-
-
-def by_packet(container: InputContainer) -> bool:
-    """Whether a container stores the order of its packets alone, and no times of pictures.
-
-    What FFmpeg reports as such in AVI and ASF is that order, or a guess from it, and durations are
-    single ticks or none, while the packet that pushed a picture out runs in step with the pictures.
-    So the last pictures of a stream whose pictures are out of order have no times: they follow at
-    the usual rate.
-    """
-    return container.format.name in ("avi", "asf")
-
-
-def stamp_of(container: InputContainer, frame: VideoFrame) -> int | None:
-    """When a decoded picture is first shown, in ticks of its stream; None where nothing tells."""
-    return frame.dts if by_packet(container) else frame.pts
-
-
-def average_rate(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Pictures per second on average; None where nothing tells.
-
-    Of AVI, FFmpeg's own average is the rate of ticks, of which a picture may take many.
-    """
-    if by_packet(container):
-        return stream.guessed_rate or stream.average_rate
-    return stream.average_rate or stream.guessed_rate
-
-
-def usual_duration(container: InputContainer, stream: VideoStream) -> int:
-    """Ticks that a picture lasts where nothing says so, at least 1."""
-    rate, tick_s = average_rate(container, stream), stream.time_base
-    return max(1, round(1 / (rate * tick_s))) if rate and tick_s else 1
-
-
 def spans(stamped: Iterable[tuple[int, int, _T]]) -> Iterator[Span[_T]]:
     """From stamps to spans: each picture stays until the next one comes, the last for its duration.
 
@@ -135,54 +99,6 @@ def spans(stamped: Iterable[tuple[int, int, _T]]) -> Iterator[Span[_T]]:
     if held is not None:
         at, duration, shown = held
         yield Span(at - first, at + duration - first, shown)
-
-
-def stamped_pictures(
-    container: InputContainer, stream: VideoStream, known: int, note: Callable[[str], object]
-) -> Iterator[tuple[int, int, VideoFrame]]:
-    """Decodes everything that can be decoded, in order of presentation.
-
-    Args:
-        container: an open container that nothing has been read from.
-        stream: its stream; the decoder must work in one thread.
-        known: how many complaints there were before the file was opened.
-        note: is told every further complaint of the demuxer or decoder.
-
-    Returns:
-        Tick, duration in ticks and picture; the picture's ``pts`` is set to the tick.
-    """
-    usual, in_order = usual_duration(container, stream), by_packet(container)
-    following = 0
-    latest = None
-    for frame in _frames(container, stream, known, note):
-        stamp = stamp_of(container, frame)
-        at = following if stamp is None else stamp
-        if latest is not None and at < latest:
-            note("time stamps run backwards")
-            continue
-        duration = usual if in_order else frame.duration or usual
-        latest, following = at, at + duration
-        frame.pts = at
-        yield at, duration, frame
-
-
-def _frames(
-    container: InputContainer, stream: VideoStream, known: int, note: Callable[[str], object]
-) -> Iterator[VideoFrame]:
-    try:
-        for packet in packets(container, stream):
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError as error:
-                note(error.strerror or str(error))
-                continue
-            count, last = complaints()
-            if count > known:
-                note(last)
-                known = count
-            yield from frames
-    except av.error.FFmpegError as error:
-        note(error.strerror or str(error))
 
 
 def _walk(

@@ -210,3 +210,11 @@ def test_several_roots_have_a_manifest_each(tmp_path):
     assert paths == {"wild/real/0/a": "0/a.mp4", "wild/real/1/a": "1/a.mp4"}
     with pytest.raises(UserError, match="must be relative"):
         run(entry("csv", *roots, manifest=str(roots[0] / "list.csv")), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", [" e.mp4", "e.mp4 "])
+def test_blanks_at_the_ends_of_a_name_count_where_there_is_such_a_file(wild, name):
+    put(wild.root / name, b"e")
+    found = wild("path, label", f"{name}, real", " a.mp4 , fake ")
+    assert {row["path"] for row in rows(found).values()} == {name, "a.mp4"}
+    assert rejects(found) == {}

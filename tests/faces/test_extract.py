@@ -28,7 +28,8 @@ class FakeReader:
     damage = ""
     fell_back = False
 
-    def __init__(self, media, location, max_side_px):
+    def __init__(self, media, location, max_side_px, *, keep_damaged):
+        self.problems = {}
         self.opened = (media, location, max_side_px)
 
     def __enter__(self):
@@ -192,7 +193,7 @@ def test_missing_times_say_why(task, monkeypatch, end_s, damage, reason):
 
 
 def test_pictures_that_end_before_the_plan_begins_are_rejected_one_by_one():
-    rejects = missing([30.0, 31.0], set(), 20.0, "")
+    rejects = missing([30.0, 31.0], set(), 20.0, "", {})
     assert [(r.unit, r.reason) for r in rejects] == [
         ("/00000", "truncated"),
         ("/00001", "truncated"),
@@ -449,3 +450,20 @@ def test_videos_decoded_whole_are_counted(task, monkeypatch, fell_back):
     show(monkeypatch, ((0,), 0, picture(LARGE)))
     monkeypatch.setattr(FakeReader, "fell_back", fell_back)
     assert task.work(row(1)).counts == {"decoded_whole": int(fell_back)}
+
+
+def test_damaged_pictures_are_rejected_each_for_itself(task, monkeypatch):
+    show(monkeypatch, ((0,), 0, picture(LARGE)), ((3,), 3, picture(LARGE)))
+    made = FakeReader.__init__
+
+    def damaged(self, *args, **options):
+        made(self, *args, **options)
+        self.problems = {2: Reject("damaged", "h264: b"), 1: Reject("damaged", "h264: a")}
+
+    monkeypatch.setattr(FakeReader, "__init__", damaged)
+    result = task.work(row(4))
+    check(task, row(4), result)
+    assert [(r.reason, r.detail) for r in result.rejects] == [
+        ("damaged", "h264: a"),
+        ("damaged", "h264: b"),
+    ]

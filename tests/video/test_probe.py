@@ -1,5 +1,6 @@
 """Header facts, and every reason for which a file is refused."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from pipeline.errors import Reject
 from pipeline.tables.schemas import REJECT_REASONS
@@ -297,3 +299,106 @@ def _sound(path: Path, *, cover: bool = False) -> Path:
         container.mux(sound.encode(frame))
         container.mux(sound.encode())
     return path
+
+
+def test_the_film_is_chosen_and_no_lone_picture(assets):
+    facts = probe(assets / "failing/one_picture_track_first.mp4", SIDE_PX)
+    assert (facts.codec, facts.frame_count, facts.duration_s) == ("h264", 50, 4.0)
+
+
+@pytest.mark.parametrize("default", [0, 1])
+def test_the_default_track_is_chosen(tmp_path, default):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=10) for _ in range(2)]
+        for number, stream in enumerate(streams):
+            stream.width, stream.height, stream.pix_fmt = 128 + 32 * number, 64, "yuv420p"
+            stream.disposition = Disposition.default if number == default else Disposition(0)
+        for _ in range(20):
+            for stream in streams:
+                frame = av.VideoFrame(stream.width, stream.height, "yuv420p")
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode())
+    assert probe(path, SIDE_PX).width_px == 128 + 32 * default
+
+
+@pytest.mark.parametrize("name", ["stale_duration_tag.mkv", "stale_length.avi"])
+def test_a_header_shorter_than_the_film_is_not_believed(assets, name):
+    facts = probe(assets / "failing" / name, SIDE_PX)
+    assert (facts.duration_s, facts.frame_count) == (10.0, 100)
+
+
+@pytest.mark.parametrize("name", ["a.flv", "a.mkv"])
+def test_a_length_in_the_header_that_is_too_short(tmp_path, name):
+    clip = write_clip(tmp_path / name, range(100), codec="libx264", options={"g": "50"})
+    told = probe(clip, SIDE_PX).duration_s
+    assert told == pytest.approx(4.0, abs=0.05)
+    data = clip.read_bytes()
+    if name == "a.flv":
+        at = data.index(b"duration") + len("duration") + 1
+        clip.write_bytes(data[:at] + struct.pack(">d", 1.0) + data[at + 8 :])
+    else:
+        at = data.index(b"\x44\x89\x88") + 3
+        tag = data.index(b"00:00:04.000", at)
+        assert struct.unpack(">d", data[at : at + 8])[0] == pytest.approx(4000, abs=50)
+        data = data[:at] + struct.pack(">d", 1000.0) + data[at + 8 :]
+        clip.write_bytes(data[:tag] + b"00:00:01.000" + data[tag + 12 :])
+    assert probe(clip, SIDE_PX).duration_s == pytest.approx(told)
+
+
+def _coloured(path: Path, transfer: int, primaries: int) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.color_trc = transfer
+        stream.codec_context.color_primaries = primaries
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+@pytest.mark.parametrize(
+    ("transfer", "primaries", "said"),
+    [
+        (16, 9, "PQ"),
+        (18, 9, "HLG"),
+        (16, 1, "PQ"),
+        (18, 2, "HLG"),
+        (14, 9, "BT.2020"),
+        (1, 9, "BT.2020"),
+        (1, 1, ("bt709", "bt709")),
+        (2, 2, ("", "")),
+        (13, 6, ("iec61966_2_1", "smpte170m")),
+    ],
+)
+def test_high_dynamic_range_is_refused_and_the_rest_is_told(
+    tmp_path, name, transfer, primaries, said
+):
+    clip = _coloured(tmp_path / name, transfer, primaries)
+    if isinstance(said, str):
+        with pytest.raises(Reject, match=said) as caught:
+            probe(clip, SIDE_PX)
+        assert caught.value.reason == "unsupported_media"
+    else:
+        facts = probe(clip, SIDE_PX)
+        assert (facts.transfer, facts.primaries) == said
+
+
+def test_pq_is_refused(assets):
+    with pytest.raises(Reject, match="PQ"):
+        probe(assets / "failing/hdr_pq.mp4", SIDE_PX)
+
+
+def test_a_guessed_rate_gives_way_to_the_true_average(assets):
+    facts = probe(assets / "failing/rate_guessed_2000.ts", SIDE_PX)
+    assert facts.average_fps == pytest.approx(facts.frame_count / facts.duration_s)
+    assert 22 < facts.average_fps < 24
+
+
+def test_appended_recordings_are_told(assets):
+    with pytest.raises(Reject, match="appended") as caught:
+        probe(assets / "failing/times_jump_back.ts", SIDE_PX)
+    assert caught.value.reason == "no_duration"

@@ -470,7 +470,7 @@ def test_damage_in_a_needed_group_is_met_as_by_decoding_all(tmp_path, monkeypatc
     assert reader.damage == reference.damage
 
 
-def test_a_picture_that_stays_over_broken_ones_is_given_once(tmp_path, monkeypatch):
+def test_a_picture_does_not_stay_over_broken_ones(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "a.mkv", range(60), options={"g": "1", "bf": "0"})
     with av.open(str(path)) as container:
         packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
@@ -487,8 +487,12 @@ def test_a_picture_that_stays_over_broken_ones_is_given_once(tmp_path, monkeypat
         given.append([(p.samples, p.pts, number_of(p.image)) for p in pictures])
         assert reader.fell_back
         assert reader.damage
+        assert {place: p.reason for place, p in reader.problems.items()} == {
+            2: "damaged",
+            3: "damaged",
+        }
     assert given[0] == given[1]
-    assert [samples for samples, *_ in given[0]] == [(0,), (1, 2, 3), (4,)]
+    assert [samples for samples, *_ in given[0]] == [(0,), (1,), (4,)]
 
 
 def test_start_codes_and_lengths_are_told_apart(tmp_path):
@@ -505,3 +509,17 @@ def test_start_codes_and_lengths_are_told_apart(tmp_path):
         coded = [other.look(q).safe for p in packets for q in to_start_codes.filter(p)]
     assert plain == coded
     assert sum(plain) == 5
+
+
+@pytest.mark.parametrize("name", ["xvid_b_frames.mp4", "skip_differs_from_all.mp4"])
+def test_times_that_are_the_order_of_storing(assets, monkeypatch, name):
+    path = assets / "failing" / name
+    length_s = float(probe(path, SIDE_PX).duration_s)
+    times = [k * length_s / 40 for k in range(40)]
+    reference = read_whole(path, times, monkeypatch)[0]
+    assert_same(read(path, times)[0], reference)
+    for place, time_s in enumerate(times):
+        alone = read(path, [time_s])[0]
+        assert set(alone) == ({0} if place in reference else set())
+        if alone:
+            assert np.array_equal(alone[0], reference[place])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -242,3 +243,47 @@ def test_too_few_pictures():
         enough(2, 10, 3, "it is cut")
     assert caught.value.reason == "truncated"
     assert caught.value.detail == "2 of 10 planned pictures are there, 3 are needed; it is cut"
+
+
+@pytest.mark.parametrize("media", ["frames", "tar"])
+@pytest.mark.parametrize("harm", ["overwritten", "missing"])
+def test_a_damaged_jpeg_is_told(tmp_path, assets, media, harm):
+    sound = (assets / "images/obama_240p.jpg").read_bytes()
+    middle = len(sound) // 2
+    put = b"\0" * 64 if harm == "overwritten" else b""
+    damaged = sound[:middle] + put + sound[middle + 64 :]
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for name, data in {"1.jpg": sound, "2.jpg": damaged, "3.jpg": sound}.items():
+        (folder / name).write_bytes(data)
+    location = str(folder)
+    if media == "tar":
+        with tarfile.open(tmp_path / "f.tar", "w") as tar:
+            tar.add(folder, "f")
+        location = f"{tmp_path / 'f.tar'}!f"
+    with open_reader(media, location, SIDE_PX) as reader:
+        found = [p.samples for p in reader.pictures_at([0.0, 1.0, 2.0])]
+    assert found == [(0,), (2,)]
+    assert {k: problem.reason for k, problem in reader.problems.items()} == {1: "decode_error"}
+    with open_reader(media, location, SIDE_PX, keep_damaged=True) as reader:
+        assert len(list(reader.pictures_at([0.0, 1.0, 2.0]))) == 3
+
+
+def test_four_bytes_overwritten(assets):
+    with open_reader("image", str(assets / "failing/frame_damaged.jpg"), SIDE_PX) as reader:
+        assert reason(list, reader.pictures_at([0.0])) == "decode_error"
+
+
+def test_every_sound_jpeg_is_read(assets):
+    for path in sorted((assets / "images").glob("*.jpg")):
+        with open_reader("image", str(path), SIDE_PX) as reader:
+            assert len(list(reader.pictures_at([0.0]))) == 1, path.name
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpegs_of_every_kind_are_looked_through(tmp_path, mode, progressive):
+    path = tmp_path / "a.jpg"
+    PIL.Image.fromarray(numbered(5)).convert(mode).save(path, progressive=progressive)
+    with open_reader("image", str(path), SIDE_PX) as reader:
+        assert len(list(reader.pictures_at([0.0]))) == 1

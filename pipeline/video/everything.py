@@ -1,0 +1,206 @@
+"""Decoding all pictures of a stream in order, told which of them are damaged.
+
+A decoder that meets damage patches the picture up, and what refers to it inherits the patch. So a
+picture is damaged from the first complaint of its stream to the next picture that decoding may
+start at and that came without one. A complaint about a picture that no other one needs costs that
+picture alone; then nothing depends on whether it was left out.
+"""
+
+import re
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
+
+from pipeline.video.bitstream import IN_ORDER, Looker
+from pipeline.video.container import complaints, packets
+from pipeline.video.stamps import BestEffort, by_packet, usual_duration
+
+_OTHER_STREAM = re.compile(r"stream (\d+)")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A place in a stream where a picture is shown."""
+
+    frame: VideoFrame | None
+    """None where the packet is there, but the decoder made no picture of it."""
+    damaged: bool
+    """As the module says; always where there is no picture."""
+
+
+def stamped_pictures(
+    container: InputContainer, stream: VideoStream, known: int, note: Callable[[str], object]
+) -> Iterator[tuple[int, int, Decoded]]:
+    """Decodes everything that can be decoded, in order of presentation.
+
+    Args:
+        container: an open container that nothing has been read from.
+        stream: its stream; the decoder must work in one thread.
+        known: how many complaints there were before the file was opened.
+        note: is told every further complaint of the demuxer or decoder.
+
+    Returns:
+        Tick, duration in ticks and picture; the picture's ``pts`` is set to the tick.
+    """
+    usual, in_order = usual_duration(container, stream), by_packet(container)
+    best = BestEffort(container)
+    following = 0
+    latest: int | None = None
+    damage = _Damage(container, stream, usual)
+    for frame in _frames(container, stream, known, note, damage):
+        stamp = best.stamp(frame)
+        at = following if stamp is None else stamp
+        damaged = damage.has(frame)
+        for lost in damage.lost_before(at):
+            if latest is not None and lost > latest:
+                latest = lost
+                yield lost, usual, Decoded(None, True)
+        if latest is not None and at < latest:
+            note("time stamps run backwards")
+            continue
+        duration = usual if in_order else frame.duration or usual
+        latest, following = at, at + duration
+        frame.pts = at
+        yield at, duration, Decoded(frame, damaged)
+    for lost in damage.lost_before(None):
+        if latest is not None and lost > latest:
+            latest = lost
+            yield lost, usual, Decoded(None, True)
+
+
+def _frames(
+    container: InputContainer,
+    stream: VideoStream,
+    known: int,
+    note: Callable[[str], object],
+    damage: "_Damage",
+) -> Iterator[VideoFrame]:
+    def complained() -> str:
+        nonlocal known
+        count, last = complaints()
+        news, known = count > known, count
+        if news:
+            note(last)
+        return last if news else ""
+
+    stream.codec_context.copy_opaque = True
+    try:
+        for packet in packets(container, stream):
+            of_demuxer = complained()
+            frames: list[VideoFrame] = []
+            damage.next(packet)
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError as error:
+                note(error.strerror or str(error))
+                damage.met()
+            if complained():
+                damage.met()
+            elif of_demuxer:
+                damage.met_before(of_demuxer)
+            yield from frames
+    except av.error.FFmpegError as error:
+        complained()
+        note(error.strerror or str(error))
+
+
+class _Damage:
+    """Follows the packets and pictures of one stream, and where its decoder complained."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, usual: int) -> None:
+        codec = stream.codec_context.codec.canonical_name
+        self._demuxer, self._codec, self._index = container.format.name, codec, stream.index
+        self._looker = Looker(stream)
+        self._in_order = by_packet(container)
+        self._place = -1
+        self._look = self._looker.nothing
+        self._stamp: int | None = None
+        self._usual = usual
+        self._end = 0
+        self._newest = -1
+        self._start_stamp: int | None = None
+        self._starts: dict[int, bool] = {}
+        self._spreading: list[int] = []
+        self._alone: set[int] = set()
+        self._clean_start = -1
+        self._awaited: dict[int, int] = {}
+
+    def next(self, packet: "Packet[VideoStream]") -> None:
+        """Is told each packet before it is decoded."""
+        if not packet.size:
+            self._stamp = None
+            return
+        if self._stamp is not None:
+            self._end = max(self._end, self._stamp + self._usual)
+        self._place += 1
+        packet.opaque = self._place
+        self._look = self._looker.look(packet)
+        shown = self._look.shown and not packet.is_discard
+        stamp = packet.dts if self._in_order else packet.pts
+        self._stamp = stamp if shown else None
+        if self._look.safe:
+            self._starts[self._place] = True
+            self._start_stamp = stamp
+        if self._spreading and self._stamp is not None:
+            self._awaited[self._place] = self._stamp
+
+    def met(self) -> None:
+        """The decoder complained about the packet told last."""
+        if self._place in self._spreading or self._place in self._alone:
+            return
+        self._starts.pop(self._place, None)
+        # What is stored behind a start, but shown before it, is needed by nothing behind that.
+        stamps = self._stamp, self._start_stamp
+        leading = stamps[0] is not None and stamps[1] is not None and stamps[0] < stamps[1]
+        if self._look.needed_by_others and not leading:
+            self._spreading.append(self._place)
+        else:
+            self._alone.add(self._place)
+        if self._stamp is not None:
+            self._awaited[self._place] = self._stamp
+
+    def met_before(self, complaint: str) -> None:
+        """The demuxer complained on its way to the packet told last: something may be missing.
+
+        What was shown last does not stay on screen then.
+        """
+        source, _, text = complaint.partition(": ")
+        other = _OTHER_STREAM.search(text)
+        of_another = other is not None and int(other[1]) != self._index
+        if source not in (self._demuxer, self._codec) or of_another:
+            return
+        self._awaited[-1] = self._end
+        if not self._look.safe:
+            self.met()
+
+    def has(self, frame: VideoFrame) -> bool:
+        """Whether a picture is damaged; to be asked of each, in order of presentation."""
+        place = frame.opaque if isinstance(frame.opaque, int) else self._place
+        self._awaited.pop(place, None)
+        if self._codec in IN_ORDER and place <= self._newest:
+            self.met()  # an old picture came for a new packet
+        self._newest = max(self._newest, place)
+        if frame.is_corrupt and place not in self._alone and place not in self._spreading:
+            insort(self._spreading, place)
+        start = self._starts.pop(place, False) or (
+            not self._looker.known and frame.key_frame and frame.pict_type == PictureType.I
+        )
+        if start and place not in self._spreading:
+            self._clean_start = max(self._clean_start, place)
+        before = bisect_right(self._spreading, place)
+        return place in self._alone or (
+            before > 0 and self._spreading[before - 1] > self._clean_start
+        )
+
+    def lost_before(self, at: int | None) -> list[int]:
+        """Stamps, in order, of packets whose pictures would have come before a tick; each once."""
+        lost = sorted((s, place) for place, s in self._awaited.items() if at is None or s < at)
+        for _, place in lost:
+            del self._awaited[place]
+        return [stamp for stamp, _ in lost]
