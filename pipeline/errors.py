@@ -1,4 +1,4 @@
-"""The two ways in which things go wrong that are not bugs."""
+"""The two kinds of errors that are not bugs: a user's mistake, and one input that is unusable."""
 
 from faceshards.errors import UserError
 

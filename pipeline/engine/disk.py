@@ -1,4 +1,4 @@
-"""Troubles of the disk, said in one sentence instead of a traceback."""
+"""Errors of the disk (full, no permission, store gone) as one sentence instead of a traceback."""
 
 import errno
 import shutil

@@ -1,4 +1,4 @@
-"""Which rows of a plan belong together, and the digests that say what they must become.
+"""Dividing a plan into partitions, each with a digest of the rows that it must hold.
 
 A partition's number comes from a hash by linear hashing, so that it is a function of the plan
 alone: one more partition splits one of the others.

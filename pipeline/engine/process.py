@@ -1,4 +1,4 @@
-"""What a process that works rows owes: one thread, memory that it keeps, an end with its owner."""
+"""Set-up of a process that works rows: one thread, memory kept, killed when its owner dies."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""What the engine and the work of a stage say to each other. No files, no processes here."""
+"""The types that pass between the engine and the work of a stage: plans, rows, outputs, rejects."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The incremental loop: what is whole stays, what changed is worked, what is orphaned goes."""
+"""One run of a stage: unchanged rows stay, changed ones are worked, unneeded files deleted."""
 
 import sys
 from collections import Counter

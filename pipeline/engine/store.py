@@ -1,4 +1,4 @@
-"""The folder of a stage's partitions: who may write it, what is in it, what must go."""
+"""The folder of a stage's partitions: its lock, its committed partitions, and deleting the rest."""
 
 import fcntl
 import hashlib

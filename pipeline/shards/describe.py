@@ -1,4 +1,4 @@
-"""What samples say of themselves: the columns of their json, from the tables of all stages."""
+"""The json of each sample: its columns, taken from the tables of all stages."""
 
 import json
 from collections.abc import Mapping
