@@ -244,7 +244,8 @@ def _kind(
     if label == 0:
         return "real", ""
     known = semantics.manipulation(entry.name, entry.adapter, method)
-    category, subtype = category or known.category, subtype or known.subtype
+    category = category or known.category
+    subtype = subtype or (known.subtype if category == known.category else "")
     if category not in fields.CATEGORIES:
         raise UserError(
             f"Dataset {entry.name}: {method} is the name of a method whose images this program "

@@ -26,6 +26,11 @@ ANY = "any"
 """Section of methods that are looked up last, for every dataset; ``any FS`` in another section is
 for its methods of that category that have no line."""
 
+CSV = "csv"
+"""Adapter of datasets that nobody has a section for: methods that others know are known there."""
+NAMELESS = frozenset({"dfdc_unknown", "method_a", "method_b"})
+"""Lines for methods whose makers do not name them: the words mean nothing in another dataset."""
+
 DEFAULT = "default"
 """The templates as they are, with no switch."""
 
@@ -96,14 +101,38 @@ class Semantics:
         """What the file says about a method: under the dataset, else its adapter, else ``any``.
 
         ``real`` gives category ``real``; a method with no line gives category ``unknown`` and no
-        vectors.
+        vectors. For the adapter ``csv``, such a method is looked up in all other sections first, in
+        any case of letters; where they disagree about something, that is left open.
         """
         if method == REAL:
             return Manipulation(REAL)
         for section in (dataset, adapter, ANY):
             if method in self.methods.get(section, {}):
                 return self.methods[section][method]
-        return Manipulation(UNKNOWN)
+        return self._known_elsewhere(method) if adapter == CSV else Manipulation(UNKNOWN)
+
+    def _known_elsewhere(self, method: str) -> Manipulation:
+        """What all sections that know a method agree on."""
+        name = method.casefold()
+        found = [
+            entry
+            for section, entries in self.methods.items()
+            for known, entry in entries.items()
+            if section != ANY and known.casefold() == name and name not in NAMELESS
+        ]
+        if not found or any(one.category != found[0].category for one in found):
+            return Manipulation(UNKNOWN)
+        subtypes = {one.subtype for one in found}
+        same = all(one.vectors == found[0].vectors for one in found)
+        return Manipulation(
+            found[0].category,
+            found[0].subtype if len(subtypes) == 1 else "",
+            found[0].vectors if same else {},
+        )
+
+    def _has_line(self, dataset: str, adapter: str, method: str) -> bool:
+        """Whether the file has a line for a method of this very dataset."""
+        return any(method in self.methods.get(name, {}) for name in (dataset, adapter, ANY))
 
     def vector(
         self, graph: str, dataset: str, adapter: str, method: str, label: int, category: str
@@ -134,6 +163,8 @@ class Semantics:
         if not known.vectors:
             return nodes.unobserved_fake()
         if category not in (known.category, *known.also):
+            if not self._has_line(dataset, adapter, method):
+                return nodes.unobserved_fake()  # the CSV names a category: it knows its own video
             raise UserError(
                 f"Dataset {dataset} says that {method} is of category {category}, semantics.yaml "
                 f"says {known.category}. Correct one of them, or add a line for {method} under "

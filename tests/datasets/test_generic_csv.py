@@ -218,3 +218,12 @@ def test_blanks_at_the_ends_of_a_name_count_where_there_is_such_a_file(wild, nam
     found = wild("path, label", f"{name}, real", " a.mp4 , fake ")
     assert {row["path"] for row in rows(found).values()} == {name, "a.mp4"}
     assert rejects(found) == {}
+
+
+def test_a_method_that_other_datasets_know_is_known_here(wild):
+    found = wild("path,label,method,category", "a.mp4,fake,SadTalker,", "b.mp4,fake,SadTalker,FS")
+    kinds = {name: (row["category"], row["subtype"]) for name, row in rows(found).items()}
+    assert kinds == {
+        "wild/SadTalker/a": ("RE", "talking_head"),
+        "wild/SadTalker/b": ("FS", ""),
+    }

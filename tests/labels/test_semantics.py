@@ -150,7 +150,9 @@ def test_categories(shipped: Semantics) -> None:
     assert category("dfdc", "dfdc_unknown") == "FS"
     assert category("df40", "e4e") == "FE"
     assert category("wilddeepfake", "unknown") == "unknown"
-    assert category("csv", "Deepfakes") == "unknown"
+    assert category("csv", "Deepfakes") == "FS"
+    assert category("csv", "sora") == "unknown"
+    assert category("wilddeepfake", "Deepfakes") == "unknown"
     assert category("csv", "real") == "real"
 
 
@@ -400,3 +402,39 @@ def test_a_switch_changes_vectors_alone(tmp_path: Path) -> None:
 
 def test_the_small_file_itself_is_right(tmp_path: Path) -> None:
     assert semantics.load(changed(tmp_path, "", "")).graph("tiny").edges == ((0, 1), (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("method", "of", "by"),
+    [
+        ("Wav2Lip", "df40", "wav2lip"),
+        ("SadTalker", "celeb_df", "SadTalker"),
+        ("sadtalker", "df40", "sadtalker"),
+        ("Face2Face", "faceforensics", "Face2Face"),
+    ],
+)
+def test_a_csv_knows_the_methods_of_other_datasets(method: str, of: str, by: str) -> None:
+    known = semantics.load(FILE)
+    own = known.methods[of][by]
+    assert known.manipulation("mine", "csv", method) == own
+    vector = known.vector("ffpp", "mine", "csv", method, 1, own.category)
+    assert vector == known.vector("ffpp", of, of, by, 1, own.category)
+    assert known.manipulation("mine", "dfdc", method) == Manipulation("unknown")
+
+
+def test_a_csv_borrows_only_what_sections_agree_on_and_its_own_category_wins() -> None:
+    known = semantics.load(FILE)
+    # A swap to FakeAVCeleb and DF40; FFSC, whose graph is another, has other vectors for it.
+    assert known.manipulation("mine", "csv", "fsgan") == Manipulation("FS")
+    for word in ("method_A", "dfdc_unknown", "never heard of"):
+        assert known.manipulation("mine", "csv", word) == Manipulation("unknown")
+    unobserved = known.graph("ffpp").unobserved_fake()
+    assert known.vector("ffpp", "mine", "csv", "SadTalker", 1, "FS") == unobserved
+
+
+def test_a_section_of_ones_own_comes_before_what_others_know(tmp_path: Path) -> None:
+    path = tmp_path / "semantics.yaml"
+    path.write_text(SMALL + "  csv: {m: one}\n  other: {m: two}\n" + TEMPLATES)
+    small = semantics.load(path)
+    assert small.manipulation("mine", "csv", "m") == small.methods["csv"]["m"]
+    assert small.manipulation("other", "csv", "m") == small.methods["other"]["m"]
