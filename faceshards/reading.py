@@ -1,18 +1,17 @@
 """Reading a shard folder without trusting it: no pickles, no extraction, nothing outside of it."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceshards import fields, tar
+from faceshards import fields, strict_json, tar
 from faceshards.columns import arrow_schema, check_values
 from faceshards.errors import UserError
 from faceshards.keys import digest128
@@ -142,23 +141,11 @@ def member_column(extension: str) -> str:
 def parse_json(data: bytes, max_bytes: int = MAX_SAMPLE_JSON_BYTES) -> dict[str, Any]:
     """The json object in some bytes.
 
-    Raises ValueError where it is not UTF-8 or not an object, is too large or too deep, repeats a
-    key, or holds NaN or infinity.
+    Raises ValueError where it is not an object, or as :func:`faceshards.strict_json.parse`.
     """
-    if len(data) > max_bytes:
-        raise ValueError(f"json of {len(data)} bytes; at most {max_bytes} are read")
-    try:
-        value = json.loads(
-            data.decode(),
-            object_pairs_hook=_without_duplicates,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
-    except RecursionError:
-        raise ValueError(f"json nests more than {MAX_DEPTH} deep") from None
+    value = strict_json.parse(data, max_bytes, MAX_DEPTH)
     if not isinstance(value, dict):
         raise ValueError("json is not an object")
-    _check_depth(value, MAX_DEPTH)
     return value
 
 
@@ -225,29 +212,3 @@ def _sample(key: str, members: dict[str, bytes]) -> Sample:
     except KeyError:
         raise ValueError(f"sample {key} has no json") from None
     return Sample(key, about, members)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("json repeats a key")
-    return found
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"json holds {text}")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"json holds {text}, which is infinite")
-    return value
-
-
-def _check_depth(value: Any, left: int) -> None:
-    if not left:
-        raise ValueError(f"json nests more than {MAX_DEPTH} deep")
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, dict | list):
-            _check_depth(item, left - 1)

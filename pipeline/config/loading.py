@@ -197,7 +197,7 @@ def read_yaml(path: Path) -> Any:
     """Plain data of a YAML 1.2 file; None for an empty one.
 
     Raises UserError naming file and line where the file is missing, is not YAML, holds a key twice
-    or a tag that is not plain data.
+    a tag that is not plain data, or nests too deep.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -211,6 +211,11 @@ def read_yaml(path: Path) -> Any:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UserError(f"{path}{where}: {_one_line(error.problem)}.") from error
+    except RecursionError:
+        raise UserError(
+            f"{path} nests too deep: lists and mappings in each other by the hundreds. Look for "
+            "brackets that are not closed."
+        ) from None
     except (YAMLError, ValueError) as error:
         raise UserError(f"{path} is not YAML: {_one_line(error)}.") from error
 

@@ -17,11 +17,11 @@ Region = Literal["eye", "lip", "mouth", "nose"]
 class EngineParams:
     """How work is placed. In no stage's DVC parameters: changing it reruns nothing."""
 
-    workers: Annotated[int, Range(0)] | Literal["auto"] = "auto"
+    workers: Annotated[int, Range(0, 1024)] | Literal["auto"] = "auto"
     """How many work at a time; ``auto`` = one per core; 0 = no child process, for debugging."""
-    row_deadline_s: Annotated[float, Range(above=0)] = 900.0
+    row_deadline_s: Annotated[float, Range(above=0, high=604_800)] = 900.0
     """A row (one video, one face …) that takes longer is rejected as ``timeout``."""
-    row_memory_gb: Annotated[float, Range(above=0)] | Literal["auto"] = "auto"
+    row_memory_gb: Annotated[float, Range(above=0, high=65_536)] | Literal["auto"] = "auto"
     """A row whose process grows beyond this is rejected as ``out_of_memory``; ``auto`` = its share
     of 80 % of this machine's memory."""
     max_reject_fraction: Annotated[float, Range(0, 1)] = 0.5
@@ -74,15 +74,15 @@ Split = Literal["train", "val", "test"]
 class Sampling:
     """Which pictures of a video are looked at: exactly one of the first four is on."""
 
-    fps: Annotated[float, Range(0)] = 1.0
+    fps: Annotated[float, Range(0, 1000)] = 1.0
     """Pictures per second of video (metric learning, section 4.1: 1 FPS); 0 = off."""
-    n_even: Annotated[int, Range(0)] = 0
+    n_even: Annotated[int, Range(0, 100_000)] = 0
     """So many pictures, spread evenly over the video; 0 = off."""
-    every_n: Annotated[int, Range(0)] = 0
+    every_n: Annotated[int, Range(0, 1_000_000)] = 0
     """The first of every so many pictures; 0 = off."""
     stride_int_fps: bool = False
     """The first of every int(frame rate) pictures, as code of the metric-learning lab does."""
-    min_frames: Annotated[int, Range(1)] = 1
+    min_frames: Annotated[int, Range(1, 100_000)] = 1
     """A video of which fewer planned pictures can be decoded is rejected whole."""
 
 
@@ -119,10 +119,10 @@ class FaceRules:
     backbone: Literal["", "mobilenet0.25", "resnet50"] = ""
     """RetinaFace only."""
     provider: Literal["cpu", "cuda"] = "cpu"
-    input_size_px: Annotated[int, Range(32)] | Literal["auto", "full"] = "auto"
+    input_size_px: Annotated[int, Range(32, 32_768)] | Literal["auto", "full"] = "auto"
     """Longer side the detector sees; ``full`` = as decoded; ``auto`` = a small and a large size."""
     score_threshold: Annotated[float, Range(0, 1)] = 0.5
-    min_face_px: Annotated[int, Range(0)] = 0
+    min_face_px: Annotated[int, Range(0, 32_768)] = 0
     """Faces whose longer side is below this in the frame are dropped; 0 = keep all."""
     margin: Annotated[float, Range(0, 10)] = 0.3
     """Enlargement of the box as a share of it (metric learning, section 4.1: 30 %)."""
@@ -168,13 +168,13 @@ class FaceChoice:
 
     choose: Literal["all", "largest", "largest_n", "main_track", "min_track"] = "all"
     """``largest``: of each picture. ``main_track``: those of the person seen most in a video."""
-    largest_n: Annotated[int, Range(0)] = 0
+    largest_n: Annotated[int, Range(0, 1000)] = 0
     """For ``largest_n``: so many of each picture."""
     min_track: Annotated[float, Range(0, 1)] = 0.0
     """For ``min_track``: the person is seen in at least this share of a video's planned times."""
     min_score: Annotated[float, Range(0, 1)] = 0.0
     """Least detector score; faces that have none pass."""
-    min_face_px: Annotated[float, Range(0)] = 0.0
+    min_face_px: Annotated[float, Range(0, 32_768)] = 0.0
     """Least length of the box's longer side in the frame."""
     max_padded: Annotated[float, Range(0, 1)] = 1.0
     """Largest share of the crop outside the frame."""
@@ -216,11 +216,11 @@ class ExpandParams:
     regions: tuple[Region, ...] = ("eye", "lip", "mouth", "nose")
     source_methods: tuple[NonEmpty, ...] = ("Deepfakes", "FaceSwap")
     """Manipulations whose faces may be sources; ``real`` for pristine ones."""
-    per_region: Annotated[int, Range(1)] | Literal["match"] = "match"
+    per_region: Annotated[int, Range(1, 10_000_000)] | Literal["match"] = "match"
     """Images per region and dataset; ``match`` = mean number of samples of a manipulation there."""
-    dilate_px: Annotated[int, Range(0)] = 4
+    dilate_px: Annotated[int, Range(0, 4096)] = 4
     """Growth of the region before its mask is blurred."""
-    blur_sigma_px: Annotated[float, Range(0)] = 4.0
+    blur_sigma_px: Annotated[float, Range(0, 4096)] = 4.0
     """Gaussian blur of the mask; 0 = a hard edge."""
     color: Literal["after", "before", "none"] = "after"
     """Color correction after blending (as the paper says), before it, or not at all."""
@@ -230,7 +230,7 @@ class ExpandParams:
 class ShardParams:
     """How samples are packed."""
 
-    samples_per_shard: Annotated[int, Range(1)] = 10_000
+    samples_per_shard: Annotated[int, Range(1, 1_000_000)] = 10_000
     graph: NonEmpty = "ffpp"
     """Named graph in manifests/semantics.yaml that label vectors follow."""
 

@@ -48,11 +48,11 @@ class OptimizerParams:
     """At its highest (metric learning, section 4.3: "basic learning rate"); see ``base_rate``."""
     weight_decay: Annotated[float, Range(0)] = 0.05
     """Metric learning, section 4.3."""
-    epochs: Annotated[int, Range(1)] = 30
+    epochs: Annotated[int, Range(1, 100_000)] = 30
     """Metric learning, section 4.3."""
-    batch_size: Annotated[int, Range(2)] = 64
+    batch_size: Annotated[int, Range(2, 1_000_000)] = 64
     """Metric learning, section 4.3."""
-    warmup_epochs: Annotated[int, Range(0)] = 5
+    warmup_epochs: Annotated[int, Range(0, 100_000)] = 5
     """Metric learning, section 4.3; fewer than ``epochs``."""
     base_rate: Literal["lr", "blr"] = "lr"
     """``lr``: ``learning_rate`` as it stands. ``blr``: times ``batch_size`` / 256, as MAE's and
@@ -87,7 +87,7 @@ class RunParams:
 class EvaluateParams:
     """How runs are scored."""
 
-    batch_size: Annotated[int, Range(1)] = 64
+    batch_size: Annotated[int, Range(1, 1_000_000)] = 64
     """Faces scored at once; never changes which faces are scored."""
     threshold: Annotated[float, Range(0, 1)] = 0.5
     """A score at or above it counts as fake in balanced accuracy (metric learning, 4.3)."""

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from pipeline.datasets import folders, splits
+from pipeline.datasets import folders, lists, splits
 from pipeline.datasets.base import (
     REAL_METHOD,
     Adapter,
@@ -29,6 +29,7 @@ from pipeline.datasets.base import (
     Video,
     wrong_root,
 )
+from pipeline.datasets.lists import CrossCheck
 from pipeline.datasets.shared_ids import celeb_df, ids_in, leak_group
 from pipeline.errors import UserError
 
@@ -53,7 +54,7 @@ _VAL_SHARES = (85, 15, 0)
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
     listed = _listed(source)
-    seen: set[tuple[str, str]] = set()
+    check = CrossCheck(listed, unlisted=None)
     places: dict[str, str] = {}
     for index, root in enumerate(source.roots):
         kinds = list(_folders(root))
@@ -67,15 +68,14 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             for entry in folders.entries(root / relative):
                 path = source.path(index, f"{relative}/{entry.name}")
                 name = entry.name if media == "frames" else folders.stem(entry.name)
-                if not (entry.is_dir() if media == "frames" else folders.is_video(entry.name)):
-                    yield Rejected(path, "unsupported_media", "not the suffix of a video")
-                elif (group, name) in seen:
-                    yield Rejected(path, "duplicate", f"{method} {name} is there already")
-                else:
-                    seen.add((group, name))
-                    said = listed.get((group, name))
-                    yield _video(source, entry.path, path, media, method, shows, said)
-    for group, name in sorted(set(listed) - seen):
+                if media == "frames" and not entry.is_dir():
+                    yield Rejected(path, "unsupported_media", "not the folder of a video")
+                    continue
+                said = listed.get((group, name))
+                yield check.reject(path, (group, name), f"{method} {name}", media) or _video(
+                    source, entry.path, path, media, method, shows, said
+                )
+    for (group, name), _ in check.missing():
         if group in places:
             yield Rejected(f"{places[group]}/{name}.mp4", "missing", f"listed in {LIST}")
 
@@ -109,20 +109,15 @@ def _group(folder: str) -> str:
 
 def _listed(source: Source) -> Mapping[tuple[str, str], int]:
     """Label of every test video by group and name, 1 = fake."""
-    lists = [root / LIST for root in source.roots if (root / LIST).is_file()]
-    if not lists:
-        raise UserError(
-            f"Dataset {source.name}: there is no {LIST} in {', '.join(map(str, source.roots))}. It "
-            "says what is test; put it there."
-        )
+    file = lists.find(source, LIST, "what is test")
     labels = {}
-    for number, line in enumerate(lists[0].read_text("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
         match = _LINE.fullmatch(line.strip())
         if match is None or "/" not in match[2]:
             if not line.strip():
                 continue
             raise UserError(
-                f"Dataset {source.name}: {lists[0]}, line {number}: {line[:80]!r} is not a label "
+                f"Dataset {source.name}: {file}, line {number}: {line[:80]!r} is not a label "
                 "and a path, such as '1 YouTube-real/00170.mp4'. Take the official file."
             )
         folder, _, name = match[2].rpartition("/")

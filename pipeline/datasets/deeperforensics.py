@@ -25,6 +25,7 @@ from pathlib import Path
 from faceshards.fields import SPLITS
 from pipeline.datasets import faceforensics, ff_splits, folders, shared_ids
 from pipeline.datasets.base import Adapter, Option, Rejected, Source, Total, Video, wrong_root
+from pipeline.datasets.lists import CrossCheck
 from pipeline.errors import UserError
 
 VARIANTS = (
@@ -69,7 +70,8 @@ def _variant(
 ) -> Iterator[Video | Rejected]:
     """Fakes of one variant. ``fakes``: official split by name; empty for ``ffpp_test``."""
     folder = source.roots[index] / _VIDEOS / variant
-    seen = set()
+    unlisted = ("inconsistent", f"in no file of {_SPLITS}") if fakes else None
+    check = CrossCheck(fakes, unlisted)
     for name in folders.files(folder):
         path = source.path(index, f"{_VIDEOS}/{variant}/{name}")
         match = _NAME.fullmatch(folders.stem(name))
@@ -77,19 +79,16 @@ def _variant(
             yield Rejected(path, "unsupported_media", "not the suffix of a video")
         elif match is None:
             yield Rejected(path, "inconsistent", "the name is not clip_actor, such as 000_M101")
-        elif match[0] in seen:
-            yield Rejected(path, "duplicate", f"{variant} {match[0]} is there already")
-        elif fakes and match[0] not in fakes:
-            yield Rejected(path, "inconsistent", f"{match[0]} is in no file of {_SPLITS}")
-        elif match[1] not in clips:
+        elif not fakes and match[1] not in clips:
             yield Rejected(path, "excluded", _OTHER_CLIP)
         else:
-            seen.add(match[0])
             split = fakes.get(match[0], "test")
-            yield _fake(source, folder / name, path, split, variant, match[1], match[2])
-    for name in sorted(fakes.keys() - seen):
+            yield check.reject(path, match[0], f"{variant} {match[0]}") or _fake(
+                source, folder / name, path, split, variant, match[1], match[2]
+            )
+    for name, split in check.missing():
         path = source.path(index, f"{_VIDEOS}/{variant}/{name}.mp4")
-        yield Rejected(path, "missing", f"listed in {_SPLITS}/{fakes[name]}.txt")
+        yield Rejected(path, "missing", f"listed in {_SPLITS}/{split}.txt")
 
 
 def _fake(

@@ -14,7 +14,6 @@ Rules:
   ``unknown_label``. Methods get the names that the datasets' own adapters give them.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.datasets import folders, shared_ids
+from pipeline.datasets import lists as list_files
 from pipeline.datasets.base import REAL_METHOD, Adapter, Option, Rejected, Source, Video
 from pipeline.errors import UserError
 
@@ -97,7 +97,8 @@ def read_list(source: Source, file: Path) -> Iterator[Entry]:
 
     Raises UserError where the file is not a list of this form.
     """
-    data = _load(source, file)
+    form, remedy = "is no list of DeepfakeBench", "Take the file as its authors publish it."
+    data = list_files.read_json(source, file, form, remedy, _MAX_BYTES)
     for name, labels in _mapping(source, file, data, name="the file"):
         for label, of_label in _mapping(source, file, labels, name=name):
             for split, of_split in _mapping(source, file, of_label, name=label):
@@ -143,16 +144,6 @@ def _mapping(source: Source, file: Path, data: object, name: str) -> Iterator[tu
     if not isinstance(data, Mapping):
         raise _wrong(source, file, f"{name} is not a mapping")
     yield from data.items()
-
-
-def _load(source: Source, file: Path) -> object:
-    try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise _wrong(source, file, f"it has more than {_MAX_BYTES} bytes")
-        data: object = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise _wrong(source, file, "it is not JSON") from error
-    return data
 
 
 def _wrong(source: Source, file: Path, problem: str) -> UserError:

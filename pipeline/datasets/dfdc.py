@@ -14,14 +14,14 @@ Rules:
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.datasets import folders
+from pipeline.datasets import folders, lists
 from pipeline.datasets.base import REAL_METHOD, Adapter, Rejected, Source, Total, Video, wrong_root
+from pipeline.datasets.lists import CrossCheck
 
 METHOD = "dfdc_unknown"
 
@@ -38,7 +38,9 @@ _WORDS = {"REAL": 0, "FAKE": 1, "0": 0, "1": 1, "FALSE": 0, "TRUE": 1}
 @dataclass(frozen=True)
 class _Label:
     label: int
-    """1 = fake."""
+    """1 = fake; -1 = neither word that is known."""
+    word: str
+    """What the list says."""
     original: str = ""
     """Name of the clip a fake was made of."""
 
@@ -86,32 +88,38 @@ def _videos(source: Source, folder: _Folder, seen: set[str]) -> Iterator[Video |
     root = source.roots[folder.root_index] / folder.relative
     above = source.path(folder.root_index, folder.relative)
     labels: dict[str, _Label] = {}
+    unusable: dict[str, _Label] = {}
     listing = ""
     why = "Kaggle's test set has no labels"
     if folder.split:
-        labels, listing, problem = _labels(root, folder.split)
+        found, listing, problem = _labels(root, folder.split)
+        labels = {name: about for name, about in found.items() if about.label >= 0}
+        unusable = {name: about for name, about in found.items() if about.label < 0}
         why = f"not in {listing}"
         if problem:
-            yield Rejected(f"{above}/{listing}", problem, "it says which videos are fake")
+            reason, detail = problem
+            yield Rejected(f"{above}/{listing}", reason, f"it says which videos are fake{detail}")
             why = f"no {listing} in {above}"
-    here: set[str] = set()
+    check = CrossCheck(labels, ("unknown_label", why), counted=seen)
     for relative in folders.files(root, folder.depth):
         name = relative[relative.rfind("/") + 1 :]
         if name in _LISTINGS:
             continue
         path = f"{above}/{relative}"
-        here.add(name)
-        if not folders.is_video(name):
-            yield Rejected(path, "unsupported_media", "not the suffix of a video")
-        elif name in seen:
-            yield Rejected(path, "duplicate", f"{name} is there already")
-        elif name not in labels:
-            yield Rejected(path, "unknown_label", why)
-        else:
-            seen.add(name)
-            yield _video(source, f"{root}/{relative}", path, folder.split, labels[name])
-    for name in sorted(set(labels) - here):
+        if name in unusable:
+            yield _unlabelled(path, listing, unusable.pop(name))
+            continue
+        yield check.reject(path, name, name) or _video(
+            source, f"{root}/{relative}", path, folder.split, labels[name]
+        )
+    for name, about in unusable.items():
+        yield _unlabelled(f"{above}/{name}", listing, about)
+    for name, _ in check.missing():
         yield Rejected(f"{above}/{name}", "missing", f"listed in {listing}")
+
+
+def _unlabelled(path: str, listing: str, about: _Label) -> Rejected:
+    return Rejected(path, "unknown_label", f"{listing} says {about.word[:40]!r}")
 
 
 def _video(source: Source, file: str, path: str, split: str, label: _Label) -> Video:
@@ -129,47 +137,46 @@ def _video(source: Source, file: str, path: str, split: str, label: _Label) -> V
     )
 
 
-def _labels(root: Path, split: str) -> tuple[dict[str, _Label], str, str]:
-    """Labels by file name, the file they come from, and the reason why it cannot be used."""
+def _labels(root: Path, split: str) -> tuple[dict[str, _Label], str, tuple[str, str] | None]:
+    """Labels by file name, the file they come from, and reason and detail if it is of no use."""
     listing = METADATA if split == "train" else LABELS
     if split == "test" and not (root / LABELS).is_file() and (root / METADATA).is_file():
         listing = METADATA
     try:
-        text = (root / listing).read_text("utf-8-sig")
-        return (_json(text) if listing == METADATA else _csv(text)), listing, ""
+        data = (root / listing).read_bytes()
+        return (_json if listing == METADATA else _csv)(data), listing, None
     except FileNotFoundError:
-        return {}, listing, "missing"
-    except (ValueError, RecursionError, csv.Error):
-        return {}, listing, "unreadable"
+        return {}, listing, ("missing", "")
+    except (ValueError, csv.Error) as error:
+        return {}, listing, ("unreadable", f"; {error}")
 
 
-def _json(text: str) -> dict[str, _Label]:
+def _json(data: bytes) -> dict[str, _Label]:
     """``{"a.mp4": {"label": "FAKE", "original": "b.mp4"}}``, or ``{"a.mp4": {"is_fake": 1}}``."""
-    data = json.loads(text)
-    if not isinstance(data, dict):
+    facts = lists.parse_json(data)
+    if not isinstance(facts, dict):
         raise ValueError("not a JSON object")
     labels = {}
-    for name, about in data.items():
+    for name, about in facts.items():
         if not isinstance(about, dict):
+            labels[name] = _Label(-1, str(about))
             continue
-        label = _label(about.get("label", about.get("is_fake")))
-        original = about.get("original") if label == 1 else ""
-        if label >= 0:
-            labels[name] = _Label(label, original if isinstance(original, str) else "")
+        labels[name] = label = _label(about.get("label", about.get("is_fake")))
+        if label.label == 1 and isinstance(original := about.get("original"), str):
+            labels[name] = replace(label, original=original)
     return labels
 
 
-def _label(word: object) -> int:
-    return _WORDS.get(str(word).strip().upper(), -1)
+def _label(word: object) -> _Label:
+    return _Label(_WORDS.get(str(word).strip().upper(), -1), str(word))
 
 
-def _csv(text: str) -> dict[str, _Label]:
+def _csv(data: bytes) -> dict[str, _Label]:
     """Lines ``a.mp4,1`` below the header ``filename,label``."""
-    rows = csv.DictReader(io.StringIO(text))
+    rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
     if not {"filename", "label"} <= set(rows.fieldnames or ()):
         raise ValueError("no columns filename and label")
-    labels = {row["filename"]: _label(row["label"]) for row in rows}
-    return {name: _Label(label) for name, label in labels.items() if label >= 0}
+    return {row["filename"]: _label(row["label"]) for row in rows}
 
 
 ADAPTER = Adapter(

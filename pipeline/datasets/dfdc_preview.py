@@ -9,12 +9,12 @@ Rules:
   video.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.datasets import folders
+from pipeline.datasets import folders, lists
 from pipeline.datasets.base import REAL_METHOD, Adapter, Rejected, Source, Total, Video, wrong_root
+from pipeline.datasets.lists import CrossCheck
 from pipeline.datasets.shared_ids import leak_group
 from pipeline.errors import UserError
 
@@ -27,7 +27,7 @@ _SPLITS = ("train", "test")
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
     listed = _listed(source)
-    seen: set[str] = set()
+    check = CrossCheck(listed, ("inconsistent", f"not in {LIST}"))
     for index, root in enumerate(source.roots):
         tops = [top for top in folders.subfolders(root) if top in _METHODS]
         if not tops:
@@ -36,38 +36,25 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             for below in folders.files(root / top, _DEPTH):
                 relative = f"{top}/{below}"
                 path = source.path(index, relative)
-                if not folders.is_video(relative):
-                    yield Rejected(path, "unsupported_media", "not the suffix of a video")
-                elif relative in seen:
-                    yield Rejected(path, "duplicate", f"{relative} is there already")
-                elif relative not in listed:
-                    yield Rejected(path, "inconsistent", f"not in {LIST}")
-                else:
-                    seen.add(relative)
-                    yield _video(source, f"{root}/{relative}", path, top, listed[relative])
-    for index, root in enumerate(source.roots):
-        for relative in sorted(set(listed) - seen):
+                yield check.reject(path, relative, relative) or _video(
+                    source, f"{root}/{relative}", path, top, listed[relative]
+                )
+    for relative, _ in check.missing():
+        for index, root in enumerate(source.roots):
             if (root / relative.split("/")[0]).is_dir():
-                seen.add(relative)
                 yield Rejected(source.path(index, relative), "missing", f"listed in {LIST}")
+                break
 
 
 def _listed(source: Source) -> Mapping[str, Mapping[str, Any]]:
-    files = [root / LIST for root in source.roots if (root / LIST).is_file()]
-    if not files:
-        raise UserError(
-            f"Dataset {source.name}: there is no {LIST} in {', '.join(map(str, source.roots))}. It "
-            "says what is fake; put it there."
-        )
-    try:
-        data = json.loads(files[0].read_bytes())
-    except (ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict) or not all(isinstance(about, dict) for about in data.values()):
-        raise UserError(
-            f"Dataset {source.name}: {files[0]} does not map paths to facts. Take the official "
-            "file."
-        )
+    file = lists.find(source, LIST, "what is fake")
+    form, remedy = "does not map paths to facts", "Take the official file."
+    data = lists.read_json(source, file, form, remedy)
+    if not isinstance(data, dict):
+        raise UserError(f"Dataset {source.name}: {file} {form}. {remedy}")
+    for path, about in data.items():
+        if not isinstance(about, dict):
+            raise UserError(f"Dataset {source.name}: {file} {form}: see {path}. {remedy}")
     return data
 
 

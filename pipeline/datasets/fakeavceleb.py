@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.datasets import folders, splits
+from pipeline.datasets import folders, lists, splits
 from pipeline.datasets.base import (
     REAL_METHOD,
     Adapter,
@@ -33,6 +33,7 @@ from pipeline.datasets.base import (
     Video,
     wrong_root,
 )
+from pipeline.datasets.lists import CrossCheck
 from pipeline.datasets.shared_ids import leak_group
 from pipeline.errors import UserError
 
@@ -75,7 +76,7 @@ class _People:
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
     lines, twice = _chosen(_lines(source))
-    seen: set[_Key] = set()
+    check = CrossCheck(lines, ("inconsistent", f"not in {META}"))
     tops: set[str] = set()
     for index, root in enumerate(source.roots):
         here = [top for top in folders.subfolders(root) if top in _TYPES]
@@ -86,20 +87,15 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             for below in folders.files(root / top, _DEPTH):
                 relative = f"{top}/{below}"
                 path, key = source.path(index, relative), _key(relative)
-                if not folders.is_video(relative):
-                    yield Rejected(path, "unsupported_media", "not the suffix of a video")
-                elif key in seen:
-                    yield Rejected(path, "duplicate", f"{relative} is there already")
-                elif key not in lines:
-                    yield Rejected(path, "inconsistent", f"not in {META}")
-                else:
-                    seen.add(key)
-                    yield _video(source, f"{root}/{relative}", path, relative, lines[key].method)
-                    for line in twice.get(key, ()):
-                        detail = f"line {line.number} of {META} lists it again, as {line.method}"
-                        yield Rejected(path, "duplicate", detail)
-    for key, line in lines.items():
-        if key not in seen and key[0] in tops:
+                if rejected := check.reject(path, key, relative):
+                    yield rejected
+                    continue
+                yield _video(source, f"{root}/{relative}", path, relative, lines[key].method)
+                for line in twice.get(key, ()):
+                    detail = f"line {line.number} of {META} lists it again, as {line.method}"
+                    yield Rejected(path, "duplicate", detail)
+    for key, line in check.missing():
+        if key[0] in tops:
             path = source.path(0, f"{line.folder}/{line.name}")
             yield Rejected(path, "missing", f"line {line.number} of {META}")
 
@@ -129,20 +125,15 @@ def _fits(line: _Line) -> bool:
 
 
 def _lines(source: Source) -> list[_Line]:
-    files = [root / META for root in source.roots if (root / META).is_file()]
-    if not files:
-        raise UserError(
-            f"Dataset {source.name}: there is no {META} in {', '.join(map(str, source.roots))}. It "
-            "says what each video is; put it there."
-        )
-    text = files[0].read_text("utf-8-sig", "replace").replace("\0", "")
+    meta = lists.find(source, META, "what each video is")
+    text = meta.read_text("utf-8-sig", "replace").replace("\0", "")
     reader = csv.reader(io.StringIO(text))
     header = [name.strip() for name in next(reader, [])]
     # Two columns place a file: its name, then its folder.
     name, folder = ("filename", "path") if "filename" in header else ("path", "")
     if not {name, folder, "method"} <= set(header):
         raise UserError(
-            f"Dataset {source.name}: {files[0]} has the columns {', '.join(header) or 'none'}, but "
+            f"Dataset {source.name}: {meta} has the columns {', '.join(header) or 'none'}, but "
             "needs method, path and one without a name (or method, filename, path). Take the "
             "official file."
         )

@@ -4,13 +4,13 @@ A split file lists pairs of ids. Pair (a, b) puts the originals a and b and the 
 ``b_a`` of every method in that split.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from faceshards.fields import SPLITS
+from pipeline.datasets import lists
 from pipeline.datasets.base import Source
 from pipeline.datasets.shared_ids import ffpp, leak_group
 from pipeline.errors import UserError
@@ -89,34 +89,21 @@ def _youtube(source: Source) -> dict[str, str]:
 
 def _parse_conversion(source: Source, file: Path) -> dict[str, str]:
     """The file maps an id to ``<YouTube id> <number of the clip>``."""
-    data = _json(file)
+    form = 'does not map ids to YouTube videos, such as "000": "abc 0"'
+    remedy = "Take the official file, or remove it."
+    data = lists.read_json(source, file, form, remedy, _MAX_BYTES)
     if not isinstance(data, dict) or not all(isinstance(v, str) and v for v in data.values()):
-        raise UserError(
-            f'Dataset {source.name}: {file} does not map ids to YouTube videos, such as "000": '
-            '"abc 0". Take the official file, or remove it.'
-        )
+        raise UserError(f"Dataset {source.name}: {file} {form}. {remedy}")
     return {one: text.rsplit(" ", 1)[0] for one, text in data.items()}
 
 
 def _parse_pairs(source: Source, file: Path) -> list[tuple[str, str]]:
-    pairs = _json(file)
+    form = 'is not a JSON list of pairs of three-digit ids, such as [["071", "054"]]'
+    remedy = "Take the official file."
+    pairs = lists.read_json(source, file, form, remedy, _MAX_BYTES)
     if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
-        raise UserError(
-            f"Dataset {source.name}: {file} is not a JSON list of pairs of three-digit ids, such "
-            'as [["071", "054"]]. Take the official file.'
-        )
+        raise UserError(f"Dataset {source.name}: {file} {form}. {remedy}")
     return [(a, b) for a, b in pairs]
-
-
-def _json(file: Path) -> object:
-    """What the file holds; None where it is too long or not JSON."""
-    if file.stat().st_size > _MAX_BYTES:
-        return None
-    try:
-        data: object = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
-        return None
-    return data
 
 
 def _is_pair(pair: object) -> bool:

@@ -18,7 +18,7 @@ Rules:
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pipeline.datasets import folders, splits
+from pipeline.datasets import folders, lists, splits
 from pipeline.datasets.base import (
     REAL_METHOD,
     Adapter,
@@ -29,8 +29,8 @@ from pipeline.datasets.base import (
     Video,
     wrong_root,
 )
+from pipeline.datasets.lists import CrossCheck
 from pipeline.datasets.shared_ids import leak_group
-from pipeline.errors import UserError
 
 METHODS = {
     1: "FaceShifter",
@@ -117,9 +117,9 @@ def _part(
     for one in damaged:
         yield one, ()
     methods = {_place(path).method for path in lines}
-    unlisted = [method for method in _UNLISTED if method not in methods]
-    is_medium = folders.is_video if kind == "video" else folders.is_image
-    seen: set[str] = set()
+    unlisted = [m for m in _UNLISTED if kind == "video" and m not in methods]
+    whole = CrossCheck[str, _Line]({}, None)
+    check = CrossCheck(lines, ("inconsistent", f"not in {kind}_list.txt of {name}"))
     above: dict[str, str] = {}
     for index, below in places:
         for relative in folders.files(source.roots[index] / below, _DEPTH):
@@ -127,22 +127,16 @@ def _part(
             if not place.method:
                 continue  # lists, and annotations of where a forgery is
             above.setdefault(place.folder, source.path(index, below))
-            line = lines.get(relative)
-            if line is None and kind == "video" and place.method in unlisted:
-                line = _Line("the folder", 1)
-            if not is_medium(relative):
-                yield Rejected(path, "unsupported_media", f"not the suffix of a {kind}"), ()
-            elif relative in seen:
-                yield Rejected(path, "duplicate", f"{relative} is there already"), ()
-            elif line is None:
-                yield Rejected(path, "inconsistent", f"not in {kind}_list.txt of {name}"), ()
-            else:
-                seen.add(relative)
-                file = f"{source.roots[index]}/{below}/{relative}"
-                yield _item(source, file, path, place, line, _SPLITS[name])
-    for relative, line in lines.items():
+            used = whole if place.method in unlisted else check
+            if rejected := used.reject(path, relative, relative, kind):
+                yield rejected, ()
+                continue
+            line = lines.get(relative, _Line("the folder", 1))
+            file = f"{source.roots[index]}/{below}/{relative}"
+            yield _item(source, file, path, place, line, _SPLITS[name])
+    for relative, line in check.missing():
         folder = _place(relative).folder
-        if relative not in seen and folder in above:
+        if folder in above:
             yield Rejected(f"{above[folder]}/{relative}", "missing", line.where), ()
 
 
@@ -192,11 +186,8 @@ def _lines(
         if (source.roots[index] / place).is_file()
     ]
     if not files:
-        roots = ", ".join(str(source.roots[index]) for index, _ in places)
-        raise UserError(
-            f"Dataset {source.name}: there is no {name}/{kind}_list.txt below {roots}. It says "
-            f"what is fake; put it there, or take {name} out of the root."
-        )
+        otherwise = f", or take {name} out of the root"
+        raise lists.absent(source, f"{name}/{kind}_list.txt", "what is fake", otherwise)
     lines, damaged = {}, []
     for path, file in files:
         with file.open(encoding="utf-8", errors="replace") as stream:

@@ -23,7 +23,7 @@ from pipeline.audit import drop
 from pipeline.audit.findings import Finding
 from pipeline.config.params import DatasetEntry, DatasetsParams
 from pipeline.datasets import folders
-from pipeline.datasets.base import Rejected, Video, read
+from pipeline.datasets.base import Rejected, Video, adapters, read
 from pipeline.datasets.fingerprint import Mode, StatCache
 from pipeline.errors import Reject, UserError
 from pipeline.labels.semantics import Semantics
@@ -33,6 +33,8 @@ STAT_CACHE = Path(".cache/stat.json")
 """What is remembered of files: local to one machine, never tracked."""
 _READERS = 8
 """Threads that look at files; they wait for disks, not for a processor."""
+_LOOK_DEPTH = 6
+"""Levels below a root in which media are looked for that an adapter did not find."""
 _CHUNK = 64
 """Files that a thread is given at once: handing over costs more than a look."""
 
@@ -257,9 +259,7 @@ def _kind(
 def _no_video(entry: DatasetEntry, rejects: list[dict[str, str]]) -> str:
     where = ", ".join(map(str, entry.roots))
     if not rejects:
-        return (
-            f"Dataset {entry.name}: there is no video below {where}. Put some there or remove it."
-        )
+        return f"Dataset {entry.name}: there is no video below {where}{_elsewhere(entry)}"
     first = rejects[0]
     detail = f" ({first['detail']})" if first["detail"] else ""
     return (
@@ -267,6 +267,19 @@ def _no_video(entry: DatasetEntry, rejects: list[dict[str, str]]) -> str:
         f"{counted(len(rejects), 'file was', 'files were')} rejected, such as {first['id']}: "
         f"{schemas.REJECT_REASONS[first['reason']]}{detail}."
     )
+
+
+def _elsewhere(entry: DatasetEntry) -> str:
+    """The next step where an adapter found nothing; it depends on what the roots hold."""
+    for root in entry.roots:
+        for relative in folders.files(root, _LOOK_DEPTH):
+            if folders.is_video(relative) or folders.is_image(relative):
+                return (
+                    f" where adapter {entry.adapter} looks, though {root / relative} is there. It "
+                    f"expects {adapters()[entry.adapter].expects}. Correct adapter or root in "
+                    "manifests/datasets.yaml."
+                )
+    return ", nor any other video or picture. Put some there, or take the dataset out."
 
 
 def _printable(text: str) -> str:

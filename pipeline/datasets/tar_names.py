@@ -13,12 +13,22 @@ from typing import BinaryIO, cast
 _BLOCK = 512
 _GZIP = b"\x1f\x8b"
 _FILES = (b"0", b"\0", b"7")
+_SPECIAL = (b"1", b"2", b"3", b"4", b"6")
+"""Hard and symbolic links, devices and FIFOs."""
 _LONG_NAME, _PAX = b"L", b"x"
 _MAX_NAME_BYTES = 1 << 16
 
 
 def names(tar: Path) -> Iterator[str]:
-    """Names of the regular files in a tar, in order; long names of GNU and PAX tars as well.
+    """Names of the regular files in a tar, in order; raises as :func:`members`."""
+    return (name for name, regular in members(tar) if regular)
+
+
+def members(tar: Path) -> Iterator[tuple[str, bool]]:
+    """Names of files in a tar, in order; long names of GNU and PAX tars as well.
+
+    With each comes whether it is a regular file, and not a link, device or FIFO. Folders are left
+    out.
 
     Raises:
         ValueError: a header is damaged, or the end of the archive is missing.
@@ -33,7 +43,7 @@ def names(tar: Path) -> Iterator[str]:
         yield from _walk(stream)
 
 
-def _walk(stream: BinaryIO) -> Iterator[str]:
+def _walk(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
     at, long_name = 0, b""
     while True:
         stream.seek(at)
@@ -51,8 +61,9 @@ def _walk(stream: BinaryIO) -> Iterator[str]:
             data = stream.read(size)
             long_name = data.rstrip(b"\0") if kind == _LONG_NAME else _pax_path(data) or long_name
         else:
-            if kind in _FILES:
-                yield (long_name or _name(header)).decode("utf-8", "surrogateescape")
+            if kind in _FILES or kind in _SPECIAL:
+                name = (long_name or _name(header)).decode("utf-8", "surrogateescape")
+                yield name, kind in _FILES
             long_name = b""
         at += _BLOCK + -(-size // _BLOCK) * _BLOCK
 

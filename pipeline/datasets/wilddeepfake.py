@@ -49,7 +49,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             for entry in folders.entries(root / top):
                 path = source.path(index, f"{top}/{entry.name}")
                 shard = _shard(entry.name) if entry.is_file() else entry.name
-                if not shard:
+                if not shard or not (entry.is_dir() or entry.is_file()):
                     yield Rejected(path, "unsupported_media", "neither a tar nor a folder")
                     continue
                 found = _in_folder if entry.is_dir() else _in_tar
@@ -101,10 +101,13 @@ def _in_tar(tar: Path, path: str) -> Iterator[_Found | Rejected]:
     inside: dict[str, None] = {}
     problem = ""
     try:
-        for name in tar_names.names(tar):
+        for name, regular in tar_names.members(tar):
             folder = PurePosixPath(name).parent
             if folder.is_absolute() or ".." in folder.parts:
                 yield Rejected(f"{path}!{name}", "unsupported_media", "a name outside the tar")
+            elif not regular:
+                detail = "a link, device or FIFO in a tar"
+                yield Rejected(f"{path}!{name}", "unsupported_media", detail)
             elif folders.is_image(name):
                 inside[str(folder)] = None
     except (EOFError, OSError, zlib.error, ValueError) as error:

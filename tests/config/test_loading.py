@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import config
+from pipeline.config import loading
 from pipeline.config.params import DatasetEntry, EngineParams, Params, resolve
 from pipeline.errors import UserError
 
@@ -105,16 +106,16 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
     [
         ("seed: 1.0", "seed is 1.0", "a whole number from 0 to 4294967295"),
         ("seed: -1", "seed is -1", "a whole number"),
-        ("engine: {workers: true}", "engine.workers is True", 'at least 0 or "auto"'),
-        ("engine: {workers: -1}", "engine.workers is -1", 'at least 0 or "auto"'),
+        ("engine: {workers: true}", "engine.workers is True", 'from 0 to 1024 or "auto"'),
+        ("engine: {workers: -1}", "engine.workers is -1", 'from 0 to 1024 or "auto"'),
         ("engine: {workers: all}", "engine.workers is 'all'", 'or "auto"'),
         ("engine: {row_deadline_s: 0}", "engine.row_deadline_s is 0", "a number above 0"),
         ("datasets: {fingerprint: no}", "datasets.fingerprint is 'no'", '"sampled" or "full"'),
-        ("frames: {fps: -1}", "frames.fps is -1", "a number of at least 0"),
-        ("frames: {fps: .nan}", "frames.fps is nan", "a number of at least 0"),
-        ("frames: {fps: .inf}", "frames.fps is inf", "a number of at least 0"),
-        ("frames: {fps: '1'}", "frames.fps is '1'", "a number of at least 0"),
-        ("frames: {fps: null}", "frames.fps is None", "a number of at least 0"),
+        ("frames: {fps: -1}", "frames.fps is -1", "a number from 0 to 1000"),
+        ("frames: {fps: .nan}", "frames.fps is nan", "a number from 0 to 1000"),
+        ("frames: {fps: .inf}", "frames.fps is inf", "a number from 0 to 1000"),
+        ("frames: {fps: '1'}", "frames.fps is '1'", "a number from 0 to 1000"),
+        ("frames: {fps: null}", "frames.fps is None", "a number from 0 to 1000"),
         ("frames: {max_side_px: 15}", "frames.max_side_px is 15", "from 16 to 32768"),
         (
             "faces: {detector: mtcnn}",
@@ -128,7 +129,7 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
         ("faces: {score_threshold: 1.5}", "faces.score_threshold is 1.5", "a number from 0 to 1"),
         ("faces: {margin: -0.1}", "faces.margin is -0.1", "a number from 0"),
         ("faces: {margin: 30}", "faces.margin is 30", "a number from 0"),
-        ("faces: {min_face_px: -1}", "faces.min_face_px is -1", "a whole number of at least 0"),
+        ("faces: {min_face_px: -1}", "faces.min_face_px is -1", "a whole number from 0 to 32768"),
         ("faces: {size_px: 8}", "faces.size_px is 8", "a whole number from 16"),
         ("faces: {lossless: ffpp}", "faces.lossless is 'ffpp'", "a list"),
         ("faces: {lossless: [a, 'b c']}", "faces.lossless[1] is 'b c'", "a name of letters"),
@@ -155,9 +156,9 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
             '"eye", "lip", "mouth" or "nose"',
         ),
         ("expand: {source_methods: ['']}", "expand.source_methods[0] is ''", "not empty"),
-        ("expand: {per_region: 0}", "expand.per_region is 0", 'at least 1 or "match"'),
-        ("expand: {blur_sigma_px: -1}", "expand.blur_sigma_px is -1", "a number of at least 0"),
-        ("shard: {samples_per_shard: 0}", "shard.samples_per_shard is 0", "of at least 1"),
+        ("expand: {per_region: 0}", "expand.per_region is 0", 'from 1 to 10000000 or "match"'),
+        ("expand: {blur_sigma_px: -1}", "expand.blur_sigma_px is -1", "a number from 0 to 4096"),
+        ("shard: {samples_per_shard: 0}", "shard.samples_per_shard is 0", "from 1 to 1000000"),
         ("shard: {graph: ''}", "shard.graph is ''", "not empty"),
         ("frames:", "frames is None", "a section of keys and values"),
         ("- 1", "the file is [1]", "a section of keys and values"),
@@ -420,3 +421,29 @@ def test_bad_dataset_entries_are_named(tmp_path, change, expected):
 def test_datasets_of_another_shape_are_errors(tmp_path, data):
     with pytest.raises(UserError, match=r"datasets\.yaml"):
         config.load_datasets(_write_datasets(tmp_path, data))
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("frames: {fps: 1e9}", "frames.fps is 1000000000.0, but must be .* from 0 to 1000"),
+        ("frames: {fps: 0, n_even: 1000000000}", "frames.n_even .* from 0 to 100000"),
+        ("frames: {per_split: {train: {every_n: 1000000000}}}", "every_n .* from 0 to 1000000"),
+        ("frames: {min_frames: 1000000000}", "frames.min_frames .* from 1 to 100000"),
+        ("engine: {workers: 1000000000}", "engine.workers .* from 0 to 1024"),
+        ("shard: {samples_per_shard: 1000000000}", "samples_per_shard .* from 1 to 1000000"),
+        ("evaluate: {batch_size: 1000000000}", "evaluate.batch_size .* from 1 to 1000000"),
+    ],
+)
+def test_numbers_that_no_run_could_mean_are_impossible(params, text, allowed):
+    with pytest.raises(UserError, match=allowed):
+        params(text)
+
+
+@pytest.mark.parametrize("read", [loading.read_yaml, loading.load, loading.load_datasets])
+@pytest.mark.parametrize("text", ["[" * 20_000, "{a: " * 20_000, "- " * 20_000 + "a"])
+def test_deep_yaml_is_one_sentence(tmp_path, read, text):
+    file = tmp_path / "deep.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"deep\.yaml.* nests too deep"):
+        read(file)

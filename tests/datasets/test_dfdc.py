@@ -126,3 +126,35 @@ def test_a_foreign_root(tmp_path, look):
     put(tmp_path / "other/videos/a.mp4")
     with pytest.raises(UserError, match="does not look like a dataset of adapter dfdc"):
         look(tmp_path / "other")
+
+
+def test_an_entry_without_a_usable_label_never_vanishes(tmp_path, look):
+    part = tmp_path / "dfdc/dfdc_train_part_0"
+    said = {
+        "a.mp4": {"label": "REAL"},
+        "b.mp4": {"label": "perhaps"},
+        "c.mp4": {},
+        "d.mp4": "FAKE",
+        "gone.mp4": {"label": "FAKE?"},
+    }
+    put(part / "metadata.json", json.dumps(said).encode())
+    for name in "abcd":
+        put(part / f"{name}.mp4")
+    found = look(tmp_path / "dfdc")
+    assert len(rows(found)) == 1
+    assert rejects(found) == {
+        f"dfdc/dfdc_train_part_0/{name}": "unknown_label" for name in said if name != "a.mp4"
+    }
+    details = " ".join(found.rejected["detail"].to_pylist())
+    assert "metadata.json says 'perhaps'" in details
+
+
+def test_a_video_that_is_listed_twice_is_told(tmp_path, look):
+    part = tmp_path / "dfdc/dfdc_train_part_0"
+    put(part / "metadata.json", b'{"a.mp4": {"label": "REAL"}, "a.mp4": {"label": "FAKE"}}')
+    put(part / "a.mp4")
+    put(tmp_path / "dfdc/dfdc_train_part_1/metadata.json", b'{"b.mp4": {"label": "REAL"}}')
+    put(tmp_path / "dfdc/dfdc_train_part_1/b.mp4")
+    found = look(tmp_path / "dfdc")
+    assert rejects(found)["dfdc/dfdc_train_part_0/metadata.json"] == "unreadable"
+    assert "repeats a key: 'a.mp4'" in " ".join(found.rejected["detail"].to_pylist())

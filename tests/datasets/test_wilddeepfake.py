@@ -1,3 +1,6 @@
+import os
+import tarfile
+
 import pytest
 
 from pipeline.errors import UserError
@@ -102,3 +105,22 @@ def test_two_roots(tmp_path, look):
         "wdf/real/1/real_test/1.tar.gz!1/real/0",
     }
     assert list(rejects(found).values()) == ["duplicate"]
+
+
+def test_links_devices_and_fifos(tmp_path, look):
+    root = tmp_path / "wdf"
+    tar(root / "fake_train/1.tar.gz", ["1/fake/0/1.png"])
+    kinds = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
+    with tarfile.open(root / "fake_train/2.tar.gz", "w") as archive:
+        for at, kind in enumerate(kinds):
+            member = tarfile.TarInfo(f"2/fake/0/{at}.png")
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+    os.mkfifo(root / "fake_train/3.tar.gz")
+    found = look(root)
+    assert len(rows(found)) == 1
+    assert rejects(found) == {
+        **{f"wdf/fake_train/2.tar.gz!2/fake/0/{at}.png": "unsupported_media" for at in range(5)},
+        "wdf/fake_train/2.tar.gz": "empty",
+        "wdf/fake_train/3.tar.gz": "unsupported_media",
+    }
