@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from faceshards import keys
 from pipeline import config
 from pipeline.commands import contradictions
+from pipeline.commands.foresight import Before, foresee
 from pipeline.config.params import Params
 from pipeline.datasets.scan import STAT_CACHE, scan
 from pipeline.engine import disk, partition
@@ -34,7 +35,7 @@ class Preview:
     keep: int
     drop: int
     estimated: bool
-    """An earlier stage changes the plan first: rows are by the ratios that held so far."""
+    """An earlier stage changes the plan first, see :mod:`pipeline.commands.foresight`."""
     seconds: float | None
     """By the rate of the largest of the last runs; None before there was one."""
     disk_bytes: float | None
@@ -56,7 +57,7 @@ def preview(params: Params) -> tuple[list[Preview], str]:
     videos = scan(entries, params.datasets, semantics.load(), STAT_CACHE).videos
     lacking = contradictions.check(params, entries, videos)
     found: list[Preview] = []
-    growth, changed = 1.0, 0.0
+    before = Before()
     for name, needs in ((stage.name, stage.reads) for stage in WITH_STORE):
         if not all(Path(f"manifests/{table}.parquet").is_file() for table in needs):
             break
@@ -64,27 +65,19 @@ def preview(params: Params) -> tuple[list[Preview], str]:
         with disk.explained(stage.store.folder):
             now = survey(stage.task, stage.plan, stage.store, version(name))
         old_ids = _ids(stage.store, now.old)
-        kept_ids = int(np.isin(old_ids, now.ids).sum())
         estimated = any(one.to_do or one.drop for one in found)
-        to_do, total = now.rows_to_do, now.total_rows
-        # A row is worked where an earlier stage's is, or where it is for a reason of its own.
-        changed = 1 - (1 - changed) * (1 - to_do / max(1, total))
-        if estimated:
-            # Rows that are in no table yet: as many for each earlier one as there were so far.
-            total = round(growth * total)
-            to_do = round(changed * total)
-        elif kept_ids:
-            growth = total / kept_ids
+        rows = foresee(stage, now, old_ids, before)
+        before = rows.after
         rate, size = last_seconds_per_row(name), _bytes_per_row(now.old.values(), len(old_ids))
         found.append(
             Preview(
                 stage=name,
-                to_do=to_do,
-                keep=total - to_do,
-                drop=len(old_ids) - kept_ids,
+                to_do=rows.to_do,
+                keep=rows.keep,
+                drop=rows.drop,
                 estimated=estimated,
-                seconds=None if rate is None else rate * to_do,
-                disk_bytes=None if size is None else size * to_do,
+                seconds=None if rate is None else rate * rows.to_do,
+                disk_bytes=None if size is None else size * rows.to_do,
             )
         )
     return found, lacking
