@@ -1,13 +1,14 @@
 """What `dvc repro` would have to do, before any of it is done."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from faceshards import keys
@@ -23,6 +24,7 @@ from pipeline.engine.stage import STORES, Stage
 from pipeline.engine.survey import Store, survey
 from pipeline.labels import semantics
 from pipeline.stage_list import WITH_STORE
+from pipeline.tables.sources import Stored
 from pipeline.versions import version
 
 
@@ -42,13 +44,14 @@ class Preview:
     """What the rows to do would take in the store; None before there is a store."""
 
 
-def preview(params: Params) -> tuple[list[Preview], str]:
+def preview(params: Params) -> tuple[list[Preview], list[str]]:
     """Looks at every heavy stage in order, up to the first whose input tables do not exist yet.
 
     Datasets are scanned; nothing is written but what is remembered of their files and of weights.
 
     Returns:
-        The stages, and what training will lack, see :func:`pipeline.commands.contradictions.check`.
+        The stages, and sentences on what else there is to know: what training will lack, and which
+        datasets are stored in another encoding.
 
     Raises:
         UserError: as the stages themselves: bad parameters, missing roots or weights.
@@ -80,11 +83,12 @@ def preview(params: Params) -> tuple[list[Preview], str]:
                 disk_bytes=None if size is None else size * rows.to_do,
             )
         )
-    return found, lacking
+    notes = [f"before training: {lacking}"] if lacking else []
+    return found, [*_encoded_anew(params.faces.lossless, entries), *notes]
 
 
-def text(stages: list[Preview], lacking: str) -> str:
-    """The preview as an aligned table, with the disk that is free and what training will lack."""
+def text(stages: list[Preview], notes: Sequence[str]) -> str:
+    """The preview as an aligned table, then the free disk and what else there is to know."""
     lines = [f"{'stage':<10} {'to do':>9} {'keep':>9} {'drop':>9} {'time':>9} {'disk':>10}"]
     for one in stages:
         to_do = f"{'~' if one.estimated else ''}{one.to_do}"
@@ -98,14 +102,35 @@ def text(stages: list[Preview], lacking: str) -> str:
     if any(one.estimated for one in stages):
         lines.append("~ estimated, since an earlier stage changes first")
     lines.append(f"free in {STORES}: {free_bytes() / 1e9:.1f} GB")
-    if lacking:
-        lines.append(f"before training: {lacking}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *notes])
 
 
 def free_bytes() -> int:
     """Bytes free where the stores lie, or will lie."""
     return shutil.disk_usage(STORES if STORES.exists() else Path()).free
+
+
+def _encoded_anew(lossless: Collection[str], entries: Iterable[str]) -> list[str]:
+    """Sentences on datasets whose faces are stored otherwise than `faces.lossless` asks."""
+    path = Path("manifests/faces.parquet")
+    if not path.is_file():
+        return []
+    stored: set[tuple[str, str]] = set()
+    for part in Stored(path, "faces").batches(["video_id", "encoding"]):
+        names = pc.replace_substring_regex(part["video_id"], "/.*$", "")
+        pairs = pa.table({"dataset": names, "encoding": part["encoding"]})
+        kinds = pairs.group_by(["dataset", "encoding"]).aggregate([]).to_pylist()
+        stored |= {(kind["dataset"], kind["encoding"]) for kind in kinds}
+    told = []
+    for name in sorted(entries):
+        have = {encoding for dataset, encoding in stored if dataset == name}
+        wanted = "png" if name in lossless else "jpg"
+        if have and wanted not in have:
+            told.append(
+                f"faces.lossless: faces of {name} are stored as {have.pop()} and will be as "
+                f"{wanted}, so all its videos are decoded again"
+            )
+    return told
 
 
 def _prepare(name: str, params: Params, videos: pa.Table) -> Stage:
