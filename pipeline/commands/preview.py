@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from faceshards import keys
 from pipeline import config
-from pipeline.commands import contradictions
+from pipeline.commands import contradictions, runs_ahead
 from pipeline.commands.foresight import Before, foresee
 from pipeline.config.params import Params
 from pipeline.datasets.scan import STAT_CACHE, scan
@@ -22,6 +22,7 @@ from pipeline.engine.partition import Committed
 from pipeline.engine.progress import last_seconds_per_row
 from pipeline.engine.stage import STORES, Stage
 from pipeline.engine.survey import Store, survey
+from pipeline.errors import UserError
 from pipeline.labels import semantics
 from pipeline.stage_list import WITH_STORE
 from pipeline.tables.sources import Stored
@@ -84,6 +85,13 @@ def preview(params: Params) -> tuple[list[Preview], list[str]]:
             )
         )
     notes = [f"before training: {lacking}"] if lacking else []
+    working = {one.stage for one in found if one.to_do or one.drop}
+    working |= {stage.name for stage in WITH_STORE} - {one.stage for one in found}
+    try:
+        later = runs_ahead.text(runs_ahead.ahead(params.runs, runs_ahead.out_of_date(), working))
+    except UserError as error:
+        later = f"train, evaluate, report: not known. {error}"
+    notes = [later, *notes]
     return found, [*_encoded_anew(params.faces.lossless, entries), *notes]
 
 
