@@ -9,6 +9,7 @@ from faceshards.reading import Shards
 from pipeline import config, tables
 from pipeline.commands.entry import run_main
 from pipeline.config import run_params
+from pipeline.engine.progress import timed
 from pipeline.engine.stage import write_json, write_metrics
 from pipeline.evaluation import metrics
 from pipeline.evaluation.aggregate import SPLITS, per_video
@@ -28,9 +29,12 @@ def main() -> None:
     shards = [Shards(Path("data/shards") / split) for split in SPLITS]
     where = device.prepare()
     model = load_run(Path("models") / name, name, run, params.seed, version("train"), graph)
-    scored = [
-        score_faces(model, part, run.objective.graph, asked.batch_size, where) for part in shards
-    ]
+    with timed(f"evaluate@{name}") as count:
+        scored = [
+            score_faces(model, part, run.objective.graph, asked.batch_size, where)
+            for part in shards
+        ]
+        count(1)
     faces = pa.concat_tables(scored)
     by_video = per_video(faces, videos)
     meaningless = run.model.size == "tiny"

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline import config
 from pipeline.commands.entry import run_main
 from pipeline.config import run_params
+from pipeline.engine.progress import timed
 from pipeline.labels import semantics
 from pipeline.training.inputs import Run
 from pipeline.training.loop import train
@@ -19,7 +20,9 @@ def main() -> None:
     wanted = params.runs[name]
     graph = semantics.load().graph(wanted.objective.graph) if wanted.objective.graph else None
     run = Run(name, wanted, params.seed, version("train"), graph)
-    train(run, Path("data/shards"), Path("models") / name, Path(f"plots/{name}.csv"))
+    out, history = Path("models") / name, Path(f"plots/{name}.csv")
+    with timed(f"train@{name}") as count:
+        count(train(run, Path("data/shards"), out, history))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
 """What `dvc repro` would have to do, before any of it is done."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from faceshards import keys
 from pipeline import config
-from pipeline.commands import contradictions
+from pipeline.commands import contradictions, runs_ahead
+from pipeline.commands.foresight import Before, foresee
 from pipeline.config.params import Params
 from pipeline.datasets.scan import STAT_CACHE, scan
 from pipeline.engine import disk, partition
@@ -20,8 +22,10 @@ from pipeline.engine.partition import Committed
 from pipeline.engine.progress import last_seconds_per_row
 from pipeline.engine.stage import STORES, Stage
 from pipeline.engine.survey import Store, survey
+from pipeline.errors import UserError
 from pipeline.labels import semantics
 from pipeline.stage_list import WITH_STORE
+from pipeline.tables.sources import Stored
 from pipeline.versions import version
 
 
@@ -34,20 +38,21 @@ class Preview:
     keep: int
     drop: int
     estimated: bool
-    """An earlier stage changes the plan first: rows are by the ratios that held so far."""
+    """An earlier stage changes the plan first, see :mod:`pipeline.commands.foresight`."""
     seconds: float | None
     """By the rate of the largest of the last runs; None before there was one."""
     disk_bytes: float | None
     """What the rows to do would take in the store; None before there is a store."""
 
 
-def preview(params: Params) -> tuple[list[Preview], str]:
+def preview(params: Params) -> tuple[list[Preview], list[str]]:
     """Looks at every heavy stage in order, up to the first whose input tables do not exist yet.
 
     Datasets are scanned; nothing is written but what is remembered of their files and of weights.
 
     Returns:
-        The stages, and what training will lack, see :func:`pipeline.commands.contradictions.check`.
+        The stages, and sentences on what else there is to know: what training will lack, and which
+        datasets are stored in another encoding.
 
     Raises:
         UserError: as the stages themselves: bad parameters, missing roots or weights.
@@ -56,7 +61,7 @@ def preview(params: Params) -> tuple[list[Preview], str]:
     videos = scan(entries, params.datasets, semantics.load(), STAT_CACHE).videos
     lacking = contradictions.check(params, entries, videos)
     found: list[Preview] = []
-    growth, changed = 1.0, 0.0
+    before = Before()
     for name, needs in ((stage.name, stage.reads) for stage in WITH_STORE):
         if not all(Path(f"manifests/{table}.parquet").is_file() for table in needs):
             break
@@ -64,34 +69,34 @@ def preview(params: Params) -> tuple[list[Preview], str]:
         with disk.explained(stage.store.folder):
             now = survey(stage.task, stage.plan, stage.store, version(name))
         old_ids = _ids(stage.store, now.old)
-        kept_ids = int(np.isin(old_ids, now.ids).sum())
         estimated = any(one.to_do or one.drop for one in found)
-        to_do, total = now.rows_to_do, now.total_rows
-        # A row is worked where an earlier stage's is, or where it is for a reason of its own.
-        changed = 1 - (1 - changed) * (1 - to_do / max(1, total))
-        if estimated:
-            # Rows that are in no table yet: as many for each earlier one as there were so far.
-            total = round(growth * total)
-            to_do = round(changed * total)
-        elif kept_ids:
-            growth = total / kept_ids
+        rows = foresee(stage, now, old_ids, before)
+        before = rows.after
         rate, size = last_seconds_per_row(name), _bytes_per_row(now.old.values(), len(old_ids))
         found.append(
             Preview(
                 stage=name,
-                to_do=to_do,
-                keep=total - to_do,
-                drop=len(old_ids) - kept_ids,
+                to_do=rows.to_do,
+                keep=rows.keep,
+                drop=rows.drop,
                 estimated=estimated,
-                seconds=None if rate is None else rate * to_do,
-                disk_bytes=None if size is None else size * to_do,
+                seconds=None if rate is None else rate * rows.to_do,
+                disk_bytes=None if size is None else size * rows.to_do,
             )
         )
-    return found, lacking
+    notes = [f"before training: {lacking}"] if lacking else []
+    working = {one.stage for one in found if one.to_do or one.drop}
+    working |= {stage.name for stage in WITH_STORE} - {one.stage for one in found}
+    try:
+        later = runs_ahead.text(runs_ahead.ahead(params.runs, runs_ahead.out_of_date(), working))
+    except UserError as error:
+        later = f"train, evaluate, report: not known. {error}"
+    notes = [later, *notes]
+    return found, [*_encoded_anew(params.faces.lossless, entries), *notes]
 
 
-def text(stages: list[Preview], lacking: str) -> str:
-    """The preview as an aligned table, with the disk that is free and what training will lack."""
+def text(stages: list[Preview], notes: Sequence[str]) -> str:
+    """The preview as an aligned table, then the free disk and what else there is to know."""
     lines = [f"{'stage':<10} {'to do':>9} {'keep':>9} {'drop':>9} {'time':>9} {'disk':>10}"]
     for one in stages:
         to_do = f"{'~' if one.estimated else ''}{one.to_do}"
@@ -105,14 +110,35 @@ def text(stages: list[Preview], lacking: str) -> str:
     if any(one.estimated for one in stages):
         lines.append("~ estimated, since an earlier stage changes first")
     lines.append(f"free in {STORES}: {free_bytes() / 1e9:.1f} GB")
-    if lacking:
-        lines.append(f"before training: {lacking}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *notes])
 
 
 def free_bytes() -> int:
     """Bytes free where the stores lie, or will lie."""
     return shutil.disk_usage(STORES if STORES.exists() else Path()).free
+
+
+def _encoded_anew(lossless: Collection[str], entries: Iterable[str]) -> list[str]:
+    """Sentences on datasets whose faces are stored otherwise than `faces.lossless` asks."""
+    path = Path("manifests/faces.parquet")
+    if not path.is_file():
+        return []
+    stored: set[tuple[str, str]] = set()
+    for part in Stored(path, "faces").batches(["video_id", "encoding"]):
+        names = pc.replace_substring_regex(part["video_id"], "/.*$", "")
+        pairs = pa.table({"dataset": names, "encoding": part["encoding"]})
+        kinds = pairs.group_by(["dataset", "encoding"]).aggregate([]).to_pylist()
+        stored |= {(kind["dataset"], kind["encoding"]) for kind in kinds}
+    told = []
+    for name in sorted(entries):
+        have = {encoding for dataset, encoding in stored if dataset == name}
+        wanted = "png" if name in lossless else "jpg"
+        if have and wanted not in have:
+            told.append(
+                f"faces.lossless: faces of {name} are stored as {have.pop()} and will be as "
+                f"{wanted}, so all its videos are decoded again"
+            )
+    return told
 
 
 def _prepare(name: str, params: Params, videos: pa.Table) -> Stage:

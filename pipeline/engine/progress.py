@@ -4,7 +4,8 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,20 @@ def log(name: str, figures: Mapping[str, Any]) -> None:
     LOGS.mkdir(exist_ok=True)
     with (LOGS / f"{name}.jsonl").open("a") as file:
         file.write(json.dumps(figures, sort_keys=True) + "\n")
+
+
+@contextmanager
+def timed(name: str) -> Iterator[Callable[[int], None]]:
+    """Logs how long a block took; it calls what it is given with the number of what it worked."""
+    started, worked = time.monotonic(), 0
+
+    def count(done: int) -> None:
+        nonlocal worked
+        worked += done
+
+    yield count
+    if worked:
+        log(name, {"worked": worked, "seconds": round(time.monotonic() - started, 3)})
 
 
 def last_seconds_per_row(name: str) -> float | None:

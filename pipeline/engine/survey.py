@@ -76,6 +76,8 @@ class Survey:
 
     ids: NDArray[np.uint64]
     """Hash (N,) of each row's id."""
+    buckets: NDArray[np.uint64]
+    """Hash (N,) of what picks each row's partition: the id of its video."""
     fingerprints: Marks
     """(N,)"""
     offsets: Ints
@@ -94,7 +96,15 @@ class Survey:
     @property
     def rows_to_do(self) -> int:
         """Rows that need work: neither in a partition that stays nor known from another."""
-        return sum(int((self._found(part) < 0).sum()) for part in self.todo)
+        return int(self.to_do.sum())
+
+    @property
+    def to_do(self) -> NDArray[np.bool_]:
+        """Whether a row needs work (N,)."""
+        found = np.zeros(len(self.ids), np.bool_)
+        for part in self.todo:
+            found[part.rows] = self._found(part) < 0
+        return found
 
     def matches(self, part: PartitionPlan) -> dict[int, tuple[str, int]]:
         """Rows of a partition that need no work, by place, and where their records lie."""
@@ -130,7 +140,7 @@ def survey(
     copied = todo if where.content_named else []
     asked = [rows.fingerprints[part.rows] for part in copied]
     known = _known_rows(where.folder, old, np.concatenate([np.empty(0, MARK), *asked]))
-    return Survey(rows.ids, rows.fingerprints, rows.offsets, wanted, old, todo, known)
+    return Survey(rows.ids, rows.bucket, rows.fingerprints, rows.offsets, wanted, old, todo, known)
 
 
 def _is_up_to_date(part: PartitionPlan, old: Mapping[str, Committed]) -> bool:

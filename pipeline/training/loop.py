@@ -38,7 +38,7 @@ History = list[dict[str, float]]
 """One row per finished epoch: ``epoch`` (from 1), ``learning_rate``, losses, ``val_auc``."""
 
 
-def train(run: Run, shards: Path, out: Path, history: Path) -> None:
+def train(run: Run, shards: Path, out: Path, history: Path) -> int:
     """Trains a run, or the rest of it, and leaves its best epoch.
 
     Written, each by rename: ``last.pt`` after every epoch, from which an interrupted run goes on to
@@ -51,6 +51,9 @@ def train(run: Run, shards: Path, out: Path, history: Path) -> None:
         out: folder of the run, ``models/<run>``.
         history: CSV of the epochs, for DVC's plots.
 
+    Returns:
+        Epochs that were missing.
+
     Raises:
         UserError: before any training, where shards or weights are absent or unfit; later, where a
             loss is no longer finite, or another process trains the same run.
@@ -59,7 +62,7 @@ def train(run: Run, shards: Path, out: Path, history: Path) -> None:
     faces = read(run, shards, models.image_px(run.params.model))
     model = models.build(run.params.model, run.graph, run.seed, len(faces.classes))
     with store.locked(out):
-        _Training(run, faces, model.to(device), device, out, history).finish()
+        return _Training(run, faces, model.to(device), device, out, history).finish()
 
 
 class _Training:
@@ -91,11 +94,12 @@ class _Training:
         self.history: History = []
         torch.manual_seed(run.seed)
 
-    def finish(self) -> None:
-        """Trains the epochs that are missing."""
+    def finish(self) -> int:
+        """Trains the epochs that are missing; how many they were."""
         for path in self.out.glob(".tmp-*"):
             path.unlink()
         self._resume()
+        there = len(self.history)
         if len(self.history) < self.run.params.optimizer.epochs:
             (self.out / run_folder.ABOUT).unlink(missing_ok=True)  # not finished any more
         for epoch in range(len(self.history), self.run.params.optimizer.epochs):
@@ -107,6 +111,7 @@ class _Training:
             self._save(is_best)
         self._write_about()
         self._write_history()
+        return len(self.history) - there
 
     @property
     def _chosen_by(self) -> str:
