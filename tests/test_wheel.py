@@ -141,6 +141,7 @@ def test_outside_of_any_clone_init_makes_a_project_that_dvc_runs(wheel, tmp_path
     for theirs, ours in (
         ("lossless: [ffpp] ", "lossless: []"),
         ("  datasets: [ffpp] ", "  datasets: []"),
+        ("    also: expanded", "    also: train"),
     ):
         assert text.count(theirs) == 1
         text = text.replace(theirs, ours)

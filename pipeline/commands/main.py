@@ -281,12 +281,14 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _known_graphs() -> dict[str, dict[str, Any]]:
     """The label graphs of the project in the working directory, where there is one."""
+    path = Path("manifests/semantics.yaml")
+    if not path.is_file():
+        return {}
+    # Who has a project has what reads it; folders alone are checked without.
     from pipeline.labels import semantics
     from pipeline.shards.folder_index import graph_json
 
-    path = Path("manifests/semantics.yaml")
-    graphs = semantics.load(path).graphs if path.is_file() else {}
-    return {name: graph_json(graph) for name, graph in graphs.items()}
+    return {name: graph_json(graph) for name, graph in semantics.load(path).graphs.items()}
 
 
 def _clean(arguments: argparse.Namespace) -> None:

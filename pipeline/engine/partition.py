@@ -143,7 +143,8 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
     Raises :class:`DamagedError` where it fails its digest.
     """
-    return _open(path).read(columns=list(columns) if columns else None)
+    # Small, and a process that ends soon must not be starting threads.
+    return _open(path).read(columns=list(columns) if columns else None, use_threads=False)
 
 
 def _open(path: Path) -> pq.ParquetFile:
