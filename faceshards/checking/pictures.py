@@ -15,14 +15,14 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_EMPTY_CHUNK = 12
 """Bytes of a chunk without data: length, kind, checksum."""
 _GREY_8_BIT = bytes([8, 0, 0, 0, 0])
-"""Depth, kind of colour, compression, filter, interlace of the header."""
+"""Depth, kind of color, compression, filter, interlace of the header."""
 _PNG_FILTERS = 5
 
 
 def jpeg_head(data: bytes) -> bytes:
     """All of a JPEG before its coded pixels: tables, sampling and size.
 
-    Raises ValueError where it is no baseline JPEG of one scan in colour, or where something lies
+    Raises ValueError where it is no baseline JPEG of one scan in color, or where something lies
     between its parts or behind its end.
     """
     if data[:2] != bytes([0xFF, _START]):
@@ -37,7 +37,7 @@ def jpeg_head(data: bytes) -> bytes:
         if kind == _FRAME:
             frames += 1
             if size < 8 or data[at + 9] != _RGB:
-                raise ValueError("not in colour")
+                raise ValueError("not in color")
         at += 2 + size
         if kind == _SCAN:
             break

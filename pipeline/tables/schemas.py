@@ -97,7 +97,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ),
         Column("frame_count", pa.int64(), "frames by header or packets; -1 unknown", low=-1),
         Column("transfer", _text, "how light is coded, as FFmpeg calls it; or empty"),
-        Column("primaries", _text, "primary colours, as FFmpeg calls them; or empty"),
+        Column("primaries", _text, "primary colors, as FFmpeg calls them; or empty"),
     ),
     "faces": (
         Column("face_id", _text, "<video_id>/<sample>-<rank>"),

@@ -60,7 +60,7 @@ class _First:
 
     rotation_deg: int
     transfer: int
-    """How light is coded, and the colours it is made of, as FFmpeg numbers them."""
+    """How light is coded, and the colors it is made of, as FFmpeg numbers them."""
     primaries: int
     stamp: int | None
     """Ticks; None where there is no picture, or no time."""
@@ -238,13 +238,13 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> _First:
 
 
 def _refuse_hdr(first: _First) -> None:
-    """Raises Reject ``unsupported_media`` for high dynamic range and for BT.2020's colours.
+    """Raises Reject ``unsupported_media`` for high dynamic range and for BT.2020's colors.
 
     Taken for usual video they look flat and pale, which tells a detector how a file was made.
     """
     kind = _HDR.get(first.transfer, "")
     if kind or first.primaries == ColorPrimaries.BT2020:
-        what = kind or "colours of BT.2020"
+        what = kind or "colors of BT.2020"
         raise Reject("unsupported_media", f"{what}; convert it to BT.709 (SDR) and list that")
 
 

@@ -146,7 +146,7 @@ def decode(
     """uint8 (H, W, 3) RGB of a still picture, turned as its EXIF says; alpha is dropped.
 
     OpenCV tells of damage in a PNG, but gives what it can of a damaged JPEG. So JPEGs are looked
-    through by libjpeg-turbo once more, at an eighth of their size and without colour.
+    through by libjpeg-turbo once more, at an eighth of their size and without color.
 
     Args:
         data: the file.

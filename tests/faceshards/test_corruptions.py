@@ -328,7 +328,7 @@ def picture_changes() -> None:
     empty = np.zeros((224, 224), np.uint8)
     masks: dict[str, Callable[[bytes], bytes]] = {
         "empty": lambda d: images.encode_png(empty),
-        "in colour": lambda d: images.encode_png(np.stack([images.decode_grey(d)] * 3, -1)),
+        "in color": lambda d: images.encode_png(np.stack([images.decode_grey(d)] * 3, -1)),
         "smaller": lambda d: images.encode_png(images.decode_grey(d)[:99]),
         "cut": lambda d: d[:-20],
         "without its end": lambda d: d[:-12],

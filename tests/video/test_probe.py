@@ -347,7 +347,7 @@ def test_a_length_in_the_header_that_is_too_short(tmp_path, name):
     assert probe(clip, SIDE_PX).duration_s == pytest.approx(told)
 
 
-def _coloured(path: Path, transfer: int, primaries: int) -> Path:
+def _colored(path: Path, transfer: int, primaries: int) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
@@ -377,7 +377,7 @@ def _coloured(path: Path, transfer: int, primaries: int) -> Path:
 def test_high_dynamic_range_is_refused_and_the_rest_is_told(
     tmp_path, name, transfer, primaries, said
 ):
-    clip = _coloured(tmp_path / name, transfer, primaries)
+    clip = _colored(tmp_path / name, transfer, primaries)
     if isinstance(said, str):
         with pytest.raises(Reject, match=said) as caught:
             probe(clip, SIDE_PX)
