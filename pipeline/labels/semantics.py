@@ -109,7 +109,9 @@ class Semantics:
         for section in (dataset, adapter, ANY):
             if method in self.methods.get(section, {}):
                 return self.methods[section][method]
-        return self._known_elsewhere(method) if adapter == CSV else Manipulation(UNKNOWN)
+        if adapter == CSV and not method.startswith(f"{ANY} "):
+            return self._known_elsewhere(method)
+        return Manipulation(UNKNOWN)
 
     def _known_elsewhere(self, method: str) -> Manipulation:
         """What all sections that know a method agree on."""

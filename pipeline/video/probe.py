@@ -220,6 +220,10 @@ def _goes_on(container: InputContainer, stream: VideoStream, end_s: Fraction) ->
     return False
 
 
+_BT2020_MATRICES = (9, 10)
+"""Numbers of its two matrices from RGB to YUV, as FFmpeg has them."""
+
+
 def _first_picture(container: InputContainer, stream: VideoStream) -> _First:
     earliest: int | None = None
     for place, packet in enumerate(packets(container, stream)):
@@ -232,8 +236,10 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> _First:
         with contextlib.suppress(av.error.FFmpegError):
             for frame in packet.decode():
                 stamp = BestEffort(container).stamp(frame)
-                turn, light = display_turn(frame)[0], (frame.color_trc, frame.color_primaries)
-                return _First(turn, *light, stamp, place, earliest)
+                turn, primaries = display_turn(frame)[0], frame.color_primaries
+                if frame.colorspace in _BT2020_MATRICES:  # some files tell the matrix alone
+                    primaries = ColorPrimaries.BT2020
+                return _First(turn, frame.color_trc, primaries, stamp, place, earliest)
     return _First(0, ColorTrc.UNSPECIFIED, ColorPrimaries.UNSPECIFIED, None, 0, earliest)
 
 

@@ -65,6 +65,7 @@ def make_project(folder: Path, assets: Path, clips: list[str], **faces: object) 
     weights = entries_sha256(assets, str(faces.pop("weights")))
     params["faces"].update(faces, weights=weights, lossless=["clips"])
     params["expand"].update(datasets=["clips"], source_methods=["GHOST"], per_region=5)
+    params["runs"] = {}  # no video is in val
     yaml.dump(params, folder / "params.yaml")
     return folder
 
@@ -165,6 +166,9 @@ def test_auto_finds_the_tight_head_crop(assets, tmp_path):
     settings = {"detector": "scrfd", "weights": "det_2.5g.onnx"}
     clip = "fake/sadtalker_art0.mp4"
     make_project(tmp_path, assets, [clip], **settings, input_size_px="auto")
+    params = YAML().load(tmp_path / "params.yaml")
+    params["expand"]["datasets"], params["balance"]["train"] = [], "all"
+    YAML().dump(params, tmp_path / "params.yaml")
     run_stages(tmp_path, ["scan", "frames", "faces"])
     assert {f["sample"] for f in rows(tmp_path, "faces")} == set(
         range(len(rows(tmp_path, "frames")))
