@@ -74,7 +74,7 @@ class Shards:
         columns = [(f"{member_column(e)}offset", f"{member_column(e)}size") for e in extensions]
         rows = self.index.select(["key", "tar", *chain.from_iterable(columns)])
         if places is not None:
-            rows = rows.take(places)
+            rows = rows.take(pa.array(places, pa.int64()))
         for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
             for row in batch.to_pylist():
                 path = self.folder / row["tar"]

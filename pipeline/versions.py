@@ -7,9 +7,9 @@ there. After an update of the package DVC so finds the new numbers before it dec
 
 from pathlib import Path
 
+from faceshards.replace import replacing
 from pipeline.config import read_yaml
 from pipeline.errors import UserError
-from pipeline.files.replace import replacing
 
 VERSIONS = Path(__file__).with_name("versions.yaml")
 IN_PROJECT = Path("manifests/versions.yaml")

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from faceshards.replace import replacing
 from pipeline.commands.own_videos import own_videos, table
 from pipeline.config import DATASETS, PARAMS, load, profiles
 from pipeline.errors import UserError
-from pipeline.files.replace import replacing
 
 SHIPPED = Path(__file__).parents[1] / "project"
 SAMPLE_PROFILE, OWN_PROFILE = "sample", "own-data"

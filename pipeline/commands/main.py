@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from faceshards import __version__
+from faceshards.errors import UserError
 from faceshards.wording import counted
 from pipeline.commands.entry import run_main
 from pipeline.stage_list import WITH_REJECTS, named
@@ -139,6 +140,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("folder", metavar="FOLDER", type=Path, help="shard folder")
     command.add_argument("out", metavar="OUT", type=Path, help="JPEG to write, such as sheet.jpg")
+
+    command = _add(
+        commands,
+        "inspect",
+        _inspect,
+        "say what shard folders hold",
+        "Counts by split, dataset, method and label of a shard folder, or of all in a folder such "
+        "as data/shards; a contact sheet; everything that is known of one sample.",
+    )
+    command.add_argument("path", metavar="PATH", type=Path, help="shard folder, or folder of them")
+    command.add_argument("--sample", metavar="KEY", help="key or id of a sample to show in full")
+    command.add_argument("--sheet", metavar="OUT", type=Path, help="contact sheet to write, a JPEG")
+
+    command = _add(
+        commands,
+        "diff",
+        _diff,
+        "say what changed between two sets of shards",
+        "Compare two shard folders, or two folders of them, sample by sample: which are there, "
+        "labels, everything in their json, and pixels. Exit code 1 where they differ.",
+    )
+    command.add_argument("first", metavar="A", type=Path, help="shard folder, or folder of them")
+    command.add_argument("second", metavar="B", type=Path, help="the other one")
+
+    command = _add(
+        commands,
+        "export",
+        _export,
+        "write shards in the form that another tool reads",
+        "Forms: csv, folder, huggingface, deepfakebench, fiftyone. An export that is there is "
+        "brought up to date: only tars that changed are written again.",
+    )
+    command.add_argument("form", metavar="FORM", help="csv, folder, huggingface, …")
+    command.add_argument("path", metavar="PATH", type=Path, help="shard folder, or folder of them")
+    command.add_argument("out", metavar="OUT", type=Path, help="folder to write into")
+    command.add_argument(
+        "--dry-run", action="store_true", help="say what would be written and the disk it needs"
+    )
 
     _add(
         commands,
@@ -311,13 +350,60 @@ def _clean(arguments: argparse.Namespace) -> None:
 
 def _sheet(arguments: argparse.Namespace) -> None:
     from faceshards import images
+    from faceshards.replace import replacing
     from faceshards.sheet import contact_sheet
-    from pipeline.files.replace import replacing
 
     sheet = images.encode_jpeg(contact_sheet(arguments.folder), SHEET_JPEG_QUALITY, "4:4:4")
     with replacing(arguments.out) as temporary:
         temporary.write_bytes(sheet)
     print(f"The contact sheet is {arguments.out}.")
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from faceshards import looking
+    from faceshards.reading import Shards
+
+    folders = [Shards(path) for path in looking.shard_folders(arguments.path)]
+    if arguments.sample:
+        print(looking.sample_text(*looking.find_sample(folders, arguments.sample)))
+    else:
+        print(looking.text(folders))
+    if arguments.sheet:
+        full = next((shards for shards in folders if len(shards)), folders[0])
+        _sheet(argparse.Namespace(folder=full.folder, out=arguments.sheet))
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    from faceshards import differences
+
+    try:
+        found = differences.differences(arguments.first, arguments.second)
+    except ValueError as error:
+        raise UserError(
+            f"{error}. Look with `faceshards verify` which folder is damaged."
+        ) from None
+    print(differences.text(found))
+    return EXIT_PROBLEMS if any(found) else 0
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from faceshards import export, looking
+    from faceshards.wording import suggestion
+
+    if arguments.form not in export.FORMS:
+        raise UserError(
+            f"There is no form {arguments.form!r}{suggestion(arguments.form, export.FORMS)}. "
+            "There are: " + "; ".join(f"{n} ({f.about})" for n, f in export.FORMS.items()) + "."
+        )
+    folders = looking.shard_folders(arguments.path)
+    work = export.survey(folders, arguments.out, arguments.form)
+    print(
+        f"{counted(work.to_write, 'sample')} to write, {work.kept} kept; "
+        f"about {work.needed_bytes / 1e9:.2f} GB needed, {work.free_bytes / 1e9:.1f} GB free"
+    )
+    if not arguments.dry_run:
+        removed = export.export(folders, arguments.out, arguments.form)
+        print(f"The export is in {arguments.out}; {counted(removed, 'old file')} removed.")
 
 
 def _summary(_: argparse.Namespace) -> None:

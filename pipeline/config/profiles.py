@@ -7,10 +7,10 @@ have a name, the user's counts.
 import difflib
 from pathlib import Path
 
+from faceshards.replace import replacing
 from faceshards.wording import suggestion
 from pipeline import config
 from pipeline.errors import UserError
-from pipeline.files.replace import replacing
 
 FOLDER = Path("profiles")
 SHIPPED = Path(__file__).parents[1] / "project/profiles"

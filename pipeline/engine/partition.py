@@ -21,8 +21,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from faceshards.replace import replacing
 from pipeline import tables
-from pipeline.files.replace import replacing
 from pipeline.tables import schemas
 
 _METADATA_KEY = b"faceshards"

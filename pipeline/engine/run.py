@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from faceshards.replace import attempt
 from pipeline.config.params import EngineParams
 from pipeline.engine import disk, partition, store
 from pipeline.engine.division import PartitionPlan
@@ -19,7 +20,6 @@ from pipeline.engine.survey import Store, Survey, survey
 from pipeline.engine.work import Job
 from pipeline.engine.workers import place
 from pipeline.errors import UserError
-from pipeline.files.replace import attempt
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from faceshards.replace import replacing
 from pipeline import tables
 from pipeline.config.params import EngineParams
 from pipeline.engine import partition
 from pipeline.engine.rows import Plan, Task
 from pipeline.engine.run import Whole, brought_up_to_date
 from pipeline.engine.survey import Store
-from pipeline.files.replace import replacing
 from pipeline.tables import schemas
 from pipeline.tables.sources import Filtered, Held, Places, Stored, TableSource
 from pipeline.versions import version

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from faceshards import keys, tar
+from faceshards.replace import attempt, replace_durably
 from pipeline.engine import disk, partition, plan_file, process
 from pipeline.engine.plan_file import PlanRow
 from pipeline.engine.rows import Member, Output, RowResult, Task, UnitReject
 from pipeline.errors import Reject
-from pipeline.files.replace import attempt, replace_durably
 from pipeline.tables import schemas
 from pipeline.tables.arrays import Ints
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.files.replace import replacing
+from faceshards.replace import replacing
 
 SETTLED_S = 2.0
 """A file changed less than this before it was read is not remembered: coarse file systems keep

@@ -10,10 +10,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from faceshards.replace import replacing
 from pipeline.audit.gather import Audit
 from pipeline.audit.gather import gather as gather_audit
 from pipeline.config.run_params import ReportParams, RunParams
-from pipeline.files.replace import replacing
 from pipeline.report import charts
 from pipeline.report.cells import Table
 from pipeline.report.counts import Counts

@@ -12,8 +12,8 @@ import pyarrow as pa
 from faceshards import fields
 from faceshards.facts import digest as facts_digest
 from faceshards.facts import text as facts_text
+from faceshards.replace import replacing
 from pipeline import tables
-from pipeline.files.replace import replacing
 from pipeline.labels.semantics import Graph
 from pipeline.tables import schemas
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceshards.columns import check_values
+from faceshards.replace import replacing
 from pipeline.errors import UserError
-from pipeline.files.replace import replacing
 from pipeline.tables.schemas import TABLES, schema
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from faceshards.reading import Shards
+from faceshards.replace import replacing
 from pipeline import models
 from pipeline.config.run_params import ModelParams, RunParams
 from pipeline.errors import UserError
-from pipeline.files.replace import replacing
 from pipeline.labels.semantics import Graph
 from pipeline.training import run_folder
 from pipeline.weights import UNREADABLE

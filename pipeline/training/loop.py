@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from faceshards.replace import replacing
 from faceshards.wording import counted
 from pipeline import models
 from pipeline.engine import store
 from pipeline.errors import UserError
-from pipeline.files.replace import replacing
 from pipeline.models import Classifier
 from pipeline.models.device import prepare
 from pipeline.models.scores import auc

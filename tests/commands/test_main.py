@@ -346,3 +346,21 @@ def test_a_profile_is_in_place_though_nobody_reads_the_difference(clone):
     )
     assert done.stderr == ""
     assert (clone / "params.yaml").read_bytes() == wanted
+
+
+def test_inspect_diff_and_export(shards, tmp_path, capsys):
+    assert main(["inspect", str(shards)]) == 0
+    assert "train: 24 samples of" in capsys.readouterr().out
+    assert main(["inspect", str(shards / "train"), "--sheet", str(tmp_path / "s.jpg")]) == 0
+    assert (tmp_path / "s.jpg").read_bytes()[:2] == b"\xff\xd8"
+    assert main(["diff", str(shards), str(shards)]) == 0
+    assert main(["diff", str(shards / "train"), str(shards / "val")]) == 1
+    capsys.readouterr()
+    out = tmp_path / "out"
+    assert main(["export", "folder", str(shards), str(out), "--dry-run"]) == 0
+    assert not out.exists()
+    assert "40 samples to write, 0 kept" in capsys.readouterr().out
+    assert main(["export", "folder", str(shards), str(out)]) == 0
+    assert len(list(out.rglob("*.jpg"))) == 40
+    assert main(["export", "foldr", str(shards), str(out)]) == 2
+    assert "folder (pictures in folders" in capsys.readouterr().err

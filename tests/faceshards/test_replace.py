@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.files.replace import replacing
+from faceshards.replace import replacing
 
 
 def test_the_file_is_replaced_whole_and_its_folder_made(tmp_path):
