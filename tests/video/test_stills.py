@@ -209,6 +209,7 @@ def test_a_damaged_picture_costs_itself_only(tmp_path, kind):
         reader = open_reader("frames", location, SIDE_PX)
         assert numbers("frames", location, range(4), reader) == {0: 0, 1: 1, 3: 3}
         assert reader.damage.startswith("picture 2: ")
+    assert {k: problem.reason for k, problem in reader.problems.items()} == {2: "decode_error"}
     with open_reader("frames", location, SIDE_PX) as reader:
         assert reason(list, reader.pictures_at([2.0])) == "decode_error"
 
