@@ -108,7 +108,7 @@ class Video:
     ``path`` = ``<tar>!<folder inside>`` and ``file`` = the tar."""
     segments_frames: tuple[int, ...] = ()
     """Labelled parts where a dataset counts them in frames: start, end, start, end …, 0-based, ends
-    excluded. ``scan`` turns them into seconds by the frame rate in the MP4's header."""
+    excluded. The stage ``frames`` looks up when they are shown."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,10 @@ A fingerprint is made of content only, never of times or places, so it is the sa
 import hashlib
 import os
 import re
-from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pipeline.datasets import folders, mp4
+from pipeline.datasets import folders
 from pipeline.files.memory import FileMemory
 
 Mode = Literal["sampled", "full"]
@@ -21,8 +19,7 @@ END_BYTES = 64 * 1024
 """How much of the head and of the tail ``sampled`` reads; the two overlap in a short file."""
 
 _CHUNK_BYTES = 1 << 20
-_RATE = "rate"
-_VALUE = re.compile(r"[0-9a-f]{32}|[1-9][0-9]*/[1-9][0-9]*")
+_VALUE = re.compile(r"[0-9a-f]{32}")
 
 
 def fingerprint(file: Path | str, mode: Mode) -> str:
@@ -79,18 +76,6 @@ class StatCache:
             digest.update(os.fsencode(entry.name) + f"\0{said}\n".encode())
         return total, digest.hexdigest()
 
-    def frame_rate(self, file: Path | str, facts: os.stat_result) -> Fraction:
-        """Pictures per second of an MP4 file; raises as :func:`mp4.frame_rate`."""
-        find_out = partial(_rate, file)
-        return Fraction(
-            self._memory.recall(os.fspath(file), facts, _RATE, find_out, prefix=f"{_RATE}:")
-        )
-
     def save(self) -> None:
         """Keeps what was asked for since the cache was opened."""
         self._memory.save()
-
-
-def _rate(file: Path | str) -> str:
-    rate = mp4.frame_rate(Path(file))
-    return f"{rate.numerator}/{rate.denominator}"

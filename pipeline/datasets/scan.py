@@ -25,7 +25,7 @@ from pipeline.config.params import DatasetEntry, DatasetsParams
 from pipeline.datasets import folders
 from pipeline.datasets.base import Rejected, Video, adapters, read
 from pipeline.datasets.fingerprint import Mode, StatCache
-from pipeline.errors import Reject, UserError
+from pipeline.errors import UserError
 from pipeline.labels.semantics import Semantics
 from pipeline.tables import schemas
 
@@ -40,12 +40,12 @@ _CHUNK = 64
 
 _PLAIN = (
     *("path", "media", "split", "label", "method", "audio_fake", "identity", "target_id"),
-    *("source_id", "pair_id", "leak_group", "compression"),
+    *("source_id", "pair_id", "leak_group", "compression", "segments_s", "segments_frames"),
 )
 """Columns of ``videos`` that are the adapter's words."""
 
-_Facts = tuple[int, str, tuple[float, ...]]
-"""Bytes, fingerprint, labelled parts in seconds."""
+_Facts = tuple[int, str]
+"""Bytes, fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
             size, fingerprint = seen.folder(video.file, mode)
             if not size:
                 return Rejected(video.path, "empty", "a folder without pictures")
-            return size, fingerprint, video.segments_s
+            return size, fingerprint
         if not stat.S_ISREG(facts.st_mode):
             return Rejected(video.path, "unsupported_media", "it is not a regular file")
         if facts.st_size == 0:
@@ -188,17 +188,11 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
         if video.media == "tar":
             inside = video.path.partition("!")[2]
             fingerprint = keys.digest128(f"{fingerprint}!{inside}".encode())
-        segments_s = video.segments_s
-        if video.segments_frames:
-            rate = seen.frame_rate(video.file, facts)
-            segments_s = tuple(float(frame / rate) for frame in video.segments_frames)
-        return facts.st_size, fingerprint, segments_s
+        return facts.st_size, fingerprint
     except (FileNotFoundError, NotADirectoryError):
         return Rejected(video.path, "missing")
     except OSError as error:
         return Rejected(video.path, "unreadable", error.strerror or type(error).__name__)
-    except Reject as reject:
-        return Rejected(video.path, reject.reason, reject.detail)
 
 
 def _video_ids(dataset: str, videos: list[Video]) -> list[str]:
@@ -232,9 +226,8 @@ def _table(
         "dataset": [entry.name] * len(ids),
         "category": [category for category, _ in kinds],
         "subtype": [subtype for _, subtype in kinds],
-        "segments_s": [segments_s for _, _, segments_s in facts],
-        "bytes": [size for size, _, _ in facts],
-        "fingerprint": [fingerprint for _, fingerprint, _ in facts],
+        "bytes": [size for size, _ in facts],
+        "fingerprint": [fingerprint for _, fingerprint in facts],
     }
     return tables.from_columns("videos", columns)
 

@@ -39,12 +39,7 @@ class FileMemory:
         self._seen: dict[str, Entry] = {}
 
     def recall(
-        self,
-        name: str,
-        facts: os.stat_result,
-        kind: str,
-        find_out: Callable[[], str],
-        prefix: str = "",
+        self, name: str, facts: os.stat_result, kind: str, find_out: Callable[[], str]
     ) -> str:
         """The fact of a file whose ``os.stat`` is ``facts``; found out only where it changed.
 
@@ -53,21 +48,19 @@ class FileMemory:
             facts: as of now.
             kind: what is asked: an answer of another kind does not count.
             find_out: reads the file.
-            prefix: tells several facts of one file apart.
         """
         if not name.startswith(os.sep):
             name = os.path.abspath(name)  # noqa: PTH100 - keeps links
-        key = prefix + name
         stamp: Entry = [
             *(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino),
             kind,
         ]
         # A file may be asked for more than once, such as a tar for every folder inside it.
-        entry = self._seen.get(key) or self._known.get(key)
+        entry = self._seen.get(name) or self._known.get(name)
         if entry is None or entry[:-1] != stamp:
             entry = [*stamp, find_out()]
         if time.time() - facts.st_mtime > SETTLED_S:
-            self._seen[key] = entry
+            self._seen[name] = entry
         return str(entry[-1])
 
     def save(self) -> None:

@@ -47,6 +47,7 @@ TRANSIENT_REASONS = frozenset({"timeout", "out_of_memory", "worker_died"})
 _text = pa.string()
 _floats = pa.list_(pa.float32())
 _doubles = pa.list_(pa.float64())
+_numbers = pa.list_(pa.int64())
 
 _LOCATION = (
     Column(
@@ -76,6 +77,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("compression", _text, "such as raw, c23; or empty"),
         Column(
             "segments_s", _doubles, "start, end, start, end … of labelled parts; [] = whole", "s"
+        ),
+        Column(
+            "segments_frames",
+            _numbers,
+            "the same in 0-based pictures, where the dataset counts so; [] = segments_s holds",
         ),
         Column("bytes", pa.int64(), "file size", "bytes", low=0),
         Column("fingerprint", _text, "BLAKE2b of size, first and last 64 KiB (or all bytes)"),

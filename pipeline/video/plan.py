@@ -20,7 +20,10 @@ from pipeline.video.stills import probe_stills
 STILLS = ("frames", "image", "tar")
 """What :func:`probe_stills` calls containers: pictures that have a place but no time."""
 _DENOMINATOR = 1_000_000
-_VIDEO_COLUMNS = ("video_id", "fingerprint", "media", "segments_s", "dataset", "split", "path")
+_VIDEO_COLUMNS = (
+    *("video_id", "fingerprint", "media", "segments_s", "segments_frames"),
+    *("dataset", "split", "path"),
+)
 
 
 def exact(number: float) -> Fraction:
@@ -88,6 +91,21 @@ def planned_times(
     return [float(t) for t in _grid(parts, every / rate, 1 / (2 * rate))]
 
 
+def shown_from_s(
+    numbers: Sequence[int], spans_s: Sequence[tuple[Fraction, Fraction]]
+) -> list[float]:
+    """When pictures come on screen, in seconds from the first one.
+
+    Args:
+        numbers: 0-based, in order of presentation; behind the last one stands for its end.
+        spans_s: as of :func:`planned_times`; () for still pictures, whose number is their time.
+    """
+    if not spans_s:
+        return [float(number) for number in numbers]
+    starts = [float(start) for start, _ in spans_s] + [float(spans_s[-1][1])]
+    return [starts[min(number, len(spans_s))] for number in numbers]
+
+
 def _parts(duration: Fraction, segments_s: Sequence[float]) -> list[tuple[Fraction, Fraction]]:
     """What is labelled of a video: half-open parts, ascending, apart from each other."""
     if len(segments_s) % 2:
@@ -136,8 +154,9 @@ def _distinct(places: Iterable[int]) -> list[float]:
 class FramesTask:
     """Work of the stage ``frames``: one video in, one row per planned time out.
 
-    Inputs: ``fingerprint`` (content, not looked at), ``media``, ``segments_s``, ``sampling`` (see
-    :func:`sampling_text`), ``file`` (absolute path; of a folder in a tar ``<tar>!<folder>``).
+    Inputs: ``fingerprint`` (content, not looked at), ``media``, ``segments_s``,
+    ``segments_frames``, ``sampling`` (see :func:`sampling_text`), ``file`` (absolute path; of a
+    folder in a tar ``<tar>!<folder>``).
     """
 
     def __init__(self, params: FramesParams) -> None:
@@ -168,9 +187,11 @@ class FramesTask:
             facts = probe_stills(inputs["media"], inputs["file"], limit)
         sampling = Sampling(**json.loads(inputs["sampling"]))
         spans_s: Sequence[tuple[Fraction, Fraction]] = ()
-        if inputs["media"] == "video" and (sampling.every_n or sampling.stride_int_fps):
+        counted = inputs["segments_frames"]
+        if inputs["media"] == "video" and (counted or sampling.every_n or sampling.stride_int_fps):
             spans_s = shown_spans_s(Path(inputs["file"]), limit, facts)
-        times = planned_times(facts, sampling, inputs["segments_s"], spans_s)
+        segments_s = inputs["segments_s"] or shown_from_s(counted, spans_s)
+        times = planned_times(facts, sampling, segments_s, spans_s)
         if not times:
             raise Reject("past_end", "no planned time lies in a labelled part of the video")
         if len(times) < sampling.min_frames:
@@ -196,7 +217,7 @@ def frames_plan(
     videos: TableSource, files: Callable[[pa.Table], Sequence[str]], params: FramesParams
 ) -> Plan:
     """One row per video; ``files`` gives the absolute path of rows of ``videos``, see there."""
-    content = ("fingerprint", "media", "segments_s", "sampling")
+    content = ("fingerprint", "media", "segments_s", "segments_frames", "sampling")
 
     def batches() -> Iterator[pa.Table]:
         for part in videos.batches(_VIDEO_COLUMNS):

@@ -15,7 +15,7 @@ from pipeline.video.decode import Picture, VideoReader
 from pipeline.video.plan import exact
 from pipeline.video.stills import checked_header, open_stills
 
-_JPEG = b"\xff\xd8"
+_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
 class Reader(Protocol):
@@ -151,15 +151,19 @@ def decode(
     Args:
         data: the file.
         max_side_px: a larger picture is not decoded.
-        keep_damaged: whether what can be made of a damaged JPEG is returned.
+        keep_damaged: whether what can be made of a damaged or cut picture is returned.
 
     Raises:
-        Reject: ``empty``, ``not_media``, ``bad_dimensions``, ``truncated`` or ``decode_error``.
+        Reject: ``empty``, ``not_media``, ``bad_dimensions``, or ``decode_error`` for a picture that
+            is damaged or whose end is missing.
     """
     if not data:
         raise Reject("empty")
     if not checked_header(data, max_side_px).whole:
-        raise Reject("truncated", "the end of the picture is missing")
+        if not keep_damaged:
+            raise Reject("decode_error", "the end of the picture is missing")
+        if data[:2] == _JPEG:
+            data += _JPEG_END  # without it, OpenCV gives nothing of the part that is there
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise Reject("decode_error", "the picture is damaged")

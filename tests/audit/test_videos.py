@@ -18,7 +18,13 @@ from tests.datasets.trees import entry, put, put_ffpp, rejects, rows, run
 SPLITS = ("train", "val", "test")
 NO_REJECTS = tables.from_rows("rejected", [])
 
-_PLAIN = {"media": "video", "audio_fake": -1, "segments_s": [], "bytes": 1} | dict.fromkeys(
+_PLAIN = {
+    "media": "video",
+    "audio_fake": -1,
+    "segments_s": [],
+    "segments_frames": [],
+    "bytes": 1,
+} | dict.fromkeys(
     ("subtype", "compression", "identity", "target_id", "source_id", "pair_id", "leak_group"), ""
 )
 _number = itertools.count()

@@ -65,6 +65,7 @@ def test_a_fake(root, look, method, category, shown):
         "leak_group": "ffpp-id:000+ffpp-id:003",
         "compression": "c23",
         "segments_s": [],
+        "segments_frames": [],
     }
 
 

@@ -1,6 +1,5 @@
 import os
 import sys
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -266,24 +265,11 @@ def test_fingerprints_of_folders(tmp_path, monkeypatch, change, seen_by):
     assert {mode for mode in before if before[mode] != after[mode]} == seen_by
 
 
-def test_frame_rates_are_read_once(tmp_path, monkeypatch):
+def test_parts_counted_in_pictures_are_kept_as_they_are(tmp_path, monkeypatch):
     file = put(tmp_path / "a.mp4")
-    os.utime(file, (1e9, 1e9))
     plain_adapter(monkeypatch, base.Video(file, "a.mp4", "test", 1, segments_frames=(1, 7)))
-    asked = []
-
-    def rate(path):
-        asked.append(path)
-        return Fraction(30_000, 1_001)
-
-    monkeypatch.setattr("pipeline.datasets.mp4.frame_rate", rate)
-    for _ in range(2):
-        found = run(entry("plain", tmp_path), tmp_path / "cache")
-        assert rows(found)["ds/real/a"]["segments_s"] == [1_001 / 30_000, 7_007 / 30_000]
-    assert asked == [file]
-    put(file, b"other bytes")
-    run(entry("plain", tmp_path), tmp_path / "cache")
-    assert len(asked) == 2
+    row = rows(run(entry("plain", tmp_path), tmp_path / "cache"))["ds/real/a"]
+    assert (row["segments_s"], row["segments_frames"]) == ([], [1, 7])
 
 
 def test_totals_beside_what_was_found(tmp_path, monkeypatch):

@@ -34,7 +34,13 @@ def _video(video, split, label):
     row = dict.fromkeys((*texts, "compression"), "")
     row |= {"video_id": video, "dataset": dataset, "method": method, "path": f"{name}.mp4"}
     row |= {"split": split, "label": label, "category": _category(label), "media": "video"}
-    return row | {"audio_fake": -1, "segments_s": [], "bytes": 1, "fingerprint": "00"}
+    return row | {
+        "audio_fake": -1,
+        "segments_s": [],
+        "segments_frames": [],
+        "bytes": 1,
+        "fingerprint": "00",
+    }
 
 
 def shards(root):

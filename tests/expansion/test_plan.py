@@ -46,7 +46,12 @@ class World:
         )
         row |= {"video_id": video, "dataset": self.dataset, "path": name, "media": "video"}
         row |= {"split": split, "label": label, "method": method, "audio_fake": -1, "bytes": 1}
-        row |= {"category": "FS" if label else "real", "compression": "c23", "segments_s": []}
+        row |= {
+            "category": "FS" if label else "real",
+            "compression": "c23",
+            "segments_s": [],
+            "segments_frames": [],
+        }
         self.rows["videos"].append(row | {"fingerprint": "f"} | ids)
         for sample in range(self.faces_each):
             self.add_face(video, sample, split, label)

@@ -172,6 +172,7 @@ def _video(video: str, dataset: str, method: str, split: str, number: int) -> di
         "leak_group": f"{dataset}/{number}",
         "compression": "c23" if dataset == "ffpp" else "",
         "segments_s": [],
+        "segments_frames": [],
         "bytes": 1,
         "fingerprint": "00",
     }

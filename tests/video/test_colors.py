@@ -46,10 +46,6 @@ CASES = {
         *("-vf", "scale=out_range=full:out_color_matrix=bt709"),
         *("-color_range", "pc", "-colorspace", "bt709", *X264, "yuv422p10le"),
     ],
-    "bt2020.mkv": [
-        *("-vf", "scale=out_color_matrix=bt2020", "-colorspace", "bt2020nc"),
-        *("-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le"),
-    ],
     "grey.mp4": [*X264, "gray"],
     "deep.mp4": [*X264, "yuv420p10le"],
     "deep709.mp4": [
@@ -66,6 +62,16 @@ CASES = {
     "palette.gif": [],
     "palette.mov": ["-c:v", "png", "-pix_fmt", "pal8"],
     "motion.avi": ["-c:v", "mjpeg", "-q:v", "2"],
+}
+
+
+X265_DEEP = ["-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le"]
+BT2020 = "scale=out_color_matrix=bt2020,setparams=colorspace=bt2020nc"
+REFUSED = {
+    "bt2020.mkv": (["-vf", BT2020, *X265_DEEP], "colors of BT.2020"),
+    "pq.mp4": (["-vf", f"{BT2020}:color_trc=smpte2084", *X265_DEEP], "HDR (PQ)"),
+    "hlg.mp4": (["-vf", f"{BT2020}:color_trc=arib-std-b67", *X265_DEEP], "HDR (HLG)"),
+    "hlg.ts": (["-vf", f"{BT2020}:color_trc=arib-std-b67", *X265_DEEP], "HDR (HLG)"),
 }
 
 
@@ -97,6 +103,15 @@ def test_as_the_ffmpeg_program_converts(tmp_path, name):
     wanted = np.frombuffer(data, np.uint8).reshape(image.shape).astype(int)
     assert np.abs(image - wanted).max() <= TOLERANCE
     assert np.ptp(wanted) > 100, "there is something to compare"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_screen_cannot_show_as_it_is_stored_is_refused(tmp_path, name):
+    options, said = REFUSED[name]
+    with pytest.raises(Reject) as caught:
+        probe(made(tmp_path / name, options), SIDE_PX)
+    assert caught.value.reason == "unsupported_media"
+    assert caught.value.detail == f"{said}; convert it to BT.709 (SDR) and list that"
 
 
 @pytest.mark.parametrize(("turn_deg", "quarters"), [(90, 1), (180, 2), (270, 3)])

@@ -165,7 +165,7 @@ def test_a_float_gives_back_its_fraction(number):
 def test_task_gives_rows_of_the_table(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(60))
     task = FramesTask(FramesParams())
-    inputs = {"file": str(clip), "media": "video", "segments_s": [0.5, 1.75], "fingerprint": "f"}
+    inputs = {"file": str(clip), "media": "video", "segments_s": [0.5, 1.75], "segments_frames": []}
     inputs["sampling"] = sampling_text(FramesParams(fps=2.0))
     assert list(task.units(inputs)) == [""]
     result = task.work(inputs)
@@ -184,6 +184,7 @@ def test_task_refuses_an_empty_plan(tmp_path):
                 "file": str(clip),
                 "media": "video",
                 "segments_s": [5.0, 9.0],
+                "segments_frames": [],
                 "sampling": sampling_text(FramesParams()),
             }
         )
@@ -200,6 +201,7 @@ def test_every_row_says_how_it_is_sampled():
             "path": ["1", "2", "3"],
             "media": ["video", "frames", "tar"],
             "segments_s": pa.array([[], [], []], pa.list_(pa.float64())),
+            "segments_frames": pa.array([[], [], []], pa.list_(pa.int64())),
         }
     )
     params = FramesParams(
@@ -218,7 +220,7 @@ def test_every_row_says_how_it_is_sampled():
 
 def test_too_few_pictures_are_refused_before_anything_is_decoded(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(60))
-    inputs = {"file": str(clip), "media": "video", "segments_s": []}
+    inputs = {"file": str(clip), "media": "video", "segments_s": [], "segments_frames": []}
     task = FramesTask(FramesParams())
     assert (
         len(task.work({**inputs, "sampling": sampling_text(Sampling(min_frames=3))}).outputs) == 3

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceshards.picture_header import read_header
+from pipeline.config.params import FramesParams, Sampling
 from pipeline.errors import Reject
+from pipeline.video.plan import FramesTask, sampling_text
 from pipeline.video.reader import enough, open_reader
 from pipeline.video.stills import natural, open_stills, probe_stills
 from tests.video.clips import number_of, numbered
@@ -189,6 +191,14 @@ def test_what_is_not_there(tmp_path):
     assert reason(probe_stills, "tar", f"{tar}!g", SIDE_PX) == "missing"
 
 
+def test_parts_counted_in_pictures(tmp_path):
+    location = folder_of(tmp_path, SCRAMBLED)
+    inputs = {"file": location, "media": "frames", "segments_s": [], "segments_frames": [2, 5]}
+    for sampling in (Sampling(), Sampling(fps=0.0, every_n=1)):
+        rows = FramesTask(FramesParams()).work({**inputs, "sampling": sampling_text(sampling)})
+        assert [o.fields["time_s"] for o in rows.outputs] == [2.0, 3.0, 4.0]
+
+
 def test_absurd_sizes_are_not_decoded(tmp_path, monkeypatch):
     data = bytearray(encoded(1))
     data[16:24] = struct.pack(">II", 60_000, 60_000)
@@ -209,6 +219,7 @@ def test_a_damaged_picture_costs_itself_only(tmp_path, kind):
         reader = open_reader("frames", location, SIDE_PX)
         assert numbers("frames", location, range(4), reader) == {0: 0, 1: 1, 3: 3}
         assert reader.damage.startswith("picture 2: ")
+    assert {k: problem.reason for k, problem in reader.problems.items()} == {2: "decode_error"}
     with open_reader("frames", location, SIDE_PX) as reader:
         assert reason(list, reader.pictures_at([2.0])) == "decode_error"
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.config.params import FramesParams, Sampling
+from pipeline.errors import Reject
 from pipeline.video.decode import VideoReader
 from pipeline.video.plan import FramesTask, planned_times, sampling_text
 from pipeline.video.probe import probe
@@ -45,9 +46,15 @@ def read(path: Path, times_s: Sequence[float]) -> list[int]:
     return [found.get(k, -1) for k in range(len(times_s))]
 
 
-def planned(path: Path, sampling: Sampling, segments_s: Sequence[float] = ()) -> list[float]:
+def planned(
+    path: Path,
+    sampling: Sampling,
+    segments_s: Sequence[float] = (),
+    segments_frames: Sequence[int] = (),
+) -> list[float]:
     """Times that the stage plans."""
     inputs = {"file": str(path), "media": "video", "segments_s": list(segments_s)}
+    inputs["segments_frames"] = list(segments_frames)
     result = FramesTask(FRAMES).work({**inputs, "sampling": sampling_text(sampling)})
     return [float(output.fields["time_s"]) for output in result.outputs]
 
@@ -254,6 +261,26 @@ def test_counted_pictures_lie_within_the_parts(tmp_path):
     clip = write_clip(tmp_path / "a.mkv", VARIABLE, options=REORDERED)
     times = planned(clip, Sampling(fps=0.0, every_n=3), [0.5, 1.25, 2.0, 9.0])
     assert read(clip, times) == [3, 6, 12, 15, 18, 21]
+
+
+@pytest.mark.parametrize("stamps", [range(40), [n * n for n in range(40)]])
+@pytest.mark.parametrize("sampling", [Sampling(fps=25.0), Sampling(fps=0.0, every_n=1)])
+@pytest.mark.parametrize(
+    ("parts", "wanted"),
+    [([3, 9], range(3, 9)), ([30, 99, 2, 4], [2, 3, *range(30, 40)]), ([0, 40], range(40))],
+)
+def test_parts_counted_in_pictures(tmp_path, stamps, sampling, parts, wanted):
+    """At variable rates too, whatever is sampled: the pictures are those of the list."""
+    clip = write_clip(tmp_path / "a.mkv", stamps, options={"bf": "2"})
+    found = read(clip, planned(clip, sampling, segments_frames=parts))
+    assert sorted(set(found)) == list(wanted)
+
+
+def test_parts_behind_the_last_picture(tmp_path):
+    clip = write_clip(tmp_path / "a.mp4", range(40))
+    with pytest.raises(Reject) as caught:
+        planned(clip, Sampling(), segments_frames=[40, 50])
+    assert caught.value.reason == "past_end"
 
 
 def test_counted_times_of_a_constant_rate_are_those_of_the_rate(tmp_path):
