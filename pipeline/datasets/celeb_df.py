@@ -50,6 +50,9 @@ _YOUTUBE = re.compile(r"\d{5}", re.ASCII)
 _SWAP = re.compile(r"id\d+_id\d+_\d{4}", re.ASCII)
 _PERSON = re.compile(r"(?<![A-Za-z0-9])id\d+(?![A-Za-z0-9])", re.ASCII)
 _VAL_SHARES = (85, 15, 0)
+_REMEDY = "Take the official file."
+_BOTH = -1
+"""What a list that contradicts itself says of a video."""
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
@@ -108,20 +111,19 @@ def _group(folder: str) -> str:
 
 
 def _listed(source: Source) -> Mapping[tuple[str, str], int]:
-    """Label of every test video by group and name, 1 = fake."""
+    """Label of every test video by group and name: 1 = fake, or ``_BOTH``."""
     file = lists.find(source, LIST, "what is test")
-    labels = {}
-    for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
-        match = _LINE.fullmatch(line.strip())
+    labels: dict[tuple[str, str], int] = {}
+    for number, line in lists.read_lines(source, file, _REMEDY):
+        match = _LINE.fullmatch(line)
         if match is None or "/" not in match[2]:
-            if not line.strip():
-                continue
             raise UserError(
                 f"Dataset {source.name}: {file}, line {number}: {line[:80]!r} is not a label "
-                "and a path, such as '1 YouTube-real/00170.mp4'. Take the official file."
+                f"and a path, such as '1 YouTube-real/00170.mp4'. {_REMEDY}"
             )
         folder, _, name = match[2].rpartition("/")
-        labels[_group(folder), folders.stem(name)] = 1 - int(match[1])
+        key, label = (_group(folder), folders.stem(name)), 1 - int(match[1])
+        labels[key] = label if labels.get(key, label) == label else _BOTH
     return labels
 
 
@@ -137,7 +139,8 @@ def _video(
         form = "id<A>_<clip> or five digits" if real else "id<A>_id<B>_<clip>"
         return Rejected(path, "inconsistent", f"the name is not {form}")
     if said is not None and said != int(not real):
-        return Rejected(path, "inconsistent", f"{LIST} says {'fake' if said else 'real'}")
+        words = {0: "real", 1: "fake", _BOTH: "real and fake"}
+        return Rejected(path, "inconsistent", f"{LIST} says {words[said]}")
     target, donor = (*people, "", "")[:2]
     clip = name
     if not real:

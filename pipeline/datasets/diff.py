@@ -111,7 +111,7 @@ def _as_listed(
         yield item
         return
     _, label = listed.pop(_key(item.path), ("", ""))
-    if label and int(label) != item.label:
+    if label not in ("", str(item.label)):
         detail = f"by its folder it is {item.label}, the list says {label}"
         yield Rejected(item.path, "inconsistent", detail)
     elif label:

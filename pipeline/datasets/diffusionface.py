@@ -72,7 +72,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
                 _, says = listed.pop(_key(path), ("", "" if only_listed else str(label)))
                 if not folders.is_image(below):
                     continue  # DiffSwap holds a table besides.
-                if says and int(says) != label:
+                if says not in ("", str(label)):
                     detail = f"{name} is {label}, the list says {says}"
                     yield Rejected(source.path(index, path), "inconsistent", detail)
                 elif says:

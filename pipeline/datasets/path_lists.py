@@ -5,11 +5,14 @@ compared from a folder on that both must have.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from pipeline.datasets import lists
 from pipeline.datasets.base import Source
 from pipeline.errors import UserError
+
+_AND = " and "
 
 
 def tail(path: str, is_top: Callable[[str], bool]) -> str:
@@ -35,16 +38,8 @@ def read(source: Source, file: Path, word: str) -> Iterator[tuple[str, str]]:
 
     """
     remedy = "Take the authors' file, or remove it."
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"Dataset {source.name}: the list {file} cannot be read ({error}). {remedy}"
-        ) from error
-    for number, line in enumerate(lines, 1):
-        path, _, found = line.strip().rpartition(" ")
-        if not line.strip():
-            continue
+    for number, line in lists.read_lines(source, file, remedy):
+        path, _, found = line.rpartition(" ")
         if not path or not re.fullmatch(word, found):
             raise UserError(
                 f"Dataset {source.name}: {file}, line {number} is not a path and a label like "
@@ -53,13 +48,25 @@ def read(source: Source, file: Path, word: str) -> Iterator[tuple[str, str]]:
         yield path.strip(), found
 
 
+def by_key(
+    lines: Iterable[tuple[str, str]], key: Callable[[str], str]
+) -> dict[str, tuple[str, str]]:
+    """Path and word of each line, by key; where lines differ, the words with "and" between them."""
+    found: dict[str, tuple[str, str]] = {}
+    for path, word in lines:
+        first, said = found.setdefault(key(path), (path, word))
+        if word not in said.split(_AND):
+            found[key(path)] = (first, f"{said}{_AND}{word}")
+    return found
+
+
 def labels(source: Source, key: Callable[[str], str]) -> dict[str, tuple[str, str]]:
     """Path and label ("0" or "1") of each line of the list that option ``list`` names, by key.
 
-    Empty where the option names none. Raises UserError as :func:`read`.
+    Empty where the option names none. Raises UserError as :func:`read`, and where it is not there.
     """
     name = source.options["list"]
     if not name:
         return {}
-    lines = read(source, source.roots[0] / name, "[01]")
-    return {key(path): (path, label) for path, label in lines}
+    file = lists.find(source, name, "what is read", ", or take option list out")
+    return by_key(read(source, file, "[01]"), key)

@@ -148,6 +148,17 @@ def test_what_is_wrong_in_published_lists(look):
     }
 
 
+def test_a_split_without_a_known_name(look):
+    """Its videos are told one by one, also where another list has them in a split that counts."""
+    names = {name: record("FF-real", f"{YOUTUBE}/{name}") for name in ("000", "001")}
+    found = look(ff_list() | {"more": {"FF-real": {"validation": {"c23": names}}}})
+    assert found.metrics["outputs"] == 3
+    assert rejects(found) == {
+        "dfb/more.json: more/FF-real/validation/000": "inconsistent",
+        "dfb/more.json: more/FF-real/validation/001": "inconsistent",
+    }
+
+
 def test_some_frames_that_are_not_there(look, root):
     (root / YOUTUBE / "000/012.png").unlink()
     assert look(ff_list()).metrics["outputs"] == 3
