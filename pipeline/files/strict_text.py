@@ -6,6 +6,8 @@ import io
 from collections.abc import Collection, Iterator, Sequence
 from itertools import zip_longest
 
+from faceshards.wording import suggestion
+
 
 def lines(data: bytes, max_bytes: int) -> list[str]:
     """The lines of a text in UTF-8, without their ends; line n is item n - 1.
@@ -57,7 +59,7 @@ def table(
                 continue
             if any(cell.strip() for cell in cells[len(header) :]):
                 raise ValueError(
-                    f"line {rows.line_num} has {len(cells)} cells, but the header has "
+                    f"line {rows.line_num}: {len(cells)} cells, but the header has "
                     f"{len(header)}; a cell with a comma needs quotes around it"
                 )
             named = zip_longest(header, cells[: len(header)], fillvalue="")
@@ -88,10 +90,11 @@ def _check_header(
         if name not in header:
             have = ", ".join(header) or "nothing"
             column = f"column {name}" if name else "a column without a name"
-            raise ValueError(f"its first line must name {column}, but has {have[:200]}")
+            raise ValueError(f"the first line must name {column}, but has {have[:200]}")
     for name in header:
         if known is not None and name not in known:
-            raise ValueError(f"unknown column {name or '(no name)'}")
+            column = name or "(no name)"
+            raise ValueError(f"unknown column {column}. {suggestion(name, known).rstrip('.')}")
         # Tables from a spreadsheet end in columns without a name and without cells.
         if header.count(name) > 1 and (name or name in required):
             raise ValueError(f"column {name or '(no name)'} is there twice; keep one")

@@ -204,7 +204,7 @@ def test_donors_of_other_splits_on_demand(tmp_path, look):
 )
 def test_a_foreign_csv(root, look, text, absent):
     put(root / META, text.encode())
-    with pytest.raises(UserError, match=f"its first line must name {absent}"):
+    with pytest.raises(UserError, match=f"the first line must name {absent}"):
         look(root)
 
 
