@@ -15,7 +15,7 @@ Rules:
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.datasets import folders, lists, splits
@@ -56,7 +56,7 @@ _BOTH = -1
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
-    listed = _listed(source)
+    listed = read_list(source, lists.find(source, LIST, "what is test"))
     check = CrossCheck(listed, unlisted=None)
     places: dict[str, str] = {}
     for index, root in enumerate(source.roots):
@@ -110,9 +110,11 @@ def _group(folder: str) -> str:
     return _FAKES if names[-1] in _ORIGINAL else names[-1]
 
 
-def _listed(source: Source) -> Mapping[tuple[str, str], int]:
-    """Label of every test video by group and name: 1 = fake, or ``_BOTH``."""
-    file = lists.find(source, LIST, "what is test")
+def read_list(source: Source, file: Path) -> dict[tuple[str, str], int]:
+    """Label of every test video by group and name: 1 = fake, -1 = listed with both labels.
+
+    The group is the folder in lower case. Raises UserError for a file of another form.
+    """
     labels: dict[tuple[str, str], int] = {}
     for number, line in lists.read_lines(source, file, _REMEDY):
         match = _LINE.fullmatch(line)

@@ -140,9 +140,11 @@ def _official(source: Source, roots: list[Path]) -> dict[str, str]:
         if all(file.is_file() for file in files.values()):
             break
     else:
+        near = lists.nearby(source, *(f"{split}.txt" for split in SPLITS))
+        step = f"Move those of {near.parent} there" if near else "Unpack the lists there"
         raise UserError(
             f"Dataset {source.name}: train.txt, val.txt and test.txt are not in {_SPLITS} below "
-            f"{', '.join(map(str, roots))}. Unpack the lists there, or set option split: ffpp_test."
+            f"{', '.join(map(str, roots))}. {step}, or set option split: ffpp_test."
         )
     found: dict[str, str] = {}
     for split, file in files.items():

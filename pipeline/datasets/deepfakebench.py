@@ -180,7 +180,10 @@ class Locator:
 
 
 def lists(source: Source) -> list[Path]:
-    """JSON files of option ``lists`` (a file or a folder), or those in the usual folders."""
+    """JSON files of option ``lists`` (a file or a folder), or those in the usual folders.
+
+    Raises UserError where the option names nothing that is there.
+    """
     named = source.options["lists"]
     for root in source.roots:
         for folder in [named] if named else _LISTS:
@@ -188,6 +191,10 @@ def lists(source: Source) -> list[Path]:
             found = [place] if place.is_file() else sorted(place.glob("*.json"))
             if wanted := [file for file in found if file.name not in _NO_LISTS]:
                 return wanted
+    if named:
+        raise list_files.absent(
+            source, named, "which videos there are", ", or correct option lists"
+        )
     return []
 
 

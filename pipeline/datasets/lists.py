@@ -157,19 +157,31 @@ def _one_sentence(source: Source, what: str, remedy: str) -> Iterator[None]:
         raise UserError(f"Dataset {source.name}: {what}: {in_words(error)}. {remedy}") from error
 
 
-def absent(source: Source, name: str, says: str, otherwise: str = "") -> UserError:
-    """The error of a list that is in no root; ``otherwise`` = what else can be done."""
-    where = ", ".join(map(str, source.roots))
+def nearby(source: Source, name: str, *beside: str) -> Path | None:
+    """A file of that name, in any case, in some folder below a root; None where there is none.
+
+    Args:
+        source: the dataset.
+        name: file name; folders before it do not count.
+        beside: names of other files that must lie in the same folder.
+    """
     last = name.rpartition("/")[2].casefold()
-    near = next(
+    return next(
         (
             root / relative
             for root in source.roots
             for relative in folders.files(root, _LOOK_DEPTH)
             if relative.rpartition("/")[2].casefold() == last
+            and all(((root / relative).parent / other).is_file() for other in beside)
         ),
         None,
     )
+
+
+def absent(source: Source, name: str, says: str, otherwise: str = "") -> UserError:
+    """The error of a list that is in no root; ``otherwise`` = what else can be done."""
+    where = ", ".join(map(str, source.roots))
+    near = nearby(source, name)
     goal = source.roots[0] / name
     step = f"Move {near} to {goal}" if near else f"Put it at {goal}"
     return UserError(
@@ -196,7 +208,8 @@ class CrossCheck(Generic[K, V]):
         self._listed = listed
         self._unlisted = unlisted
         self._counted: set[K] = set() if counted is None else counted
-        self._on_disk: set[K] = set()
+        self.on_disk: set[K] = set()
+        """What was found, listed or not."""
 
     def reject(self, path: str, key: K, called: str, media: str = "video") -> Rejected | None:
         """Why a file on disk does not count; None where it does, which makes a second one a repeat.
@@ -211,7 +224,7 @@ class CrossCheck(Generic[K, V]):
             return Rejected(path, "unsupported_media", "not the suffix of a video")
         if media == "image" and not folders.is_image(path):
             return Rejected(path, "unsupported_media", "not the suffix of an image")
-        self._on_disk.add(key)
+        self.note(key)
         if key in self._counted:
             return Rejected(path, "duplicate", f"{called} is there already")
         if self._unlisted and key not in self._listed:
@@ -219,6 +232,10 @@ class CrossCheck(Generic[K, V]):
         self._counted.add(key)
         return None
 
+    def note(self, key: K) -> None:
+        """Remembers that something is on disk, which :meth:`reject` does for each file too."""
+        self.on_disk.add(key)
+
     def missing(self) -> Iterator[tuple[K, V]]:
         """What is listed, and was not among the files on disk."""
-        return ((key, said) for key, said in self._listed.items() if key not in self._on_disk)
+        return ((key, said) for key, said in self._listed.items() if key not in self.on_disk)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline.datasets import lists
-from pipeline.datasets.base import Source
+from pipeline.datasets.base import Rejected, Source, Video
+from pipeline.datasets.lists import CrossCheck
 from pipeline.errors import UserError
 
 _AND = " and "
+_UNLISTED = "not in the list"
 
 
 def tail(path: str, is_top: Callable[[str], bool]) -> str:
@@ -60,13 +62,42 @@ def by_key(
     return found
 
 
-def labels(source: Source, key: Callable[[str], str]) -> dict[str, tuple[str, str]]:
-    """Path and label ("0" or "1") of each line of the list that option ``list`` names, by key.
+class LabelCheck:
+    """Compares pictures with the list of ``path label`` that option ``list`` names, if it does.
 
-    Empty where the option names none. Raises UserError as :func:`read`, and where it is not there.
+    Without one, all pictures count.
+
+    Args:
+        source: the dataset.
+        key: what a path is called, alike in the list and on disk.
+
+    Raises:
+        UserError: the list is not there, cannot be read or is of another form.
     """
-    name = source.options["list"]
-    if not name:
-        return {}
-    file = lists.find(source, name, "what is read", ", or take option list out")
-    return by_key(read(source, file, "[01]"), key)
+
+    def __init__(self, source: Source, key: Callable[[str], str]) -> None:
+        self._source = source
+        self._key = key
+        self._lines: dict[str, tuple[str, str]] = {}
+        self.used = bool(source.options["list"])
+        if self.used:
+            file = lists.find(
+                source, source.options["list"], "what is read", ", or take option list out"
+            )
+            self._lines = by_key(read(source, file, "[01]"), key)
+        self._check = CrossCheck(self._lines, ("excluded", _UNLISTED) if self.used else None)
+
+    def judge(self, picture: Video, below: str) -> Video | Rejected:
+        """The picture, or why it does not count; ``below`` is its path below the root."""
+        key = self._key(below) if self.used else picture.path
+        if rejected := self._check.reject(picture.path, key, picture.path, "image"):
+            return rejected
+        if self.used and (said := self._lines[key][1]) != str(picture.label):
+            detail = f"by its folder it is {picture.label}, the list says {said}"
+            return Rejected(picture.path, "inconsistent", detail)
+        return picture
+
+    def missing(self) -> Iterator[Rejected]:
+        """What the list names and was not among the pictures."""
+        for _, (path, _) in self._check.missing():
+            yield Rejected(self._source.path(0, path), "missing", "in the list")

@@ -111,5 +111,8 @@ def test_mistakes(roots, look, tmp_path):
     ):
         look(*roots)
     (roots[0] / "lists/splits/val.txt").unlink()
-    with pytest.raises(UserError, match="or set option split: ffpp_test"):
+    with pytest.raises(UserError, match="Unpack the lists there, or set option split: ffpp_test"):
+        look(*roots)
+    sketch(roots[0], "splits/{train,val,test}.txt")
+    with pytest.raises(UserError, match=r"Move those of .*/splits there, or set option split"):
         look(*roots)

@@ -188,6 +188,12 @@ def test_no_list(look, root):
         look({})
 
 
+def test_a_named_list_that_is_not_there(look, root):
+    put(root / "elsewhere/one.json", b"{}")
+    with pytest.raises(UserError, match=r"Move .*elsewhere/one\.json to .*mine/one\.json, or corr"):
+        look({}, lists="mine/one.json")
+
+
 def test_a_named_list(look, root):
     put(root / "mine/one.json", json.dumps(ff_list()).encode())
     assert look({}, lists="mine").metrics["outputs"] == 3
