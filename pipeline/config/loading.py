@@ -24,6 +24,9 @@ from pipeline.config.params import (
 from pipeline.config.values import NAME, Weights
 from pipeline.errors import UserError
 
+_MAX_YAML_BYTES = 4 << 20
+_MAX_DEPTH = 32
+_MAX_VALUES = 1 << 20
 PARAMS = Path("params.yaml")
 DATASETS = Path("manifests/datasets.yaml")
 
@@ -197,27 +200,54 @@ def read_yaml(path: Path) -> Any:
     """Plain data of a YAML 1.2 file; None for an empty one.
 
     Raises UserError naming file and line where the file is missing, is not YAML, holds a key twice
-    a tag that is not plain data, or nests too deep.
+    a tag that is not plain data, nests too deep or holds too much.
     """
     try:
+        if (size := path.stat().st_size) > _MAX_YAML_BYTES:
+            raise UserError(f"{path} has {size} bytes; at most {_MAX_YAML_BYTES} are read.")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Write it, or run where it is.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as UTF-8 text: {error}.") from error
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        data = YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UserError(f"{path}{where}: {_one_line(error.problem)}.") from error
     except RecursionError:
-        raise UserError(
-            f"{path} nests too deep: lists and mappings in each other by the hundreds. Look for "
-            "brackets that are not closed."
-        ) from None
+        raise UserError(_too_deep(path)) from None
     except (YAMLError, ValueError) as error:
         raise UserError(f"{path} is not YAML: {_one_line(error)}.") from error
+    _check_extent(path, data)
+    return data
+
+
+def _check_extent(path: Path, data: object) -> None:
+    """Raises UserError for data that is too deep or too much; few lines of aliases can be both."""
+    values = 0
+    inside = [(data, 0)]
+    while inside:
+        value, depth = inside.pop()
+        values += 1
+        if depth > _MAX_DEPTH:
+            raise UserError(_too_deep(path))
+        if values > _MAX_VALUES:
+            raise UserError(
+                f"{path} holds more than {_MAX_VALUES} values. Look for aliases (*name) that "
+                "repeat each other, and write out what they mean."
+            )
+        if isinstance(value, dict | list):
+            below = value.values() if isinstance(value, dict) else value
+            inside += [(one, depth + 1) for one in below]
+
+
+def _too_deep(path: Path) -> str:
+    return (
+        f"{path} nests too deep: more than {_MAX_DEPTH} lists and mappings in each other. Look for "
+        "brackets that are not closed."
+    )
 
 
 def _one_line(problem: object) -> str:

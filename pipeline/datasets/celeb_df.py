@@ -15,7 +15,7 @@ Rules:
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.datasets import folders, lists, splits
@@ -50,10 +50,13 @@ _YOUTUBE = re.compile(r"\d{5}", re.ASCII)
 _SWAP = re.compile(r"id\d+_id\d+_\d{4}", re.ASCII)
 _PERSON = re.compile(r"(?<![A-Za-z0-9])id\d+(?![A-Za-z0-9])", re.ASCII)
 _VAL_SHARES = (85, 15, 0)
+_REMEDY = "Take the official file."
+_BOTH = -1
+"""What a list that contradicts itself says of a video."""
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
-    listed = _listed(source)
+    listed = read_list(source, lists.find(source, LIST, "what is test"))
     check = CrossCheck(listed, unlisted=None)
     places: dict[str, str] = {}
     for index, root in enumerate(source.roots):
@@ -107,21 +110,22 @@ def _group(folder: str) -> str:
     return _FAKES if names[-1] in _ORIGINAL else names[-1]
 
 
-def _listed(source: Source) -> Mapping[tuple[str, str], int]:
-    """Label of every test video by group and name, 1 = fake."""
-    file = lists.find(source, LIST, "what is test")
-    labels = {}
-    for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
-        match = _LINE.fullmatch(line.strip())
+def read_list(source: Source, file: Path) -> dict[tuple[str, str], int]:
+    """Label of every test video by group and name: 1 = fake, -1 = listed with both labels.
+
+    The group is the folder in lower case. Raises UserError for a file of another form.
+    """
+    labels: dict[tuple[str, str], int] = {}
+    for number, line in lists.read_lines(source, file, _REMEDY):
+        match = _LINE.fullmatch(line)
         if match is None or "/" not in match[2]:
-            if not line.strip():
-                continue
             raise UserError(
                 f"Dataset {source.name}: {file}, line {number}: {line[:80]!r} is not a label "
-                "and a path, such as '1 YouTube-real/00170.mp4'. Take the official file."
+                f"and a path, such as '1 YouTube-real/00170.mp4'. {_REMEDY}"
             )
         folder, _, name = match[2].rpartition("/")
-        labels[_group(folder), folders.stem(name)] = 1 - int(match[1])
+        key, label = (_group(folder), folders.stem(name)), 1 - int(match[1])
+        labels[key] = label if labels.get(key, label) == label else _BOTH
     return labels
 
 
@@ -137,7 +141,8 @@ def _video(
         form = "id<A>_<clip> or five digits" if real else "id<A>_id<B>_<clip>"
         return Rejected(path, "inconsistent", f"the name is not {form}")
     if said is not None and said != int(not real):
-        return Rejected(path, "inconsistent", f"{LIST} says {'fake' if said else 'real'}")
+        words = {0: "real", 1: "fake", _BOTH: "real and fake"}
+        return Rejected(path, "inconsistent", f"{LIST} says {words[said]}")
     target, donor = (*people, "", "")[:2]
     clip = name
     if not real:

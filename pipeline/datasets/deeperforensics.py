@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from faceshards.fields import SPLITS
-from pipeline.datasets import faceforensics, ff_splits, folders, shared_ids
+from pipeline.datasets import faceforensics, ff_splits, folders, lists, shared_ids
 from pipeline.datasets.base import Adapter, Option, Rejected, Source, Total, Video, wrong_root
 from pipeline.datasets.lists import CrossCheck
 from pipeline.errors import UserError
@@ -38,8 +38,7 @@ VARIANTS = (
 _VIDEOS = "manipulated_videos"
 _SPLITS = "lists/splits"
 _NAME = re.compile(r"([0-9]{3})_([MW][0-9]{3})")
-
-
+_REMEDY = "Take the official files."
 _OTHER_CLIP = "its clip is not in the split (option split)"
 _ORIGINALS = re.compile(r"(^|/)(youtube|[Oo]riginal)/")
 
@@ -141,18 +140,20 @@ def _official(source: Source, roots: list[Path]) -> dict[str, str]:
         if all(file.is_file() for file in files.values()):
             break
     else:
+        near = lists.nearby(source, *(f"{split}.txt" for split in SPLITS))
+        step = f"Move those of {near.parent} there" if near else "Unpack the lists there"
         raise UserError(
             f"Dataset {source.name}: train.txt, val.txt and test.txt are not in {_SPLITS} below "
-            f"{', '.join(map(str, roots))}. Unpack the lists there, or set option split: ffpp_test."
+            f"{', '.join(map(str, roots))}. {step}, or set option split: ffpp_test."
         )
     found: dict[str, str] = {}
     for split, file in files.items():
-        for line in file.read_text(encoding="utf-8", errors="replace").split():
+        for number, line in lists.read_lines(source, file, _REMEDY):
             name = folders.stem(line)
             if not _NAME.fullmatch(name) or found.setdefault(name, split) != split:
                 raise UserError(
-                    f"Dataset {source.name}: {file}: {line} is no name of a video, such as "
-                    "000_M101.mp4, or in two splits. Take the official files."
+                    f"Dataset {source.name}: {file}, line {number}: {line[:80]!r} is no name of a "
+                    f"video, such as 000_M101.mp4, or in two splits. {_REMEDY}"
                 )
     return found
 

@@ -11,22 +11,13 @@ Rules:
 - Videos are taken down now and then: what the file lists and the disk lacks is ``missing``.
 """
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.datasets import folders
-from pipeline.datasets.base import (
-    REAL_METHOD,
-    Adapter,
-    Option,
-    Rejected,
-    Source,
-    Total,
-    Video,
-    wrong_root,
-)
-from pipeline.errors import UserError
+from pipeline.datasets import folders, lists
+from pipeline.datasets.base import REAL_METHOD, Adapter, Option, Rejected, Source, Total, Video
+from pipeline.datasets.lists import CrossCheck
 
 _LISTS = ("video-metadata-publish.csv", "video-metadata-publish-with-links.csv")
 _FOLDERS = ("video-data", ".")
@@ -39,45 +30,71 @@ _NAME, _VIDEO, _AUDIO, _SPLIT = (
 _LABELS = {"real": 0, "fake": 1}
 _AUDIO_FAKE = {"real": 0, "fake": 1, "unknown": -1, "": -1}
 _UNKNOWN_METHOD = "unknown"
+_REMEDY = "Take the official file."
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What the list says about one video."""
+
+    line: int
+    video: str
+    audio: str
+    split: str
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
-    lists = [root / name for root in source.roots for name in _LISTS if (root / name).is_file()]
-    if not lists:
-        raise wrong_root(source, source.roots[0], ADAPTER)
-    on_disk: dict[str, tuple[Path, str]] = {}
+    file = lists.find(source, _LISTS, "which videos there are, and which are fake")
+    on_disk = list(_on_disk(source))
+    rows, repeated = _listed(source, file, {name for _, _, name in on_disk})
+    yield from repeated
+    check = CrossCheck(rows, ("inconsistent", f"not in {file.name}"))
+    for video, path, name in on_disk:
+        if folders.is_video(name) or name in rows:
+            yield check.reject(path, name, name) or _video(source, video, path, rows[name])
+    for name, row in check.missing():
+        absent = _video(source, "", source.path(0, f"{_FOLDERS[0]}/{name}"), row)
+        if isinstance(absent, Video):
+            absent = Rejected(absent.path, "missing", f"line {row.line}")
+        yield absent
+
+
+def _on_disk(source: Source) -> Iterator[tuple[str, str, str]]:
+    """File, column ``path`` and name of everything where videos may be."""
     for index, root in enumerate(source.roots):
         for folder in _FOLDERS:
             for name in folders.files(root / folder):
-                if folders.is_video(name):
-                    relative = name if folder == "." else f"{folder}/{name}"
-                    on_disk.setdefault(name, (root / relative, source.path(index, relative)))
-    listed: set[str] = set()
-    for line, row in _rows(source, lists[0]):
-        name = row[_NAME]
-        absent = source.path(0, f"{_FOLDERS[0]}/{name}")
-        file, path = on_disk.get(name, (None, absent))
-        if name in listed:
-            yield Rejected(path, "duplicate", f"line {line}: it is listed before")
-            continue
-        listed.add(name)
-        yield _video(source, file, path, line, row)
-    for name in sorted(on_disk.keys() - listed):
-        yield Rejected(on_disk[name][1], "inconsistent", f"not in {lists[0].name}")
+                relative = name if folder == "." else f"{folder}/{name}"
+                yield f"{root}/{relative}", source.path(index, relative), name
 
 
-def _video(
-    source: Source, file: Path | None, path: str, line: int, row: Mapping[str, str]
-) -> Video | Rejected:
-    label, audio, split = (row[key].lower() for key in (_VIDEO, _AUDIO, _SPLIT))
+def _listed(
+    source: Source, file: Path, on_disk: Collection[str]
+) -> tuple[dict[str, _Row], list[Rejected]]:
+    """Rows of the list by name, and a reject for each that is there again or names no file."""
+    rows: dict[str, _Row] = {}
+    rejected = []
+    columns = (_NAME, _VIDEO, _AUDIO, _SPLIT)
+    for line, cells in lists.read_csv(source, file, columns, _REMEDY, verbatim=(_NAME,)):
+        name = lists.as_on_disk(cells[_NAME], on_disk.__contains__)
+        path = source.path(0, f"{_FOLDERS[0]}/{name}")
+        if not name:
+            rejected.append(Rejected(path, "inconsistent", f"line {line} names no file"))
+        elif name in rows:
+            rejected.append(Rejected(path, "duplicate", f"line {line}: it is listed before"))
+        else:
+            rows[name] = _Row(line, cells[_VIDEO], cells[_AUDIO], cells[_SPLIT])
+    return rows, rejected
+
+
+def _video(source: Source, file: str, path: str, row: _Row) -> Video | Rejected:
+    label, audio, split = row.video.lower(), row.audio.lower(), row.split.lower()
     if label not in _LABELS:
-        return Rejected(path, "unknown_label", f"line {line}: {_VIDEO} is {row[_VIDEO]!r}")
+        return Rejected(path, "unknown_label", f"line {row.line}: {_VIDEO} is {row.video!r}")
     if audio not in _AUDIO_FAKE:
-        return Rejected(path, "inconsistent", f"line {line}: {_AUDIO} is {row[_AUDIO]!r}")
+        return Rejected(path, "inconsistent", f"line {row.line}: {_AUDIO} is {row.audio!r}")
     if split not in ("train", "test"):
-        return Rejected(path, "inconsistent", f"line {line}: {_SPLIT} is {row[_SPLIT]!r}")
-    if file is None:
-        return Rejected(path, "missing", f"line {line}")
+        return Rejected(path, "inconsistent", f"line {row.line}: {_SPLIT} is {row.split!r}")
     return Video(
         file=file,
         path=path,
@@ -86,25 +103,6 @@ def _video(
         method=_UNKNOWN_METHOD if _LABELS[label] else REAL_METHOD,
         audio_fake=_AUDIO_FAKE[audio],
     )
-
-
-def _rows(source: Source, file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and the four cells of each row, stripped."""
-    where = f"Dataset {source.name}: {file}"
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream, strict=True)
-        try:
-            for key in (_NAME, _VIDEO, _AUDIO, _SPLIT):
-                if key not in (reader.fieldnames or ()):
-                    raise UserError(f"{where} has no column {key!r}. Take the official file.")
-            for row in reader:
-                cells = {key: (row[key] or "").strip() for key in (_NAME, _VIDEO, _AUDIO, _SPLIT)}
-                yield reader.line_num, cells
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(
-                f"{where}, near line {reader.line_num}: not a CSV file in UTF-8 ({error}). Take "
-                "the official file."
-            ) from error
 
 
 ADAPTER = Adapter(

@@ -10,6 +10,7 @@ Rules:
 - A video that a list has in several splits counts once: in test before val before train, since
   those lists put test videos into train (Celeb-DF) or give one set three names (UADFV). The others
   are ``duplicate``. The lists are no official splits; the adapter of the dataset itself has those.
+- A split is train, val or test; a video of another one is ``inconsistent``.
 - A label is one of the known ones, or ends in ``_real`` or ``_fake`` in any case; another is
   ``unknown_label``. Methods get the names that the datasets' own adapters give them.
 """
@@ -93,7 +94,7 @@ def method_of(label: str) -> str:
 
 
 def read_list(source: Source, file: Path) -> Iterator[Entry]:
-    """The videos of one list, in its order.
+    """The videos of one list, in its order, those of a split without a known name too.
 
     Raises UserError where the file is not a list of this form.
     """
@@ -102,9 +103,8 @@ def read_list(source: Source, file: Path) -> Iterator[Entry]:
     for name, labels in _mapping(source, file, data, name="the file"):
         for label, of_label in _mapping(source, file, labels, name=name):
             for split, of_split in _mapping(source, file, of_label, name=label):
-                if split in _ORDER:
-                    where = f"{file.name}: {name}/{label}/{split}"
-                    yield from _entries(source, file, where, label, split, of_split)
+                where = f"{file.name}: {name}/{label}/{split}"
+                yield from _entries(source, file, where, label, split, of_split)
 
 
 def _entries(
@@ -180,7 +180,10 @@ class Locator:
 
 
 def lists(source: Source) -> list[Path]:
-    """JSON files of option ``lists`` (a file or a folder), or those in the usual folders."""
+    """JSON files of option ``lists`` (a file or a folder), or those in the usual folders.
+
+    Raises UserError where the option names nothing that is there.
+    """
     named = source.options["lists"]
     for root in source.roots:
         for folder in [named] if named else _LISTS:
@@ -188,6 +191,10 @@ def lists(source: Source) -> list[Path]:
             found = [place] if place.is_file() else sorted(place.glob("*.json"))
             if wanted := [file for file in found if file.name not in _NO_LISTS]:
                 return wanted
+    if named:
+        raise list_files.absent(
+            source, named, "which videos there are", ", or correct option lists"
+        )
     return []
 
 
@@ -200,6 +207,11 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             f"expects {ADAPTER.expects}. Name the lists with option lists."
         )
     entries = [entry for file in files for entry in read_list(source, file)]
+    for entry in entries:
+        if entry.split not in _ORDER:
+            detail = f"its split is none of {', '.join(_ORDER)}"
+            yield Rejected(entry.where, "inconsistent", detail)
+    entries = [entry for entry in entries if entry.split in _ORDER]
     # Stable: within a split the order of the lists stays.
     entries.sort(key=lambda entry: _ORDER.index(entry.split))
     locator = Locator(source.roots)

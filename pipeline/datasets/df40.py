@@ -30,7 +30,7 @@ from typing import Literal
 
 from faceshards.fields import SPLITS
 from faceshards.wording import suggestion
-from pipeline.datasets import deepfakebench, ff_splits, folders, shared_ids
+from pipeline.datasets import celeb_df, deepfakebench, ff_splits, folders, shared_ids
 from pipeline.datasets.base import (
     REAL_METHOD,
     Adapter,
@@ -41,6 +41,8 @@ from pipeline.datasets.base import (
     Video,
     wrong_root,
 )
+from pipeline.datasets.celeb_df import LIST
+from pipeline.datasets.lists import CrossCheck
 
 FACE_SWAPS = (
     *("fsgan", "faceswap", "simswap", "inswap", "blendface", "uniface", "mobileswap", "e4s"),
@@ -80,7 +82,6 @@ _CONTAINERS = frozenset({"frames", "inversions", "images", "fake", "real", "ff",
 _CELEB_FOLDERS = ("celeb-real", "youtube-real")
 _OF_METHODS = {"ff", "cdf", "frames"}
 _BESIDE = frozenset({"landmarks", "masks"})
-_TEST_LIST = "List_of_testing_videos.txt"
 _DEPTH = 4
 
 
@@ -131,7 +132,7 @@ class _Known:
     pairs: ff_splits.Pairs | None
     listed: Mapping[str, deepfakebench.Entry]
     test_reals: frozenset[str]
-    """``Celeb-real/id0_0000`` …; empty where there is no list."""
+    """``celeb-real/id0_0000`` …; empty where there is no list."""
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
@@ -146,20 +147,20 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             path = source.path(place.root_index, place.relative)
             yield Rejected(path, "excluded", "the whole folder, by option protocol")
     known = _Known(_pairs(source, places), _listed(source), _test_reals(source))
-    on_disk: set[str] = set()
+    on_disk = CrossCheck(known.listed, None)
     first: dict[tuple[bool, str], str] = {}
+    repeats = CrossCheck[tuple[bool, str], None]({}, None)
     for place in places:
         for leaf in _leaves(source.roots[place.root_index], place.relative):
             path = source.path(place.root_index, leaf.relative)
-            on_disk.add(_key(leaf.folder))
-            before = first.setdefault((place.train_tree, _key(leaf.relative)), path)
-            if before == path:
-                yield _row(source, place, leaf, known)
-            else:
-                yield Rejected(path, "duplicate", f"{before} is the same")
-    parents = {_parent(key) for key in on_disk}
-    for key, entry in known.listed.items():
-        if key not in on_disk and _parent(key) in parents:
+            on_disk.note(_key(leaf.folder))
+            place_key = (place.train_tree, _key(leaf.relative))
+            before = first.setdefault(place_key, path)
+            repeat = repeats.reject(path, place_key, before, leaf.media)
+            yield repeat or _row(source, place, leaf, known)
+    parents = {_parent(key) for key in on_disk.on_disk}
+    for key, entry in on_disk.missing():
+        if _parent(key) in parents:
             yield Rejected(entry.where, "missing", entry.folder)
 
 
@@ -235,9 +236,9 @@ def _row(source: Source, place: _Place, leaf: _Leaf, known: _Known) -> Video | R
     if entry and (deepfakebench.method_of(entry.label) == REAL_METHOD) != real:
         return Rejected(path, "inconsistent", f"the label in {entry.where} is {entry.label}")
     if real and place.domain == "cdf" and known.test_reals:
-        name = f"{PurePosixPath(place.relative).parent.name}/{leaf.name}"
+        name = f"{PurePosixPath(place.relative).parent.name.lower()}/{leaf.name}"
         if name not in known.test_reals:
-            return Rejected(path, "excluded", f"not in {_TEST_LIST}")
+            return Rejected(path, "excluded", f"not in {LIST}")
     ids = _ids(leaf.name)
     split = _ff_split(place, ids, known.pairs) if place.domain == "ff" else "test"
     if split not in SPLITS:
@@ -286,11 +287,10 @@ def _pairs(source: Source, places: Iterable[_Place]) -> ff_splits.Pairs | None:
 def _test_reals(source: Source) -> frozenset[str]:
     for root in source.roots:
         for prefix in ("", *folders.subfolders(root)):
-            file = root / prefix / _TEST_LIST
+            file = root / prefix / LIST
             if file.is_file():
-                text = file.read_text(encoding="utf-8", errors="replace")
-                found = re.findall(r"^[01]\s+((?:Celeb|YouTube)-real/\w+)\.mp4\s*$", text, re.M)
-                return frozenset(found)
+                labels = celeb_df.read_list(source, file)
+                return frozenset(f"{folder}/{name}" for folder, name in labels)
     return frozenset()
 
 

@@ -6,12 +6,13 @@ Rules:
   ``target_id`` and ``swapped_id``. What it lists and the disk lacks is ``missing``, only in
   folders that are there; what it does not list is rejected as ``inconsistent``.
 - The method is the folder: method_A, method_B. A label that contradicts the folder rejects the
-  video.
+  video, and so does what is no usable entry.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.config.strict import show
 from pipeline.datasets import folders, lists
 from pipeline.datasets.base import REAL_METHOD, Adapter, Rejected, Source, Total, Video, wrong_root
 from pipeline.datasets.lists import CrossCheck
@@ -46,28 +47,33 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
                 break
 
 
-def _listed(source: Source) -> Mapping[str, Mapping[str, Any]]:
+def _listed(source: Source) -> Mapping[str, Any]:
     file = lists.find(source, LIST, "what is fake")
     form, remedy = "does not map paths to facts", "Take the official file."
     data = lists.read_json(source, file, form, remedy)
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or (data and not any(map(_is_facts, data.values()))):
         raise UserError(f"Dataset {source.name}: {file} {form}. {remedy}")
-    for path, about in data.items():
-        if not isinstance(about, dict):
-            raise UserError(f"Dataset {source.name}: {file} {form}: see {path}. {remedy}")
     return data
 
 
-def _video(
-    source: Source, file: str, path: str, top: str, about: Mapping[str, Any]
-) -> Video | Rejected:
+def _is_facts(about: object) -> bool:
+    return isinstance(about, dict)
+
+
+def _video(source: Source, file: str, path: str, top: str, about: object) -> Video | Rejected:
+    if not isinstance(about, dict):
+        return Rejected(path, "unknown_label", f"{LIST} says nothing of it but {show(about)}")
     label, split = _LABELS.get(str(about.get("label")).lower()), about.get("set")
     if label is None:
-        return Rejected(path, "unknown_label", f"label {about.get('label')!r} in {LIST}")
+        return Rejected(path, "unknown_label", f"label {show(about.get('label'))} in {LIST}")
     if split not in _SPLITS:
-        return Rejected(path, "inconsistent", f"set {split!r} in {LIST} is neither train nor test")
+        detail = f"set {show(split)} in {LIST} is neither train nor test"
+        return Rejected(path, "inconsistent", detail)
     if label != int(_METHODS[top] != REAL_METHOD):
         return Rejected(path, "inconsistent", f"{LIST} says {about['label']}")
+    for key in ("target_id", "swapped_id", "source_video"):
+        if not isinstance(about.get(key), str | int | None):
+            return Rejected(path, "inconsistent", f"{key} {show(about[key])} in {LIST} is no name")
     target, donor = (
         source.unique(str(about.get(key) or "")) for key in ("target_id", "swapped_id")
     )

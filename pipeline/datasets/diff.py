@@ -4,6 +4,8 @@ Rules:
 
 - ``DiFF/<split>/<condition>/<method>/`` holds the fakes, ``DiFF_real/<split>/`` the reals; both may
   lie below one root, or each may be a root. The split is the folder.
+- Copies without folders of splits, ``DiFF/<condition>/<method>/`` and ``DiFF_real/``, are read by a
+  list beside them: what it names is test.
 - The condition is the category: FS and FE as they are, T2I (from text) and I2I (from a picture)
   both EFS. It is kept as ``subtype``. Methods are the names of their folders, whatever they are.
 - Nothing tells whose face a fake was made from.
@@ -13,10 +15,11 @@ Rules:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from faceshards.fields import SPLITS
 from faceshards.wording import suggestion
-from pipeline.datasets import folders, path_lists
+from pipeline.datasets import folders, lists, path_lists
 from pipeline.datasets.base import (
     REAL_METHOD,
     Adapter,
@@ -33,68 +36,98 @@ CONDITIONS = {"FS": "FS", "FE": "FE", "T2I": "EFS", "I2I": "EFS"}
 
 _FAKES, _REALS = "DiFF", "DiFF_real"
 _DEPTH = 4
+_LIST = "DiFFtest.txt"
+"""The usual name of the list of a copy without folders of splits."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The fakes or the reals of one split, or of a copy without splits."""
+
+    root_index: int
+    folder: str
+    """Below the root; "" = the root itself."""
+    real: bool
+    split: str
+    """"" = no folder says so."""
+
+    def below(self, name: str) -> str:
+        """The path below the root of something in this part."""
+        return f"{self.folder}/{name}" if self.folder else name
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
-    listed = path_lists.labels(source, _key)
-    for index, root in enumerate(source.roots):
-        tops = [name for name in (_FAKES, _REALS) if (root / name).is_dir()]
-        if tops:
-            parts = [(f"{top}/", top == _REALS) for top in tops]
-        elif _splits(source, index, ""):
-            parts = [("", not any(_conditions(source, index, s) for s in SPLITS))]
-        else:
-            raise wrong_root(source, root, ADAPTER)
-        for prefix, real in parts:
-            for split in _splits(source, index, prefix):
-                read = _reals if real else _fakes
-                for item in read(source, index, prefix, split):
-                    yield from _as_listed(source, item, listed)
-    for path, _ in listed.values():
-        yield Rejected(source.path(0, path), "missing", "in the list")
+    tops = [top for index in range(len(source.roots)) for top in _tops(source, index)]
+    parts = [part for top in tops for part in _splits(source, top)]
+    by_split = bool(parts)
+    if not by_split:
+        parts = tops
+        if not source.options["list"]:
+            raise lists.absent(
+                source,
+                _LIST,
+                f"what is test, since there are no folders {', '.join(SPLITS)}",
+                ", and name it with option list",
+            )
+    key = _key_by_split if by_split else _key_by_condition
+    check = path_lists.LabelCheck(source, key)
+    for part in parts:
+        for item in _reals(source, part) if part.real else _fakes(source, part):
+            yield item if isinstance(item, Rejected) else check.judge(item, _below(source, item))
+    yield from check.missing()
 
 
-def _splits(source: Source, index: int, prefix: str) -> list[str]:
-    return [name for name in folders.subfolders(source.roots[index] / prefix) if name in SPLITS]
+def _tops(source: Source, index: int) -> Iterator[_Part]:
+    """Where fakes and reals of a root are, their folders of splits still to come."""
+    root = source.roots[index]
+    if tops := [name for name in (_FAKES, _REALS) if (root / name).is_dir()]:
+        yield from (_Part(index, top, top == _REALS, "") for top in tops)
+        return
+    inside = folders.subfolders(root)
+    below = [name for split in SPLITS for name in folders.subfolders(root / split)]
+    fakes = bool(set(CONDITIONS) & {*inside, *below})
+    if not (fakes or set(SPLITS) & set(inside) or root.name == _REALS):
+        raise wrong_root(source, root, ADAPTER)
+    yield _Part(index, "", not fakes, "")
 
 
-def _conditions(source: Source, index: int, folder: str) -> list[str]:
-    return [n for n in folders.subfolders(source.roots[index] / folder) if n in CONDITIONS]
+def _splits(source: Source, top: _Part) -> Iterator[_Part]:
+    for name in folders.subfolders(source.roots[top.root_index] / top.folder):
+        if name in SPLITS:
+            yield _Part(top.root_index, top.below(name), top.real, name)
 
 
-def _reals(source: Source, index: int, prefix: str, split: str) -> Iterator[Video | Rejected]:
-    folder = f"{prefix}{split}"
-    for name in folders.files(source.roots[index] / folder, _DEPTH):
-        yield _image(source, index, f"{folder}/{name}", split, REAL_METHOD, "")
+def _reals(source: Source, part: _Part) -> Iterator[Video | Rejected]:
+    for name in folders.files(source.roots[part.root_index] / part.folder, _DEPTH):
+        yield _image(source, part, name, REAL_METHOD, "")
 
 
-def _fakes(source: Source, index: int, prefix: str, split: str) -> Iterator[Video | Rejected]:
-    top = f"{prefix}{split}"
-    for condition in folders.subfolders(source.roots[index] / top):
+def _fakes(source: Source, part: _Part) -> Iterator[Video | Rejected]:
+    root = source.roots[part.root_index]
+    for condition in folders.subfolders(root / part.folder):
         if condition not in CONDITIONS:
             detail = f"not a condition of DiFF. {suggestion(condition, CONDITIONS)}"
-            yield Rejected(source.path(index, f"{top}/{condition}"), "unsupported_media", detail)
+            path = source.path(part.root_index, part.below(condition))
+            yield Rejected(path, "unsupported_media", detail)
             continue
-        folder = f"{top}/{condition}"
-        for name in folders.files(source.roots[index] / folder, _DEPTH):
+        for name in folders.files(root / part.below(condition), _DEPTH):
             method, slash, _ = name.partition("/")
             if slash:
-                yield _image(source, index, f"{folder}/{name}", split, method, condition)
+                yield _image(source, part, f"{condition}/{name}", method, condition)
             else:
-                path = source.path(index, f"{folder}/{name}")
+                path = source.path(part.root_index, part.below(f"{condition}/{name}"))
                 yield Rejected(path, "unsupported_media", "not in the folder of a method")
 
 
-def _image(
-    source: Source, index: int, path: str, split: str, method: str, condition: str
-) -> Video | Rejected:
-    if not folders.is_image(path):
-        where = source.path(index, path)
-        return Rejected(where, "unsupported_media", "not the suffix of a picture")
+def _image(source: Source, part: _Part, name: str, method: str, condition: str) -> Video | Rejected:
+    below = part.below(name)
+    path = source.path(part.root_index, below)
+    if not folders.is_image(name):
+        return Rejected(path, "unsupported_media", "not the suffix of a picture")
     return Video(
-        file=source.roots[index] / path,
-        path=source.path(index, path),
-        split=split,
+        file=f"{source.roots[part.root_index]}/{below}",
+        path=path,
+        split=part.split or "test",
         label=1 if condition else 0,
         method=method,
         category=CONDITIONS.get(condition, ""),
@@ -103,25 +136,21 @@ def _image(
     )
 
 
-def _as_listed(
-    source: Source, item: Video | Rejected, listed: dict[str, tuple[str, str]]
-) -> Iterator[Video | Rejected]:
-    """The item itself, or what the list, where there is one, makes of it."""
-    if not source.options["list"] or isinstance(item, Rejected):
-        yield item
-        return
-    _, label = listed.pop(_key(item.path), ("", ""))
-    if label and int(label) != item.label:
-        detail = f"by its folder it is {item.label}, the list says {label}"
-        yield Rejected(item.path, "inconsistent", detail)
-    elif label:
-        yield item
-    else:
-        yield Rejected(item.path, "excluded", "not in the list")
+def _below(source: Source, item: Video) -> str:
+    return item.path.partition("/")[2] if len(source.roots) > 1 else item.path
 
 
-def _key(path: str) -> str:
+def _key_by_split(path: str) -> str:
     return path_lists.tail(path, SPLITS.__contains__)
+
+
+def _key_by_condition(path: str) -> str:
+    """A fake from its condition on; a real from what is below the folder of the reals."""
+    of_fake = path_lists.tail(path, lambda part: part.upper() in CONDITIONS)
+    if of_fake.split("/")[0].upper() in CONDITIONS:
+        return of_fake
+    real = path_lists.tail(path, lambda part: part == _REALS.casefold())
+    return real.removeprefix(f"{_REALS.casefold()}/")
 
 
 ADAPTER = Adapter(
@@ -129,7 +158,7 @@ ADAPTER = Adapter(
     title="DiFF (Diffusion Facial Forgery)",
     expects=(
         "DiFF/<split>/<FS, FE, T2I or I2I>/<method>/ and DiFF_real/<split>/ with pictures below "
-        "the root, or the inside of one of the two"
+        "the root, or the inside of one of the two; without folders of splits, a list beside them"
     ),
     read=_read,
     options={

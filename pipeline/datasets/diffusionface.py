@@ -54,8 +54,7 @@ _DEPTH = 4
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
-    listed = path_lists.labels(source, _key)
-    only_listed = bool(source.options["list"])
+    check = path_lists.LabelCheck(source, _key)
     for index, root in enumerate(source.roots):
         names = folders.subfolders(root)
         if not any(name.casefold() in _METHODS for name in names):
@@ -68,19 +67,10 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
                 yield Rejected(source.path(index, name), "unsupported_media", detail)
                 continue
             for below in folders.files(root / name, _DEPTH):
-                path, label = f"{name}/{below}", 0 if method == REAL_METHOD else 1
-                _, says = listed.pop(_key(path), ("", "" if only_listed else str(label)))
-                if not folders.is_image(below):
-                    continue  # DiffSwap holds a table besides.
-                if says and int(says) != label:
-                    detail = f"{name} is {label}, the list says {says}"
-                    yield Rejected(source.path(index, path), "inconsistent", detail)
-                elif says:
-                    yield _image(source, index, path, method)
-                else:
-                    yield Rejected(source.path(index, path), "excluded", "not in the list")
-    for path, _ in listed.values():
-        yield Rejected(source.path(0, path), "missing", "in the list")
+                path = f"{name}/{below}"
+                if folders.is_image(below):  # DiffSwap holds a table besides.
+                    yield check.judge(_image(source, index, path, method), path)
+    yield from check.missing()
 
 
 def _image(source: Source, index: int, path: str, method: str) -> Video:

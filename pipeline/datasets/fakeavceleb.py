@@ -16,8 +16,6 @@ Rules:
   be in another split; ``donors: same_split`` rejects such fakes as ``excluded``.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +33,6 @@ from pipeline.datasets.base import (
 )
 from pipeline.datasets.lists import CrossCheck
 from pipeline.datasets.shared_ids import leak_group
-from pipeline.errors import UserError
 
 META = "meta_data.csv"
 
@@ -95,9 +92,13 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
                     detail = f"line {line.number} of {META} lists it again, as {line.method}"
                     yield Rejected(path, "duplicate", detail)
     for key, line in check.missing():
+        path = source.path(0, f"{line.folder}/{line.name}".strip("/"))
+        where = f"line {line.number} of {META}"
         if key[0] in tops:
-            path = source.path(0, f"{line.folder}/{line.name}")
-            yield Rejected(path, "missing", f"line {line.number} of {META}")
+            yield Rejected(path, "missing", where)
+        elif key[0] not in _TYPES:
+            detail = f"{where} names none of the folders {', '.join(_TYPES)}"
+            yield Rejected(path, "inconsistent", detail)
 
 
 def _key(relative: str) -> _Key:
@@ -126,25 +127,15 @@ def _fits(line: _Line) -> bool:
 
 def _lines(source: Source) -> list[_Line]:
     meta = lists.find(source, META, "what each video is")
-    text = meta.read_text("utf-8-sig", "replace").replace("\0", "")
-    reader = csv.reader(io.StringIO(text))
-    header = [name.strip() for name in next(reader, [])]
-    # Two columns place a file: its name, then its folder.
-    name, folder = ("filename", "path") if "filename" in header else ("path", "")
-    if not {name, folder, "method"} <= set(header):
-        raise UserError(
-            f"Dataset {source.name}: {meta} has the columns {', '.join(header) or 'none'}, but "
-            "needs method, path and one without a name (or method, filename, path). Take the "
-            "official file."
-        )
-    places = [header.index(column) for column in (folder, name, "method")]
+    remedy = "Take the official file."
+    header = next(lists.read_lines(source, meta, remedy), (1, ""))[1]
+    # Two columns place a file: its folder and its name.
+    folder, name = ("path", "filename") if "filename" in header else ("", "path")
     lines = []
-    for cells in reader:
-        if len(cells) > max(places):
-            where, file, method = (cells[place].strip() for place in places)
-            parts = where.strip("/").split("/")
-            below = "/".join(parts if parts[0] in _TYPES else parts[1:])
-            lines.append(_Line(reader.line_num, below, file, method))
+    for number, row in lists.read_csv(source, meta, ("method", "path", folder, name), remedy):
+        parts = row[folder].strip("/").split("/")
+        below = "/".join(parts if parts[0] in _TYPES else parts[1:])
+        lines.append(_Line(number, below, row[name], row["method"]))
     return lines
 
 
@@ -153,6 +144,8 @@ def _video(source: Source, file: str, path: str, relative: str, method: str) -> 
     label, audio_fake = _TYPES[relative.split("/")[0]]
     if not _PERSON.fullmatch(person):
         return Rejected(path, "inconsistent", "not in a person's folder, such as id00076")
+    if not method or "/" in method:
+        return Rejected(path, "inconsistent", f"{META} names no method, but {method[:40]!r}")
     if label == 1 and method == REAL_METHOD:
         return Rejected(path, "inconsistent", f"{META} says real, its folder says fake")
     if (label, audio_fake) == (0, 1) and source.params.audio_only == "exclude":

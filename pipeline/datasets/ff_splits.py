@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceshards.fields import SPLITS
-from pipeline.datasets import lists
+from pipeline.datasets import lists, shared_ids
 from pipeline.datasets.base import Source
 from pipeline.datasets.shared_ids import ffpp, leak_group
 from pipeline.errors import UserError
@@ -41,9 +41,11 @@ def find(source: Source, roots: Sequence[Path]) -> Pairs:
             if all(file.is_file() for file in files.values()):
                 return parse(source, files)
     searched = ", ".join(str(root / folder) for root in roots for folder in FOLDERS)
+    near = lists.nearby(source, *(f"{split}.json" for split in SPLITS))
+    origin = near.parent if near else "dataset/splits of the official FaceForensics repository"
     raise UserError(
         f"Dataset {source.name}: train.json, val.json and test.json lie together in none of "
-        f"{searched}. Copy them there from dataset/splits of the official FaceForensics repository."
+        f"{searched}. Copy them there from {origin}."
     )
 
 
@@ -72,7 +74,7 @@ def leak_groups(source: Source, pairs: Pairs) -> dict[str, str]:
     youtube = _youtube(source)
     groups = {}
     for one, other in pairs.partner.items():
-        videos = [f"youtube:{youtube[clip]}" for clip in (one, other) if clip in youtube]
+        videos = [shared_ids.youtube(youtube[clip]) for clip in (one, other) if clip in youtube]
         groups[one] = leak_group(ffpp(one), ffpp(other), *videos)
     return groups
 

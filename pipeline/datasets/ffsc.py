@@ -8,9 +8,10 @@ Rules:
 - Lists of ``path digits`` in the root or in ``lists/`` are checked against the folders: a picture
   whose digits are not those of its method is rejected as ``inconsistent``, one that is listed and
   not there as ``missing``. Without lists the folders alone decide.
-- Clips are named by a YouTube id and a number, or by the number of a YouTube clip of Celeb-DF. In
-  ``A_<frame>_by_B_<frame>``, ``A_2_B`` and ``A_To_B``, A is the target and B the source. A name
-  that tells no clip gives no ids.
+- Clips are named by a YouTube id and a number (``fsgan``: and two times), or by the number of a
+  YouTube clip of Celeb-DF. In ``A_<frame>_by_B_<frame>``, ``A_2_B`` and ``A_To_B``, A is the target
+  and B the source. A name that tells no clip gives no ids.
+- Clips of one YouTube video are related, however they are numbered: ``leak_group`` names the video.
 """
 
 import re
@@ -28,6 +29,7 @@ from pipeline.datasets.base import (
     Video,
     wrong_root,
 )
+from pipeline.datasets.lists import CrossCheck
 
 CODES = {
     "age": "110000100001",
@@ -76,8 +78,11 @@ _METHODS = {name.casefold(): name for name in (*ATTRIBUTES, _REAL)}
 _DEPTH = 4
 _LISTS = ("*SLH*.txt", "lists/*SLH*.txt")
 
-# A YouTube id may itself hold "_2_", so it is told by its eleven characters.
-_CLIP = r"(?:[A-Za-z0-9_-]{11}_[0-9]+|[0-9]{5})"
+# A YouTube id may itself hold "_2_", so it is told by its eleven characters. Behind it comes a
+# number, or in the folder of fsgan the times in seconds between which the clip was cut.
+_TIMES = r"[0-9]+(?:\.[0-9]+_[0-9]+(?:\.[0-9]+)?|_[0-9]+\.[0-9]+)"
+_CLIP = rf"(?:[A-Za-z0-9_-]{{11}}_(?:{_TIMES}|[0-9]+)|[0-9]{{5}})"
+_YOUTUBE_CHARS = 11
 _SWAP = re.compile(rf"({_CLIP})(?:_([0-9]{{4}}))?_(?:by|2|To)_({_CLIP})(?:_[0-9]{{4}})?")
 _ONE = re.compile(rf"({_CLIP})(?:_([0-9]{{4}}))?(?=_|$)")
 
@@ -103,6 +108,7 @@ class _Clips:
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
     listed = _listed(source)
+    check = CrossCheck(listed, None)
     for index in range(len(source.roots)):
         for folder in _method_folders(source, index):
             if isinstance(folder, Rejected):
@@ -111,9 +117,12 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             top = source.roots[index] / folder.relative
             for name in folders.files(top, _DEPTH):
                 path = source.path(index, f"{folder.relative}/{name}")
-                _, digits = listed.pop(_key(path), ("", ""))
-                yield _image(source, folder, top / name, path, name, digits)
-    for path, _ in listed.values():
+                key = _key(path) if listed else path
+                _, digits = listed.get(key, ("", ""))
+                yield check.reject(path, key, path, "image") or _image(
+                    source, folder, f"{top}/{name}", path, name, digits
+                )
+    for _, (path, _) in check.missing():
         yield Rejected(source.path(0, path), "missing", "in a list")
 
 
@@ -143,12 +152,10 @@ def _below(top: Path) -> Iterator[str]:
 
 
 def _image(
-    source: Source, folder: _Folder, file: Path, path: str, name: str, digits: str
+    source: Source, folder: _Folder, file: str, path: str, name: str, digits: str
 ) -> Video | Rejected:
     real = folder.method == _REAL
     code = _REAL_CODE if real else CODES[ATTRIBUTES[folder.method]]
-    if not folders.is_image(name):
-        return Rejected(path, "unsupported_media", "not the suffix of a picture")
     if digits and digits != code:
         return Rejected(path, "inconsistent", f"{folder.method} is {code}, a list says {digits}")
     attribute = "" if real else ATTRIBUTES[folder.method]
@@ -166,7 +173,7 @@ def _image(
         target_id="" if real else target,
         source_id=donor,
         pair_id=f"{target}/{clips.frame}" if target and clips.frame else target,
-        leak_group=shared_ids.leak_group(target, donor),
+        leak_group=shared_ids.leak_group(_origin(clips.target), _origin(clips.donor)),
         media="image",
     )
 
@@ -189,18 +196,26 @@ def _id(source: Source, clip: str) -> str:
     return shared_ids.celeb_df_youtube(clip) if len(clip) == 5 else source.unique(clip)
 
 
+def _origin(clip: str) -> str:
+    """What clips share: the number of Celeb-DF, or the YouTube video; "" where none is known."""
+    if len(clip) <= _YOUTUBE_CHARS:
+        return shared_ids.celeb_df_youtube(clip) if clip else ""
+    return shared_ids.youtube(clip[:_YOUTUBE_CHARS])
+
+
 def _key(path: str) -> str:
     return path_lists.tail(path, lambda part: part.capitalize() in _SPLITS)
 
 
 def _listed(source: Source) -> dict[str, tuple[str, str]]:
     """Path as listed and digits of each picture in a list, by :func:`_key`."""
-    found: dict[str, tuple[str, str]] = {}
-    for root in source.roots:
-        for file in sorted(file for pattern in _LISTS for file in root.glob(pattern)):
-            for path, digits in path_lists.read(source, file, "[012]{12}"):
-                found[_key(path)] = (path, digits)
-    return found
+    lines = (
+        line
+        for root in source.roots
+        for file in sorted(file for pattern in _LISTS for file in root.glob(pattern))
+        for line in path_lists.read(source, file, "[012]{12}")
+    )
+    return path_lists.by_key(lines, _key)
 
 
 ADAPTER = Adapter(

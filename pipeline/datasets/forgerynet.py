@@ -59,6 +59,8 @@ _DRIVEN = (7, 8)
 _STACK = 6
 _STACK_CATEGORY = {"paper": "RE", "official": "FS"}
 _VAL_SHARES = (7, 1, 0)
+_BOTH = -1
+"""Label of a file that two lines disagree about."""
 _DEPTH = 7
 
 
@@ -153,7 +155,7 @@ def _item(
 ) -> tuple[Video | Rejected, tuple[str, ...]]:
     label = int(place.method in METHODS)
     if line.label != label:
-        said = "fake" if line.label else "real"
+        said = {0: "real", 1: "fake", _BOTH: "one thing and a later line another"}[line.label]
         return Rejected(path, "inconsistent", f"{line.where} says {said}, its folder not"), ()
     hashes = place.hashes or (folders.stem(path),)
     tied = tuple(source.unique(one) for one in (hashes[-1:] if place.method in _DRIVEN else hashes))
@@ -188,17 +190,19 @@ def _lines(
     if not files:
         otherwise = f", or take {name} out of the root"
         raise lists.absent(source, f"{name}/{kind}_list.txt", "what is fake", otherwise)
-    lines, damaged = {}, []
+    lines: dict[str, _Line] = {}
+    damaged: list[Rejected] = []
     for path, file in files:
-        with file.open(encoding="utf-8", errors="replace") as stream:
-            for number, text in enumerate(stream, 1):
-                cells = text.split()
-                try:
-                    if cells:
-                        relative, label, segments = _VIDEO_OR_IMAGE[kind](cells)
-                        lines[relative] = _Line(f"line {number} of {path}", label, segments)
-                except (ValueError, IndexError):
-                    damaged.append(Rejected(path, "inconsistent", f"line {number} is damaged"))
+        for number, text in lists.read_lines(source, file, "Take the official file."):
+            try:
+                relative, label, segments = _VIDEO_OR_IMAGE[kind](text.split())
+            except (ValueError, IndexError):
+                damaged.append(Rejected(path, "inconsistent", f"line {number} is damaged"))
+                continue
+            line = _Line(f"line {number} of {path}", label, segments)
+            before = lines.setdefault(relative, line)
+            if (before.label, before.segments_frames) != (line.label, line.segments_frames):
+                lines[relative] = replace(before, label=_BOTH)
     return lines, damaged
 
 

@@ -16,13 +16,14 @@ of ``COLUMNS`` optional. Rules:
 - A file that is listed twice counts once; with two labels it is an error.
 """
 
-import csv
 import math
+import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from faceshards.fields import CATEGORIES, SPLITS
-from faceshards.wording import suggestion
+from pipeline.datasets import lists
 from pipeline.datasets.base import (
     REAL_METHOD,
     VIDEO_SUFFIXES,
@@ -42,6 +43,7 @@ COLUMNS = (
 )
 
 UNKNOWN_METHOD = "unknown"
+_REMEDY = "Correct it, and save it as CSV in UTF-8 with commas."
 _WORDS = {"real": 0, "genuine": 0, "fake": 1, "manipulated": 1}
 _AUDIO_FAKE = {"": -1, "-1": -1, "0": 0, "1": 1}
 
@@ -61,9 +63,12 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
                 f"expects {ADAPTER.expects}."
             )
         first: dict[str, tuple[int, int]] = {}
-        for line, row in _rows(source, manifest):
+        rows = lists.read_csv(source, manifest, REQUIRED, _REMEDY, COLUMNS, verbatim=("path",))
+        for line, row in rows:
+            row = dict.fromkeys(COLUMNS, "") | row
             where = f"Dataset {source.name}: {manifest}, line {line}"
-            relative = _relative(_written_or_stripped(row["path"], root), root, where)
+            written = lists.as_on_disk(row["path"], partial(_is_there, root))
+            relative = _relative(written, root, where)
             path = source.path(index, relative)
             try:
                 label = _label(row["label"], source.options["label_one_is"])
@@ -79,54 +84,8 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
                 yield Rejected(path, reject.reason, f"line {line}: {reject.detail}")
 
 
-def _rows(source: Source, manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells of each row; "" for every column that is absent.
-
-    All are stripped but ``path``: names of files may begin or end with blanks.
-    """
-    where = f"Dataset {source.name}: {manifest}"
-    with manifest.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, strict=True)
-        try:
-            header = [cell.strip() for cell in next(reader, [])]
-            _check_header(header, where)
-            for cells in reader:
-                if len(cells) > len(header):
-                    raise UserError(
-                        f"{where}, line {reader.line_num}: {len(cells)} cells, but the header has "
-                        f"{len(header)}. Put quotes around a cell with a comma."
-                    )
-                if cells:
-                    named = zip(header, cells, strict=False)
-                    row = dict.fromkeys(COLUMNS, "")
-                    row |= {k: cell if k == "path" else cell.strip() for k, cell in named}
-                    yield reader.line_num, row
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(
-                f"{where}, near line {reader.line_num}: not a CSV file in UTF-8 ({error})."
-            ) from error
-
-
-def _check_header(header: list[str], where: str) -> None:
-    for name in REQUIRED:
-        if name not in header:
-            have = ", ".join(header) or "nothing"
-            raise UserError(f"{where}: the first line must name column {name}, but has {have}.")
-    for name in header:
-        if name not in COLUMNS:
-            raise UserError(
-                f"{where}: unknown column {name or '(no name)'}. {suggestion(name, COLUMNS)}"
-            )
-        if header.count(name) > 1:
-            raise UserError(f"{where}: column {name} is there twice. Keep one.")
-
-
-def _written_or_stripped(text: str, root: Path) -> str:
-    """A path as written where there is such a file, else without blanks at its ends."""
-    stripped = text.strip()
-    if text == stripped or "\0" in text or (root / text).exists():
-        return text
-    return stripped
+def _is_there(root: Path, name: str) -> bool:
+    return os.path.lexists(root / name)  # Unlike Path.exists, it takes a name that is too long.
 
 
 def _relative(text: str, root: Path, where: str) -> str:

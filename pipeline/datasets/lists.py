@@ -2,10 +2,14 @@
 
 A list names files; folders hold files. What only one of the two has is a reject, so that nothing
 vanishes: see :class:`CrossCheck`.
+
+Every list is read here, strictly: what is unclear in a file is one sentence that names the file and
+the line or key. What is wrong with one entry alone is for the adapter, which makes it a reject.
 """
 
 import codecs
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,8 +17,12 @@ from faceshards import strict_json
 from pipeline.datasets import folders
 from pipeline.datasets.base import Rejected, Source
 from pipeline.errors import UserError
+from pipeline.files import strict_text
 
 MAX_JSON_BYTES = 64 << 20
+MAX_TEXT_BYTES = 256 << 20
+"""Two million lines of a hundred characters, twice over."""
+_SHOWN_CHARS = 300
 _JSON_DEPTH = 16
 """DeepfakeBench's lists nest 7 deep, the others 3."""
 _LOOK_DEPTH = 3
@@ -24,22 +32,25 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-def find(source: Source, name: str, says: str) -> Path:
+def find(source: Source, names: str | Sequence[str], says: str, otherwise: str = "") -> Path:
     """The list of that name in the first root that has it.
 
     Args:
         source: the dataset.
-        name: file name, relative to a root.
+        names: file name, relative to a root or absolute; of several, the first that is there.
         says: what the list is for, as in "It says what is test".
+        otherwise: what else can be done, such as ", or unset option list".
 
     Raises:
         UserError: no root has it. The message says where it must be, and where one lies that only
             has to be moved.
     """
+    names = [names] if isinstance(names, str) else names
     for root in source.roots:
-        if (root / name).is_file():
-            return root / name
-    raise absent(source, name, says)
+        for name in names:
+            if (root / name).is_file():
+                return root / name
+    raise absent(source, names[0], says, otherwise)
 
 
 def parse_json(data: bytes, max_bytes: int = MAX_JSON_BYTES) -> Any:
@@ -62,27 +73,115 @@ def read_json(
     Raises:
         UserError: it cannot be read, or is unclear (see :mod:`faceshards.strict_json`).
     """
+    with _one_sentence(source, f"{file} {form}", remedy):
+        return parse_json(_bytes(file, max_bytes), max_bytes)
+
+
+def read_lines(
+    source: Source, file: Path, remedy: str, max_bytes: int = MAX_TEXT_BYTES
+) -> Iterator[tuple[int, str]]:
+    """Number and text of each line of a plain list, without blanks at its ends; empty ones not.
+
+    Args:
+        source: the dataset, for messages.
+        file: the list.
+        remedy: what to do about a file that is damaged, such as "Take the official file."
+        max_bytes: a larger one is refused before it is read.
+
+    Raises:
+        UserError: it cannot be read, or is unclear (see :func:`strict_text.lines`).
+    """
+    with _one_sentence(source, str(file), remedy):
+        lines = strict_text.lines(_bytes(file, max_bytes), max_bytes)
+    return ((number, text.strip()) for number, text in enumerate(lines, 1) if text.strip())
+
+
+def read_csv(
+    source: Source,
+    file: Path,
+    required: Sequence[str],
+    remedy: str,
+    known: Collection[str] | None = None,
+    verbatim: Collection[str] = (),
+    max_bytes: int = MAX_TEXT_BYTES,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells by column of each row of a CSV list; cells that a row lacks are "".
+
+    Args:
+        source: the dataset, for messages.
+        file: the list.
+        required: columns that must be there.
+        remedy: what to do about a file that is damaged.
+        known: all columns that may be there; None = any.
+        verbatim: columns whose cells keep the blanks at their ends; see :func:`as_on_disk`.
+        max_bytes: a larger one is refused before it is read.
+
+    Raises:
+        UserError: it cannot be read, or is unclear (see :func:`strict_text.table`).
+    """
+    with _one_sentence(source, str(file), remedy):
+        data = _bytes(file, max_bytes)
+        yield from strict_text.table(data, max_bytes, required, known, verbatim)
+
+
+def as_on_disk(name: str, is_there: Callable[[str], bool]) -> str:
+    """The name of a file in a list: as written where it is there, else without outer blanks.
+
+    Names may begin or end with a blank, and so may cells that a spreadsheet has written.
+    """
+    stripped = name.strip()
+    return name if name == stripped or is_there(name) else stripped
+
+
+def in_words(error: Exception) -> str:
+    """What is wrong with a list, on one line and not too long, whatever the list holds."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def _bytes(file: Path, max_bytes: int) -> bytes:
+    if (size := file.stat().st_size) > max_bytes:
+        raise ValueError(f"it has {size} bytes; at most {max_bytes} are read")
+    return file.read_bytes()
+
+
+@contextmanager
+def _one_sentence(source: Source, what: str, remedy: str) -> Iterator[None]:
+    """Turns errors of reading into a UserError; who may not read is told for all lists alike."""
     try:
-        if (size := file.stat().st_size) > max_bytes:
-            raise ValueError(f"it has {size} bytes; at most {max_bytes} are read")
-        return parse_json(file.read_bytes(), max_bytes)
+        yield
+    except PermissionError:
+        raise
     except (OSError, ValueError) as error:
-        raise UserError(f"Dataset {source.name}: {file} {form}: {error}. {remedy}") from error
+        raise UserError(f"Dataset {source.name}: {what}: {in_words(error)}. {remedy}") from error
 
 
-def absent(source: Source, name: str, says: str, otherwise: str = "") -> UserError:
-    """The error of a list that is in no root; ``otherwise`` = what else can be done."""
-    where = ", ".join(map(str, source.roots))
+def nearby(source: Source, name: str, *beside: str) -> Path | None:
+    """A file of that name, in any case, in some folder below a root; None where there is none.
+
+    Args:
+        source: the dataset.
+        name: file name; folders before it do not count.
+        beside: names of other files that must lie in the same folder.
+    """
     last = name.rpartition("/")[2].casefold()
-    near = next(
+    return next(
         (
             root / relative
             for root in source.roots
             for relative in folders.files(root, _LOOK_DEPTH)
             if relative.rpartition("/")[2].casefold() == last
+            and all(((root / relative).parent / other).is_file() for other in beside)
         ),
         None,
     )
+
+
+def absent(source: Source, name: str, says: str, otherwise: str = "") -> UserError:
+    """The error of a list that is in no root; ``otherwise`` = what else can be done."""
+    where = ", ".join(map(str, source.roots))
+    near = nearby(source, name)
     goal = source.roots[0] / name
     step = f"Move {near} to {goal}" if near else f"Put it at {goal}"
     return UserError(
@@ -109,7 +208,8 @@ class CrossCheck(Generic[K, V]):
         self._listed = listed
         self._unlisted = unlisted
         self._counted: set[K] = set() if counted is None else counted
-        self._on_disk: set[K] = set()
+        self.on_disk: set[K] = set()
+        """What was found, listed or not."""
 
     def reject(self, path: str, key: K, called: str, media: str = "video") -> Rejected | None:
         """Why a file on disk does not count; None where it does, which makes a second one a repeat.
@@ -124,7 +224,7 @@ class CrossCheck(Generic[K, V]):
             return Rejected(path, "unsupported_media", "not the suffix of a video")
         if media == "image" and not folders.is_image(path):
             return Rejected(path, "unsupported_media", "not the suffix of an image")
-        self._on_disk.add(key)
+        self.note(key)
         if key in self._counted:
             return Rejected(path, "duplicate", f"{called} is there already")
         if self._unlisted and key not in self._listed:
@@ -132,6 +232,10 @@ class CrossCheck(Generic[K, V]):
         self._counted.add(key)
         return None
 
+    def note(self, key: K) -> None:
+        """Remembers that something is on disk, which :meth:`reject` does for each file too."""
+        self.on_disk.add(key)
+
     def missing(self) -> Iterator[tuple[K, V]]:
         """What is listed, and was not among the files on disk."""
-        return ((key, said) for key, said in self._listed.items() if key not in self._on_disk)
+        return ((key, said) for key, said in self._listed.items() if key not in self.on_disk)

@@ -31,6 +31,11 @@ def celeb_df_youtube(clip: str) -> str:
     return f"celebdf-youtube:{clip}"
 
 
+def youtube(video: str) -> str:
+    """A video of YouTube by its id of 11 characters, whatever dataset a clip of it turns up in."""
+    return f"youtube:{video}"
+
+
 def leak_group(*ids: str) -> str:
     """The group of a video made of these clips and people; "" where none is known."""
     return "+".join(sorted({one for one in ids if one}))

@@ -441,9 +441,39 @@ def test_numbers_that_no_run_could_mean_are_impossible(params, text, allowed):
 
 
 @pytest.mark.parametrize("read", [loading.read_yaml, loading.load, loading.load_datasets])
-@pytest.mark.parametrize("text", ["[" * 20_000, "{a: " * 20_000, "- " * 20_000 + "a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 20_000,
+        "{a: " * 20_000,
+        "- " * 20_000 + "a",
+        "a: " + "[" * 40 + "]" * 40,
+        "{a: " * 40 + "1" + "}" * 40,
+        "a: &a [*a]",
+    ],
+)
 def test_deep_yaml_is_one_sentence(tmp_path, read, text):
     file = tmp_path / "deep.yaml"
     file.write_text(text)
     with pytest.raises(UserError, match=r"deep\.yaml.* nests too deep"):
         read(file)
+
+
+@pytest.mark.parametrize("read", [loading.read_yaml, loading.load, loading.load_datasets])
+def test_aliases_that_repeat_each_other_are_one_sentence(tmp_path, read):
+    """Ten lines of a few characters that mean more values than any memory holds."""
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    file = tmp_path / "bomb.yaml"
+    file.write_text("\n".join(lines))
+    with pytest.raises(UserError, match=r"holds more than 1048576 values") as caught:
+        read(file)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    file = tmp_path / "large.yaml"
+    with file.open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(UserError, match="at most 4194304 are read"):
+        loading.read_yaml(file)

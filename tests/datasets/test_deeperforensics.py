@@ -106,8 +106,13 @@ def test_mistakes(roots, look, tmp_path):
     with pytest.raises(UserError, match="expects manipulated_videos"):
         look(roots[1])
     put(roots[0] / "lists/splits/val.txt", b"000_M101.mp4\n")
-    with pytest.raises(UserError, match=r"val\.txt: 000_M101\.mp4 is no name .* in two splits"):
+    with pytest.raises(
+        UserError, match=r"val\.txt, line 1: '000_M101\.mp4' is no name .* in two splits"
+    ):
         look(*roots)
     (roots[0] / "lists/splits/val.txt").unlink()
-    with pytest.raises(UserError, match="or set option split: ffpp_test"):
+    with pytest.raises(UserError, match="Unpack the lists there, or set option split: ffpp_test"):
+        look(*roots)
+    sketch(roots[0], "splits/{train,val,test}.txt")
+    with pytest.raises(UserError, match=r"Move those of .*/splits there, or set option split"):
         look(*roots)

@@ -70,7 +70,9 @@ def test_odd_lines(look, line, reason):
 
 
 def test_no_list(look, tmp_path):
-    with pytest.raises(UserError, match=r"expects video-metadata-publish\.csv"):
+    with pytest.raises(
+        UserError, match=r"no video-metadata-publish\.csv .* Put it at .*/x/video-meta"
+    ):
         run(entry("deepfake_eval", put(tmp_path / "x/a.mp4").parent), tmp_path / "cache")
 
 

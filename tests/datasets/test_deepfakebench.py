@@ -148,6 +148,17 @@ def test_what_is_wrong_in_published_lists(look):
     }
 
 
+def test_a_split_without_a_known_name(look):
+    """Its videos are told one by one, also where another list has them in a split that counts."""
+    names = {name: record("FF-real", f"{YOUTUBE}/{name}") for name in ("000", "001")}
+    found = look(ff_list() | {"more": {"FF-real": {"validation": {"c23": names}}}})
+    assert found.metrics["outputs"] == 3
+    assert rejects(found) == {
+        "dfb/more.json: more/FF-real/validation/000": "inconsistent",
+        "dfb/more.json: more/FF-real/validation/001": "inconsistent",
+    }
+
+
 def test_some_frames_that_are_not_there(look, root):
     (root / YOUTUBE / "000/012.png").unlink()
     assert look(ff_list()).metrics["outputs"] == 3
@@ -175,6 +186,12 @@ def test_no_list(look, root):
     put(root / "train.json", b"[]")  # a split file of FaceForensics++
     with pytest.raises(UserError, match="Name the lists with option lists"):
         look({})
+
+
+def test_a_named_list_that_is_not_there(look, root):
+    put(root / "elsewhere/one.json", b"{}")
+    with pytest.raises(UserError, match=r"Move .*elsewhere/one\.json to .*mine/one\.json, or corr"):
+        look({}, lists="mine/one.json")
 
 
 def test_a_named_list(look, root):

@@ -196,6 +196,8 @@ def test_splits_are_asked_for_only_where_they_are_needed(root, look, tmp_path):
     (root / "splits").rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=r"train\.json, val\.json and test\.json"):
         look(root)
+    with pytest.raises(UserError, match=r"no mine\.json .* or correct option lists"):
+        look(root, ffpp_splits=str(tmp_path / "elsewhere"), lists="mine.json")
     whole = look(root, ffpp_splits=str(tmp_path / "elsewhere"))
     assert whole.metrics["rejects"] == 0
     # The paper's part has no material of FaceForensics++.

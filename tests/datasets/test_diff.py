@@ -82,6 +82,49 @@ def test_a_list(root, look):
     assert list(said.values()) == ["excluded"] * 4
 
 
+def test_a_copy_without_folders_of_splits_is_read_by_its_list(tmp_path, look):
+    root = sketch(
+        tmp_path / "flat",
+        """
+        DiFF/FS/{DiffFace,DCFace}/{1,2}.jpg
+        DiFF/T2I/Midjourney/1.jpg
+        DiFF_real/people/{1,2}.png
+        """,
+    )
+    said = "what is test, since there are no folders train, val, test"
+    with pytest.raises(UserError, match=rf"no DiFFtest\.txt .*{said}.* name it with option list"):
+        look(root)
+    put(
+        root / "DiFFtest.txt",
+        b"/data/test/DiFF/FS/DiffFace/1.jpg 1\nD:\\DiFF\\FS\\DCFace\\2.jpg 1\n"
+        b"/data/test/DiFF_real/people/1.png 0\nDiFF/FS/DCFace/9.jpg 1\nDiFF_real/people/9.png 0\n",
+    )
+    expected = {
+        "DiFF/FS/DiffFace/1.jpg": ("test", "DiffFace", "FS", "FS"),
+        "DiFF/FS/DCFace/2.jpg": ("test", "DCFace", "FS", "FS"),
+        "DiFF_real/people/1.png": ("test", "real", "real", ""),
+    }
+    found = look(root, list="DiFFtest.txt")
+    assert told(found) == expected
+    assert sorted(rejects(found).values()) == ["excluded"] * 4 + ["missing"] * 2
+    parts = look(root / "DiFF", root / "DiFF_real", list=str(root / "DiFFtest.txt"))
+    assert {path.partition("/")[2] for path in told(parts)} == {
+        path.partition("/")[2] for path in expected
+    }
+    assert sorted(rejects(parts).values()) == ["excluded"] * 4 + ["missing"] * 2
+
+
+def test_a_list_that_contradicts_itself(root, look):
+    put(
+        root / "DiFFtest.txt",
+        b"DiFF_real/train/1.jpg 0\nDiFF_real/train/1.jpg 1\n"
+        b"DiFF_real/test/people/\xc3\xbc/1.png 0\n",
+    )
+    found = look(root, list="DiFFtest.txt")
+    assert rejects(found)["diff/DiFF_real/train/1.jpg"] == "inconsistent"
+    assert "the list says 0 and 1" in " ".join(found.rejected["detail"].to_pylist())
+
+
 def test_other_things(root, look, tmp_path):
     sketch(root, "DiFF/test/FS/1.png\nDiFF/test/XX/m/1.png\nDiFF_real/test/notes.txt")
     assert rejects(look(root)) == {

@@ -76,7 +76,7 @@ def test_a_list(root, look):
     assert said.pop("dif/DiffSwap/images/9.png") == "missing"
     assert set(said.values()) == {"excluded"}
     assert len(said) == 58 + 1 + 60 + 2 + 1
-    with pytest.raises(UserError, match=r"none\.txt cannot be read"):
+    with pytest.raises(UserError, match=r"there is no none\.txt below .* or take option list out"):
         look(root, list="none.txt")
 
 

@@ -228,7 +228,11 @@ def test_folders_without_a_video(tmp_path, look):
 
 def test_split_files_that_are_not_there(root, look):
     (root / "splits/val.json").unlink()
-    with pytest.raises(UserError, match=r"train\.json, val\.json and test\.json .*dataset/splits"):
+    told = r"train\.json, val\.json and test\.json lie together in none of .*"
+    with pytest.raises(UserError, match=f"{told}from dataset/splits of the official"):
+        look(root)
+    put_splits(root / "docs/lists", [], [], [])
+    with pytest.raises(UserError, match=f"{told}Copy them there from .*/docs/lists."):
         look(root)
 
 

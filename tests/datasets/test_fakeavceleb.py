@@ -193,11 +193,35 @@ def test_donors_of_other_splits_on_demand(tmp_path, look):
     assert len(fakes) + found.metrics["rejects"] == 120
 
 
-@pytest.mark.parametrize("text", ["", "a,b,c", "method,path"])
-def test_a_foreign_csv(root, look, text):
+@pytest.mark.parametrize(
+    ("text", "absent"),
+    [
+        ("", "column method, but has nothing"),
+        ("a,b,c", "column method, but has a, b, c"),
+        ("method,path", "a column without a name, but has method, path"),
+        ("method,filename", "column path, but has method, filename"),
+    ],
+)
+def test_a_foreign_csv(root, look, text, absent):
     put(root / META, text.encode())
-    with pytest.raises(UserError, match="but needs method, path and one without a name"):
+    with pytest.raises(UserError, match=f"the first line must name {absent}"):
         look(root)
+
+
+def test_a_damaged_line_is_told_and_never_vanishes(root, look):
+    text = (root / META).read_text()
+    put(root / META, text.replace("men,00109.mp4", "men,001\x00.mp4").encode())
+    with pytest.raises(UserError, match=rf"{META}: line 2 holds a zero byte. Take the official"):
+        look(root)
+    put(
+        root / META,
+        f"{text}\nx,fake\nid1,id2,id3,wav2lip,a,b,c,d,1.mp4,Fake/Somewhere/1\n".encode(),
+    )
+    found = look(root)
+    assert found.metrics["outputs"] == 7
+    details = [r["detail"] for r in found.rejected.to_pylist() if r["reason"] == "inconsistent"]
+    assert len(details) == 2
+    assert all("names none of the folders RealVideo-RealAudio" in detail for detail in details)
 
 
 def test_a_file_outside_a_persons_folder(root, look):

@@ -12,6 +12,8 @@ Train/Real/AVSpeech/_-926WzaH2A_215/0037.png
 Train/BlendFace/_-926WzaH2A_215_0037_by_pNqmJjTr2PA_107_0069.png
 Train/simswap/_-926WzaH2A_215_2_pNqmJjTr2PA_2/0007.png
 Train/fsgan/00000/0011.png
+Train/fsgan/{0H007ZkBJSs_168.766667_176.933333,0H007ZkBJSs_3_4.5}/0011.png
+Val/fomm-pose/0H007ZkBJSs_3_0018_pose_fr100.png
 Train/diffae-gender/{Male,Female}/00000_0078_Male_-0.2.png
 Val/fomm-expr/00001_0002_surprised.png
 Val/TPS-pose/pose/odd name.png
@@ -54,6 +56,9 @@ def test_rows(root, look):
         ),
         "Train/simswap/_-926WzaH2A_215_2_pNqmJjTr2PA_2/0007.png": ("train", 1, "FS", "identity"),
         "Train/fsgan/00000/0011.png": ("train", 1, "FS", "identity"),
+        "Train/fsgan/0H007ZkBJSs_168.766667_176.933333/0011.png": ("train", 1, "FS", "identity"),
+        "Train/fsgan/0H007ZkBJSs_3_4.5/0011.png": ("train", 1, "FS", "identity"),
+        "Val/fomm-pose/0H007ZkBJSs_3_0018_pose_fr100.png": ("val", 1, "RE", "pose"),
         "Train/diffae-gender/Male/00000_0078_Male_-0.2.png": ("train", 1, "FE", "gender"),
         "Val/fomm-expr/00001_0002_surprised.png": ("val", 1, "RE", "surprised"),
         "Val/TPS-pose/pose/odd name.png": ("val", 1, "RE", "pose"),
@@ -87,12 +92,37 @@ def test_rows(root, look):
             "Train/diffae-gender/Male/00000_0078_Male_-0.2.png",
             *("celebdf-youtube:00000", "", "celebdf-youtube:00000/0078"),
         ),
+        (
+            "Train/fsgan/0H007ZkBJSs_168.766667_176.933333/0011.png",
+            "ffsc:0H007ZkBJSs_168.766667_176.933333",
+            "",
+            "ffsc:0H007ZkBJSs_168.766667_176.933333/0011",
+        ),
+        (
+            "Train/fsgan/0H007ZkBJSs_3_4.5/0011.png",
+            *("ffsc:0H007ZkBJSs_3_4.5", "", "ffsc:0H007ZkBJSs_3_4.5/0011"),
+        ),
         ("Val/TPS-pose/pose/odd name.png", "", "", ""),
     ],
 )
 def test_ids_in_names(root, look, path, target, source, pair):
     row = next(row for row in look(root).videos.to_pylist() if row["path"] == path)
     assert (row["target_id"], row["source_id"], row["pair_id"]) == (target, source, pair)
+
+
+def test_clips_of_one_video_are_related_however_they_are_numbered(root, look):
+    groups = {row["path"]: row["leak_group"] for row in look(root).videos.to_pylist()}
+    assert groups["Train/fsgan/0H007ZkBJSs_168.766667_176.933333/0011.png"] == "youtube:0H007ZkBJSs"
+    assert groups["Val/fomm-pose/0H007ZkBJSs_3_0018_pose_fr100.png"] == "youtube:0H007ZkBJSs"
+    swap = "Train/simswap/_-926WzaH2A_215_2_pNqmJjTr2PA_2/0007.png"
+    assert groups[swap] == "youtube:_-926WzaH2A+youtube:pNqmJjTr2PA"
+    assert groups["Train/fsgan/00000/0011.png"] == "celebdf-youtube:00000"
+    assert groups["Val/TPS-pose/pose/odd name.png"] == ""
+
+
+def test_the_leak_audit_sees_fsgan(root, look):
+    leaks = [finding for finding in look(root).findings if finding.kind == "leak"]
+    assert any("youtube:0H007ZkBJSs" in str(finding) for finding in leaks)
 
 
 def test_lists_are_checked(root, look):
@@ -128,7 +158,7 @@ def test_a_root_above_it(root, look, tmp_path):
     (tmp_path / "above").mkdir()
     root.rename(tmp_path / "above/FFSC")
     found = look(tmp_path / "above")
-    assert found.metrics["outputs"] == 11
+    assert found.metrics["outputs"] == 14
     assert "ffsc/fsgan/FFSC/Train/fsgan/00000/0011" in rows(found)
 
 

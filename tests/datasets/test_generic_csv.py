@@ -161,7 +161,10 @@ def test_excel_writes_a_byte_order_mark_and_crlf(wild):
         (["path,label,method", "a.mp4,fake,x/y"], "line 2: method 'x/y' has a slash"),
         (["path,label,method", "a.mp4,fake,swap_eye"], "swap_eye is the name of a method whose"),
         (["path,label", "a.mp4,real", "a.mp4,fake"], "line 3: a.mp4 has another label .* line 2"),
-        (["path,label", '"a.mp4,real'], "not a CSV file in UTF-8"),
+        (
+            ["path,label", '"a.mp4,real'],
+            "line 2 is no line of a CSV file: unexpected end",
+        ),
         (["path,label", "gone.mp4,real"], r"no usable video .* such as wild/gone\.mp4: listed"),
         (["path,label"], "wild: there is no video below"),
     ],
@@ -185,7 +188,7 @@ def test_a_segment_from_the_start(wild):
 
 
 def test_latin1_is_an_error(wild):
-    with pytest.raises(UserError, match="not a CSV file in UTF-8"):
+    with pytest.raises(UserError, match=r"line 2 is not text in UTF-8: .* save it as CSV in UTF-8"):
         wild("path,label", "é.mp4,real", encoding="latin-1")
 
 

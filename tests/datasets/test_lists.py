@@ -94,6 +94,43 @@ def test_what_is_unclear_in_a_list_is_one_sentence(tmp_path, data, problem):
     assert "\n" not in said
 
 
+def test_lines_and_tables_are_told_with_file_and_line(tmp_path):
+    file = tmp_path / "list.txt"
+    file.write_bytes("\ufeffname,label\r\n\r\n a b ,1 \r\n".encode())
+    remedy, columns = "Take the official file.", ("name", "label")
+    assert list(lists.read_lines(_source(), file, remedy)) == [(1, "name,label"), (3, "a b ,1")]
+    rows = list(lists.read_csv(_source(), file, columns, remedy, verbatim=("name",)))
+    assert rows == [(3, {"name": " a b ", "label": "1"})]
+    file.write_bytes(b"name,label\n\xff,1\n")
+    for read in (lists.read_lines, lambda *a: list(lists.read_csv(*a[:2], columns, a[2]))):
+        with pytest.raises(UserError) as caught:
+            read(_source(), file, remedy)
+        assert str(caught.value).startswith(f"Dataset mine: {file}: line 2 is not text in UTF-8")
+        assert str(caught.value).endswith(remedy)
+
+
+@pytest.mark.parametrize("read", [lists.read_lines, lambda *a: list(lists.read_csv(*a, ""))])
+def test_a_list_that_is_too_large_or_gone(tmp_path, read):
+    file = tmp_path / "list.txt"
+    with pytest.raises(UserError, match="No such file"):
+        read(_source(), file, "x")
+    with file.open("wb") as stream:
+        stream.truncate(lists.MAX_TEXT_BYTES + 1)
+    with pytest.raises(UserError, match="at most 268435456 are read"):
+        read(_source(), file, "x")
+
+
+def test_errors_stay_on_one_line():
+    assert lists.in_words(ValueError("a\n b\x1b[2J")) == r"a b\x1b[2J"
+    assert len(lists.in_words(ValueError("x" * 999))) == 300
+    assert lists.in_words(EOFError()) == "EOFError"
+
+
+@given(st.sampled_from(["a", " a", "a ", "\ta", "a\n", " a "]), st.sets(st.text(" a\t\n")))
+def test_names_with_blanks(name, there):
+    assert lists.as_on_disk(name, there.__contains__) == (name if name in there else "a")
+
+
 def test_a_byte_order_mark_is_no_fault(tmp_path):
     (tmp_path / "list.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert lists.read_json(_source(tmp_path), tmp_path / "list.json", "", "") == {"a": 1}
