@@ -28,7 +28,10 @@ for its methods of that category that have no line."""
 
 OWN = frozenset({"csv", "imagefolder", "parquet", "tar"})
 """Adapters of datasets that nobody has a section for: methods that others know are known there."""
-NAMELESS = frozenset({"dfdc_unknown", "method_a", "method_b"})
+NAMELESS = frozenset(
+    {"dfdc_unknown", "method_a", "method_b", "ffiw_unknown", "polyglotfake_unknown"}
+    | {"av_deepfake1m_unknown"}
+)
 """Lines for methods whose makers do not name them: the words mean nothing in another dataset."""
 
 DEFAULT = "default"
