@@ -104,11 +104,15 @@ class Video:
     compression: str = ""
     segments_s: tuple[float, ...] = ()
     media: str = "video"
-    """``frames``: a folder of pictures of one video; ``tar``: such a folder inside a tar, with
-    ``path`` = ``<tar>!<folder inside>`` and ``file`` = the tar."""
+    """``image``: a picture; ``frames``: a folder of pictures of one video; ``tar``: such a folder
+    inside a tar, with ``path`` = ``<tar>!<folder inside>`` and ``file`` = the tar; ``tar_image``: a
+    picture inside a tar; ``parquet``: a picture in a row of a Parquet file, with ``path`` =
+    ``<file>!<column>/<row group>/<row in it>``."""
     segments_frames: tuple[int, ...] = ()
     """Labelled parts where a dataset counts them in frames: start, end, start, end …, 0-based, ends
     excluded. The stage ``frames`` looks up when they are shown."""
+    size_bytes: int = -1
+    """Of a picture that is in a file with others; -1 = that of the file."""
 
 
 @dataclass(frozen=True)

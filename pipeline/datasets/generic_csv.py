@@ -1,9 +1,10 @@
-"""Any collection of videos, described by a CSV file.
+"""Any collection of videos and pictures, described by a CSV file.
 
 The file is UTF-8 with a header and commas. Columns ``path`` and ``label`` are required, the others
 of ``COLUMNS`` optional. Rules:
 
-- ``path`` is relative to the root, or absolute below it; ``..`` is refused.
+- ``path`` is relative to the root, or absolute below it; ``..`` is refused. It names a video, a
+  picture, or a folder of pictures, which are the frames of one video.
 - ``label``: real, genuine, 0 or fake, manipulated, 1, in any case; option ``label_one_is: real``
   turns the numbers round. Any other word rejects the row; nothing is guessed.
 - ``split``: train, val or test; test where absent.
@@ -25,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from faceshards.fields import CATEGORIES, SPLITS
 from pipeline.datasets import lists
 from pipeline.datasets.base import (
+    IMAGE_SUFFIXES,
     REAL_METHOD,
     VIDEO_SUFFIXES,
     Adapter,
@@ -113,8 +115,6 @@ def _label(text: str, one_is: str) -> int:
 def _video(
     source: Source, file: Path, path: str, label: int, row: Mapping[str, str], where: str
 ) -> Video:
-    if file.suffix.strip().lower() not in VIDEO_SUFFIXES:
-        raise Reject("unsupported_media", "not the suffix of a video")
     audio_fake = _AUDIO_FAKE[_one_of(row, "audio_fake", tuple(_AUDIO_FAKE), where)]
     category = _one_of(row, "category", ("", *CATEGORIES), where)
     method = row["method"] or (REAL_METHOD if label == 0 else UNKNOWN_METHOD)
@@ -142,7 +142,16 @@ def _video(
         pair_id=source.unique(row["pair_id"]),
         leak_group=source.unique(row["group"] or row["identity"]),
         compression=row["compression"],
+        media=_media(file),
         segments_s=_segment(row["start_s"], row["end_s"], where),
+    )
+
+
+def _media(file: Path) -> str:
+    """What a path is, by its suffix; without a known one, it should be a folder of pictures."""
+    suffix = file.suffix.strip().lower()
+    return (
+        "video" if suffix in VIDEO_SUFFIXES else "image" if suffix in IMAGE_SUFFIXES else "frames"
     )
 
 

@@ -38,6 +38,9 @@ _LOOK_DEPTH = 6
 _CHUNK = 64
 """Files that a thread is given at once: handing over costs more than a look."""
 
+PACKED = ("tar", "tar_image", "parquet")
+"""Media that are in a file with others: what follows ``!`` in a path says where in it."""
+
 _PLAIN = (
     *("path", "media", "split", "label", "method", "audio_fake", "identity", "target_id"),
     *("source_id", "pair_id", "leak_group", "compression", "segments_s", "segments_frames"),
@@ -175,7 +178,8 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
         facts = os.stat(video.file)  # noqa: PTH116 - a million times
         if video.media == "frames":
             if not stat.S_ISDIR(facts.st_mode):
-                return Rejected(video.path, "unsupported_media", "it is not a folder")
+                detail = "no folder of pictures, and no suffix of a picture or video"
+                return Rejected(video.path, "unsupported_media", detail)
             size, fingerprint = seen.folder(video.file, mode)
             if not size:
                 return Rejected(video.path, "empty", "a folder without pictures")
@@ -185,10 +189,10 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
         if facts.st_size == 0:
             return Rejected(video.path, "empty")
         fingerprint = seen.fingerprint(video.file, facts, mode)
-        if video.media == "tar":
+        if video.media in PACKED:
             inside = video.path.partition("!")[2]
             fingerprint = keys.digest128(f"{fingerprint}!{inside}".encode())
-        return facts.st_size, fingerprint
+        return facts.st_size if video.size_bytes < 0 else video.size_bytes, fingerprint
     except (FileNotFoundError, NotADirectoryError):
         return Rejected(video.path, "missing")
     except OSError as error:
@@ -202,7 +206,7 @@ def _video_ids(dataset: str, videos: list[Video]) -> list[str]:
         twice = Counter(full).most_common(1)[0][0]
         raise ValueError(f"the adapter of {dataset} gave {twice} twice; a repeat is a reject")
     ids = [
-        f if v.media in ("frames", "tar") else folders.without_suffix(f)
+        f if v.media in ("frames", *PACKED) else folders.without_suffix(f)
         for f, v in zip(full, videos, strict=True)
     ]
     while len(set(ids)) < len(ids):

@@ -26,9 +26,12 @@ ANY = "any"
 """Section of methods that are looked up last, for every dataset; ``any FS`` in another section is
 for its methods of that category that have no line."""
 
-CSV = "csv"
-"""Adapter of datasets that nobody has a section for: methods that others know are known there."""
-NAMELESS = frozenset({"dfdc_unknown", "method_a", "method_b"})
+OWN = frozenset({"csv", "imagefolder", "parquet", "tar"})
+"""Adapters of datasets that nobody has a section for: methods that others know are known there."""
+NAMELESS = frozenset(
+    {"dfdc_unknown", "method_a", "method_b", "ffiw_unknown", "polyglotfake_unknown"}
+    | {"av_deepfake1m_unknown"}
+)
 """Lines for methods whose makers do not name them: the words mean nothing in another dataset."""
 
 DEFAULT = "default"
@@ -101,15 +104,15 @@ class Semantics:
         """What the file says about a method: under the dataset, else its adapter, else ``any``.
 
         ``real`` gives category ``real``; a method with no line gives category ``unknown`` and no
-        vectors. For the adapter ``csv``, such a method is looked up in all other sections first, in
-        any case of letters; where they disagree about something, that is left open.
+        vectors. For the adapters :data:`OWN`, such a method is looked up in all other sections
+        first, in any case of letters; where they disagree about something, that is left open.
         """
         if method == REAL:
             return Manipulation(REAL)
         for section in (dataset, adapter, ANY):
             if method in self.methods.get(section, {}):
                 return self.methods[section][method]
-        if adapter == CSV and not method.startswith(f"{ANY} "):
+        if adapter in OWN and not method.startswith(f"{ANY} "):
             return self._known_elsewhere(method)
         return Manipulation(UNKNOWN)
 
@@ -166,7 +169,7 @@ class Semantics:
             return nodes.unobserved_fake()
         if category not in (known.category, *known.also):
             if not self._has_line(dataset, adapter, method):
-                return nodes.unobserved_fake()  # the CSV names a category: it knows its own video
+                return nodes.unobserved_fake()  # its owner names a category, and knows it
             raise UserError(
                 f"Dataset {dataset} says that {method} is of category {category}, semantics.yaml "
                 f"says {known.category}. Correct one of them, or add a line for {method} under "

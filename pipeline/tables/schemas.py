@@ -8,7 +8,7 @@ import pyarrow as pa
 from faceshards.columns import Column, arrow_schema
 from faceshards.fields import CATEGORIES, EXPANDED, INDEX, INDEX_EXPANDED, SPLITS
 
-MEDIA = ("video", "frames", "image", "tar")
+MEDIA = ("video", "frames", "image", "tar", "tar_image", "parquet")
 ENCODINGS = ("png", "jpg")
 DETECTORS = ("dlib", "scrfd", "retinaface", "precomputed", "none")
 

@@ -17,7 +17,7 @@ from pipeline.tables.sources import TableSource
 from pipeline.video.probe import VideoFacts, probe, shown_spans_s
 from pipeline.video.stills import probe_stills
 
-STILLS = ("frames", "image", "tar")
+STILLS = ("frames", "image", "tar", "tar_image", "parquet")
 """What :func:`probe_stills` calls containers: pictures that have a place but no time."""
 _DENOMINATOR = 1_000_000
 _VIDEO_COLUMNS = (

@@ -1,4 +1,4 @@
-"""Sequences of still pictures: a folder of them, one alone, or a folder inside a tar.
+"""Sequences of still pictures: a folder of them, one alone, or some inside a file with others.
 
 They are put in natural order of their names, in which 10 comes after 9. Nobody knows how long each
 is on screen, so a picture's place takes the part of its time: the first is at 0, the next at 1.
@@ -18,10 +18,9 @@ from faceshards.picture_header import Header, read_header
 from pipeline.datasets import folders
 from pipeline.errors import Reject
 from pipeline.video.container import check_file
+from pipeline.video.packed import MAX_PICTURE_BYTES, read_member, read_row
 from pipeline.video.probe import VideoFacts
 
-MAX_PICTURE_BYTES = 256 << 20
-"""Larger pictures are not read."""
 _BATCH_BYTES = 64 << 20
 """So much of a tar is read at once, in the order of the tar."""
 _GZIP = b"\x1f\x8b"
@@ -51,8 +50,9 @@ def open_stills(media: str, location: str) -> Stills:
     """Opens a sequence of pictures.
 
     Args:
-        media: ``frames`` (a folder), ``image`` (a file) or ``tar``.
-        location: absolute path; for ``tar`` ``<tar>!<folder inside>``.
+        media: ``frames`` (a folder), ``image`` (a file), ``tar`` (a folder in a tar), ``tar_image``
+            (a picture in a tar) or ``parquet`` (a picture in a row of a Parquet file).
+        location: absolute path; of what is inside a file, that file's, ``!``, and where in it.
 
     Raises:
         Reject: ``missing``, ``unreadable``, ``empty`` (no picture), ``not_media`` (not a tar).
@@ -62,7 +62,11 @@ def open_stills(media: str, location: str) -> Stills:
         return _Files([Path(location)])
     if media == "frames":
         return _folder(Path(location))
-    return _Tar(*_split(location))
+    file, inside = _split(location)
+    if media == "tar":
+        return _Tar(file, inside)
+    check_file(file)
+    return _Packed(read_member(file, inside) if media == "tar_image" else read_row(file, inside))
 
 
 def probe_stills(media: str, location: str, max_side_px: int) -> VideoFacts:
@@ -120,6 +124,22 @@ class _Files:
         pass
 
 
+class _Packed:
+    """One picture that came out of a file with others."""
+
+    count = 1
+    damage = ""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, places: Sequence[int]) -> Iterator[bytes]:
+        return (self._data for _ in places)
+
+    def close(self) -> None:
+        pass
+
+
 def _folder(folder: Path) -> _Files:
     try:
         if not folder.exists():
@@ -139,7 +159,7 @@ def _folder(folder: Path) -> _Files:
 
 
 def _split(location: str) -> tuple[Path, str]:
-    """Tar and folder inside; of several ``!``, the first behind a file's name counts."""
+    """File, and place inside; of several ``!``, the first behind a file's name counts."""
     for found in re.finditer("!", location):
         tar = Path(location[: found.start()])
         if tar.is_file():

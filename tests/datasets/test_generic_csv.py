@@ -84,11 +84,13 @@ def test_files_that_cannot_be_used(wild):
     (wild.root / "loop.mp4").symlink_to("loop.mp4")
     (wild.root / "link.mp4").symlink_to("b.mp4")
     (wild.root / "folder.mp4").mkdir()
-    put(wild.root / "picture.jpg")
+    put(wild.root / "notes.txt")
+    (wild.root / "no pictures").mkdir()
     found = wild(
         "path,label",
         *("a.mp4,real", "./a.mp4,real", "link.mp4,real", "gone.mp4,real", "a.mp4/b.mp4,real"),
-        *("empty.mp4,fake", "loop.mp4,fake", "folder.mp4,fake", "picture.jpg,fake", "frames,fake"),
+        *("empty.mp4,fake", "loop.mp4,fake", "folder.mp4,fake", "notes.txt,fake", "frames,fake"),
+        "no pictures,fake",
         f"{'x' * 300}.mp4,fake",
     )
     assert rejects(found) == {
@@ -98,12 +100,25 @@ def test_files_that_cannot_be_used(wild):
         "wild/empty.mp4": "empty",
         "wild/loop.mp4": "unreadable",
         "wild/folder.mp4": "unsupported_media",
-        "wild/picture.jpg": "unsupported_media",
-        "wild/frames": "unsupported_media",
+        "wild/notes.txt": "unsupported_media",
+        "wild/frames": "missing",
+        "wild/no pictures": "empty",
         f"wild/{'x' * 300}.mp4": "unreadable",
     }
     assert sorted(rows(found)) == ["wild/real/a", "wild/real/link"]
-    assert (found.metrics["inputs"], found.metrics["rejects"]) == (11, 9)
+    assert (found.metrics["inputs"], found.metrics["rejects"]) == (12, 10)
+
+
+def test_pictures_and_folders_of_pictures(wild):
+    put(wild.root / "one.JPG")
+    put(wild.root / "clip.v1/000.png")
+    put(wild.root / "clip/000.png")
+    found = wild("path,label", "one.JPG,real", "clip.v1,fake", "clip/,fake")
+    assert {i: row["media"] for i, row in rows(found).items()} == {
+        "wild/real/one": "image",
+        "wild/unknown/clip.v1": "frames",
+        "wild/unknown/clip": "frames",
+    }
 
 
 def test_label_and_method_must_agree(wild):

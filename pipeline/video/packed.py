@@ -1,0 +1,208 @@
+"""One picture out of a file with many: a member of a plain tar, or a row of a Parquet file.
+
+Nothing is unpacked. Where the members of a tar are is remembered, in 24 bytes each, since sets of
+pictures have millions. Rows of a Parquet file can only be read in order, from the first of their
+row group on, so the place that was reached is kept: the rows of a plan come in order.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from faceshards import keys
+from pipeline.datasets import tar_names
+from pipeline.errors import Reject
+
+MAX_PICTURE_BYTES = 256 << 20
+"""Larger pictures are not read."""
+
+_MAX_MEMBERS = 8_000_000
+"""So many members of tars are remembered, in 192 MB."""
+_BATCH_ROWS = 16
+"""Rows of a Parquet file that are in memory at once."""
+_BUFFER_BYTES = 1 << 20
+
+_Key = tuple[str, int, int]
+"""Path, size, and time of change in ns of a file."""
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Where the regular files of a tar are."""
+
+    hashes: NDArray[np.uint64]
+    """(n,) of their names, ascending."""
+    offsets: NDArray[np.int64]
+    """(n,) first byte of each."""
+    sizes: NDArray[np.int64]
+    """(n,) bytes of each."""
+    damage: str
+    """"" or why there may be more than could be found."""
+
+
+@dataclass
+class _Cursor:
+    """How far a row group was read."""
+
+    batches: Iterator[pa.RecordBatch]
+    start: int = 0
+    """Row in its group of the first one in ``values``."""
+    values: list[bytes | None] = field(default_factory=list)
+
+
+class _Remembered(threading.local):
+    """What a thread knows of the files that it has read."""
+
+    def __init__(self) -> None:
+        self.indexes: dict[_Key, _Index] = {}
+        self.cursors: dict[tuple[_Key, str, int], _Cursor] = {}
+
+
+_remembered = _Remembered()
+
+
+def member_name(name: str) -> str:
+    """How a member of a tar is called in paths: without ``./`` and doubled slashes."""
+    return str(PurePosixPath(name))
+
+
+def row_name(column: str, group: int, row: int) -> str:
+    """How a row is called in paths; names sort as rows do."""
+    return f"{column}/{group:05d}/{row:06d}"
+
+
+def read_member(tar: Path, name: str) -> bytes:
+    """The content of a file in a plain tar.
+
+    Raises:
+        Reject: ``missing`` where there is no such file, ``unreadable``, ``not_media`` (not a tar),
+            ``unsupported_media`` (gzipped), ``truncated``.
+    """
+    try:
+        index = _index(tar)
+        wanted = np.uint64(_hash(name))
+        place = int(np.searchsorted(index.hashes, wanted))
+        if place == len(index.hashes) or index.hashes[place] != wanted:
+            damage = f"; it is damaged: {index.damage}" if index.damage else ""
+            raise Reject("missing", f"the tar has no {name}{damage}")
+        size = int(index.sizes[place])
+        _check_size(size)
+        with tar.open("rb") as stream:
+            stream.seek(int(index.offsets[place]))
+            data = stream.read(size)
+    except OSError as error:
+        raise Reject("unreadable", error.strerror or str(error)) from error
+    if len(data) < size:
+        raise Reject("truncated", "the tar ends within this picture")
+    return data
+
+
+def read_row(file: Path, inside: str) -> bytes:
+    """A picture in a Parquet file: bytes, or the ``bytes`` of Hugging Face's struct for images.
+
+    Args:
+        file: the Parquet file.
+        inside: where in it, as :func:`row_name` has it.
+
+    Raises:
+        Reject: ``missing`` where there is no such row, ``empty`` where it holds no bytes,
+            ``unreadable`` for a file that is damaged.
+    """
+    column, group, row = inside.rsplit("/", 2)
+    try:
+        data = _value(file, column, int(group), int(row))
+    except (OSError, pa.ArrowException) as error:
+        raise Reject("unreadable", str(error).splitlines()[0]) from error
+    if data is None:
+        raise Reject("empty", "this row has no bytes of a picture")
+    _check_size(len(data))
+    return data
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_PICTURE_BYTES:
+        raise Reject("unreadable", f"{size} bytes; at most {MAX_PICTURE_BYTES} are read")
+
+
+def _key(file: Path) -> _Key:
+    facts = file.stat()
+    return str(file), facts.st_size, facts.st_mtime_ns
+
+
+def _hash(name: str) -> int:
+    return int(keys.digest128(name.encode("utf-8", "surrogateescape"))[:16], 16)
+
+
+def _index(tar: Path) -> _Index:
+    known = _remembered.indexes
+    key = _key(tar)
+    if key not in known:
+        while sum(len(index.hashes) for index in known.values()) > _MAX_MEMBERS:
+            del known[next(iter(known))]
+        known[key] = _walked(tar)
+    return known[key]
+
+
+def _walked(tar: Path) -> _Index:
+    if tar_names.is_gzipped(tar):
+        raise Reject("unsupported_media", "a gzipped tar: its pictures cannot be read in place")
+    found: dict[int, tuple[int, int]] = {}
+    damage = ""
+    try:
+        for member in tar_names.walk(tar):
+            if member.regular:
+                found.setdefault(_hash(member_name(member.name)), (member.offset, member.size))
+    except ValueError as error:
+        if not found:
+            raise Reject("not_media", f"not a tar: {error}") from error
+        damage = str(error)
+    hashes = np.fromiter(found, np.uint64, len(found))
+    order = np.argsort(hashes)
+    places = np.array(list(found.values()), np.int64).reshape(-1, 2)[order]
+    return _Index(hashes[order], places[:, 0], places[:, 1], damage)
+
+
+def _value(file: Path, column: str, group: int, row: int) -> bytes | None:
+    """The bytes in a row, None for none; rows behind the last one that was read cost least."""
+    key = (_key(file), column, group)
+    cursor = _remembered.cursors.get(key)
+    if cursor is None or row < cursor.start:
+        cursor = _Cursor(_batches(file, column, group))
+    _remembered.cursors = {}  # of a file that turns out to be damaged nothing is kept
+    while row >= cursor.start + len(cursor.values):
+        batch = next(cursor.batches, None)
+        if batch is None:
+            raise Reject("missing", f"row group {group} has fewer than {row + 1} rows")
+        cursor.start += len(cursor.values)
+        cursor.values = _bytes(batch.column(0))
+    _remembered.cursors = {key: cursor}
+    return cursor.values[row - cursor.start]
+
+
+def _batches(file: Path, column: str, group: int) -> Iterator[pa.RecordBatch]:
+    opened = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+    if column not in opened.schema_arrow.names:
+        raise Reject("missing", f"the file has no column {column}")
+    if group >= opened.num_row_groups:
+        raise Reject("missing", f"the file has {opened.num_row_groups} row groups")
+    struct = pa.types.is_struct(opened.schema_arrow.field(column).type)
+    batches: Iterator[pa.RecordBatch] = opened.iter_batches(
+        _BATCH_ROWS,
+        row_groups=[group],
+        columns=[f"{column}.bytes" if struct else column],
+        use_threads=False,
+    )
+    return batches
+
+
+def _bytes(column: pa.Array) -> list[bytes | None]:
+    if pa.types.is_struct(column.type):
+        column = column.field("bytes")
+    values: list[bytes | None] = column.to_pylist()
+    return values
