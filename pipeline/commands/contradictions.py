@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceshards import fields
+from faceshards.wording import suggestion
 from pipeline.commands import weights_check
 from pipeline.config.params import Params, dataset_exceptions
 from pipeline.config.run_params import RunParams
@@ -57,15 +58,17 @@ def contradictions(params: Params, entries: Collection[str], videos: pa.Table) -
     return [
         *_unknown_datasets(params, entries),
         *_balance(params, videos),
+        *_method_weights(params, videos),
         *_expansion(params, entries, videos),
         *(problem for name in params.runs for problem in _run(name, params, videos)),
     ]
 
 
 def _unknown_datasets(params: Params, entries: Collection[str]) -> Iterator[str]:
-    named = {
+    named: dict[str, Collection[str]] = {
         "frames.per_dataset": dataset_exceptions(params.frames),
         "faces.per_dataset": dataset_exceptions(params.faces),
+        "balance.per_video": params.balance.per_video,
     }
     for key, datasets in named.items():
         for dataset in datasets:
@@ -99,6 +102,16 @@ def _balance(params: Params, videos: pa.Table) -> Iterator[str]:
                     f"in split {split}. Add {_CLASSES[1 - there]} ones, or set {advice}"
                     f"balance.{split}: all."
                 )
+
+
+def _method_weights(params: Params, videos: pa.Table) -> Iterator[str]:
+    there = set(videos.filter(pc.equal(videos["label"], 1))["method"].unique().to_pylist())
+    for method in params.balance.method_weights:
+        if method not in there:
+            yield (
+                f"balance.method_weights names {method}, of which there are no fakes. "
+                f"{suggestion(method, sorted(there))}"
+            )
 
 
 def _expansion(params: Params, entries: Collection[str], videos: pa.Table) -> Iterator[str]:

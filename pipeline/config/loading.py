@@ -66,6 +66,11 @@ def _contradictions(params: Params) -> Iterator[str]:
         for number in ("largest_n", "min_track"):
             if balance.choose == number and not getattr(balance, number):
                 yield f"{where}balance.choose is {number!r}, so balance.{number} must be above 0."
+    if params.balance.per_video and params.balance.scope != "dataset":
+        yield (
+            "balance.per_video counts within datasets, so balance.scope must be dataset. Set it, "
+            "or set per_video: {}."
+        )
     expand, landmarks = params.expand, params.landmarks
     if landmarks.landmarker == "dlib" and landmarks.provider != "cpu":
         yield f"landmarks.provider is {landmarks.provider!r}, but dlib runs on cpu only."

@@ -190,7 +190,21 @@ class BalanceParams(FaceChoice):
     val: Literal["balanced", "all"] = "all"
     test: Literal["balanced", "all"] = "all"
     scope: Literal["dataset", "all"] = "dataset"
-    """Whether real : fake = 1 : 1 holds within each dataset or over all of them together."""
+    """Whether a split is balanced within each dataset or over all of them together."""
+    target_ratio: Annotated[float, Range(above=0, high=1000)] = 1.0
+    """Fakes per real."""
+    per_video: dict[Name, Annotated[int, Range(1, 1_000_000)]] = field(default_factory=dict)
+    """Dataset to so many faces of each fake video, beside all of its reals, in place of the
+    ratio."""
+    cap_per_video: Annotated[int, Range(0, 1_000_000)] = 0
+    """Most faces of any video, real or fake; 0 = no limit."""
+    max_total: Annotated[int, Range(0, 10_000_000_000)] = 0
+    """Most samples of each dataset (of all together, by ``scope``) in a split; 0 = no limit."""
+    method_weights: dict[NonEmpty, Annotated[float, Range(0.001, 1000)]] = field(
+        default_factory=dict
+    )
+    """Manipulation to a weight: a video of weight 2 gives twice as many faces as one of weight 1,
+    which others have."""
     audit: Verdict = "report"
     """Near-duplicate faces of other videos; see :mod:`pipeline.audit.near_duplicates`."""
     per_split: Annotated[dict[Split, dict[str, Any]], Changes(FaceChoice)] = field(

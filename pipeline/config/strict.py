@@ -191,7 +191,19 @@ class _Reader:
                 _convert(name_hint, name)
             except _MisfitError as misfit:
                 self.problems.append(f"the name {at}.{name} {misfit.words}.")
+        if not dataclasses.is_dataclass(cls):
+            return self.numbers(cls, data, at)
         return {name: make(cls, entry, f"{at}.{name}") for name, entry in data.items()}
+
+    def numbers(self, hint: Any, data: Mapping[str, Any], at: str) -> dict[str, Any]:
+        """A section whose keys are names and whose values are plain."""
+        values: dict[str, Any] = {}
+        for name, value in data.items():
+            try:
+                values[name] = _convert(hint, value)
+            except _MisfitError as misfit:
+                self.problems.append(f"{at}.{name} {misfit.words}.")
+        return values
 
 
 def _plain(hint: Any) -> Any:

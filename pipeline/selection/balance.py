@@ -3,10 +3,11 @@
 Metric learning, section 4.1: about as many real as fake samples, drawn equally over the videos, at
 least one per video. The paper's Table 1 takes every face of the reals and a few of each fake; so
 does this: the class with fewer faces is taken whole, the other is levelled down to as many. Which
-faces count at all is decided before (:mod:`pipeline.selection.face_choice`).
+faces count at all is decided before (:mod:`pipeline.selection.face_choice`), which faces of a video
+are taken after (:mod:`pipeline.selection.spread`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,49 +16,79 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceshards import fields, keys
-from pipeline import tables
 from pipeline.audit import near_duplicates
 from pipeline.audit.findings import of_kind, refuse
 from pipeline.config.params import BalanceParams, resolve
 from pipeline.errors import UserError
 from pipeline.selection import face_choice
-from pipeline.selection.quotas import equal_quotas
+from pipeline.selection.quotas import equal_quotas, steps_of
+from pipeline.selection.spread import choose_faces
 from pipeline.tables import belong, schemas
-from pipeline.tables.arrays import Bools, Ints, place_in_run
+from pipeline.tables.arrays import Bools, Ints, flat
 
 _CLASSES = ("real", "fake")
 _NOT_BALANCED = "balance"
 """Why a face that counts is left out."""
-FACE_COLUMNS = (
-    *("face_id", "video_id", "sample", "rank", "track", "track_share"),
-    *("score", "face_px", "padded", "sharpness", "phash"),
+VIDEO_COLUMNS = (
+    *("video_id", "dataset", "split", "label", "method"),
+    *("identity", "target_id", "source_id", "pair_id", "leak_group"),
 )
-"""What :func:`balance` may look at of the table ``faces``, which is long."""
+"""Columns of the table ``videos`` that :func:`balance` looks at."""
+_AT_ONCE = 1 << 17
+"""Faces, or videos, that are looked at together."""
 
 
 @dataclass(frozen=True)
 class BalancedSamples:
-    """Table ``samples`` in the order of the faces table, and flat numbers."""
+    """Which faces are chosen, and flat numbers."""
 
-    samples: pa.Table
+    chosen: Bools
+    """bool (faces,)."""
     metrics: dict[str, int | float]
+    _video: npt.NDArray[np.int32]
+    """(faces,), row of ``_of_video``."""
+    _of_video: pa.Table
+    """Columns of ``samples`` that are the same for all faces of a video."""
+
+    def samples(self, face_ids: Iterable[pa.ChunkedArray]) -> Iterator[pa.Table]:
+        """Table ``samples``, a part for each part of the ids of the faces, in their order."""
+        at = 0
+        for ids in face_ids:
+            part = slice(at, at + len(ids))
+            at += len(ids)
+            chosen = self.chosen[part]
+            samples = self._of_video.take(pa.array(self._video[part][chosen]))
+            yield samples.add_column(0, "face_id", ids.filter(pa.array(chosen))).cast(
+                schemas.schema("samples")
+            )
+
+
+def columns(params: BalanceParams) -> tuple[str, ...]:
+    """Columns of the table ``faces`` that :func:`balance` looks at; the table is long."""
+    found = ["video_id", "sample", "rank"]
+    for split in fields.SPLITS:
+        found += face_choice.columns(resolve(params, "", split))
+    if params.audit != "report":
+        found += ["face_id", "phash"]
+    return tuple(dict.fromkeys(found))
 
 
 def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int) -> BalancedSamples:
     """Chooses faces and weighs them.
 
     Args:
-        videos: columns ``video_id``, ``dataset``, ``split`` and ``label`` are used; for an audit
-            those of :func:`pipeline.audit.relations.ties` besides.
-        faces: columns ``face_id``, ``video_id``, ``sample`` and ``rank`` are used, and those that
-            the parameters look at; in any order.
+        videos: columns ``video_id``, ``dataset``, ``split``, ``label`` and ``method`` are used; for
+            an audit those of :func:`pipeline.audit.relations.ties` besides.
+        faces: those of :func:`columns`, in any order; fastest where the faces of a video lie
+            together and ``video_id`` is dictionary-encoded.
         params: the policy per split (``all``, or ``balanced``: see :mod:`.quotas`), its
-            scope, which faces count, see :func:`pipeline.selection.face_choice.left_out_by`, and
-            what is done about near-duplicates among those (:mod:`pipeline.audit.near_duplicates`).
+            scope and limits, which faces count, see
+            :func:`pipeline.selection.face_choice.left_out_by`, and what is done about
+            near-duplicates among those (:mod:`pipeline.audit.near_duplicates`).
         seed: decides which videos of equal standing give one face more.
 
     Returns:
-        ``samples`` in the order of ``faces``. ``weight`` is such that within a split both classes
+        The choice. ``weight`` is such that within a split both classes
         sum alike, within a class all videos sum alike, and the mean is 1. Metrics: ``inputs``
         (faces), ``outputs``, ``rejects`` (0), ``left_out`` and its parts ``left_out_<reason>``, one
         per rule of :data:`pipeline.selection.face_choice.RULES`, ``balance`` and, where they are
@@ -72,53 +103,122 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
     """
     videos = videos.sort_by("video_id")
     video_ids = videos.column("video_id")
-    face_video = _positions(faces.column("video_id"), video_ids)  # (faces,)
-    belong.check_found(face_video, faces.column("video_id"), "videos")
+    face_video = _video_of(faces.column("video_id"), video_ids)  # (faces,)
     label = videos.column("label").to_numpy().astype(np.int64)  # (videos,)
     split = _positions(videos.column("split"), pa.array(fields.SPLITS))  # (videos,)
     names = sorted(set(videos.column("dataset").to_pylist()))
     dataset = _positions(videos.column("dataset"), pa.array(names, pa.string()))  # (videos,)
-    rank = faces.column("rank").to_numpy()
-    rule = np.zeros(len(face_video), np.int8)  # (faces,)
-    for place, name in enumerate(fields.SPLITS):
-        within = np.flatnonzero(split[face_video] == place)
-        choice = resolve(params, "", name)
-        rule[within] = face_choice.left_out_by(faces, within, face_video[within], choice)
+    rule = _rules(faces, face_video, split, params)
     usable = rule == face_choice.COUNTS
     similar = _near_duplicates(videos, faces, usable, params)
+    sample, rank = (faces.column(name).to_numpy() for name in ("sample", "rank"))
+    del faces  # as are the ids of their videos; there may be many
     usable &= ~similar
     available = np.bincount(face_video[usable], minlength=len(label))  # (videos,)
 
     quota = available.copy()
     for group, members in _balanced_groups(params, split, dataset, names):
-        present = members & (available > 0)
+        if params.cap_per_video:
+            available[members] = np.minimum(available[members], params.cap_per_video)
+        present = np.flatnonzero(members & (available > 0))
         _check_classes(group, label[present])
-        real, fake = _count(available, label, present)
-        if real != fake:
-            larger = np.flatnonzero(present & (label == int(fake > real)))
-            larger = larger[_seeded_order(video_ids.take(pa.array(larger)), seed)]
-            quota[larger] = equal_quotas(available[larger], min(real, fake), at_least=1)
+        totals = class_totals(
+            available[present], label[present], params, params.per_video.get(group[1], 0)
+        )
+        for one, total in enumerate(totals):
+            mine = present[label[present] == one]
+            if total < available[mine].sum():
+                mine = mine[_seeded_order(video_ids.take(pa.array(mine)), seed)]
+            steps = steps_of(_method_weights(videos.column("method"), mine, params))
+            quota[mine] = equal_quotas(available[mine], total, at_least=1, steps=steps)
 
-    chosen = choose_faces(face_video, faces.column("sample").to_numpy(), rank, usable, quota)
-    of_video = face_video[chosen]
-    samples = pa.table(
+    chosen = choose_faces(face_video, sample, rank, usable, quota)
+    of_video = pa.table(
         {
-            "face_id": faces.column("face_id").filter(pa.array(chosen)),
-            "split": pa.array(fields.SPLITS).take(pa.array(split[of_video])),
-            "label": pa.array(label[of_video], pa.int8()),
-            "weight": pa.array(_weights(split, label, quota)[of_video], pa.float32()),
-            "quota": pa.array(quota[of_video], pa.int32()),
-        },
-        schema=schemas.schema("samples"),
+            "split": videos.column("split"),
+            "label": videos.column("label"),
+            "weight": pa.array(_weights(split, label, quota), pa.float32()),
+            "quota": pa.array(quota, pa.int32()),
+        }
     )
-    tables.check("samples", samples)
     metrics = _metrics(chosen, names, dataset, split, label, quota)
     for code, name in enumerate(face_choice.RULES):
         metrics[f"left_out_{name}"] = int((rule == code).sum())
     if params.audit == "drop":
         metrics[f"left_out_{near_duplicates.KIND}"] = int(similar.sum())
     metrics[f"left_out_{_NOT_BALANCED}"] = int((usable & ~chosen).sum())
-    return BalancedSamples(samples, metrics)
+    return BalancedSamples(chosen, metrics, face_video, of_video)
+
+
+def class_totals(
+    available: Ints, label: Ints, params: BalanceParams, per_fake_video: int
+) -> tuple[int, int]:
+    """How many real and fake faces a group gives that is to be balanced.
+
+    Args:
+        available: int64 (V,), faces of its videos.
+        label: int64 (V,), 0 real, 1 fake; both are there.
+        params: ratio and largest total.
+        per_fake_video: in place of the ratio: all reals, so many of each fake. 0 = the ratio.
+    """
+    real, fake = (int(available[label == one].sum()) for one in (0, 1))
+    if per_fake_video:
+        fake = int(np.minimum(available[label == 1], per_fake_video).sum())
+    elif fake > params.target_ratio * real:
+        fake = _rounded(params.target_ratio * real)
+    else:
+        real = _rounded(fake / params.target_ratio)
+    if params.max_total and real + fake > params.max_total:
+        real = _rounded(params.max_total * real / (real + fake))
+        fake = params.max_total - real
+    return real, fake
+
+
+def _rounded(number: float) -> int:
+    return int(np.floor(number + 0.5))
+
+
+def _method_weights(
+    methods: pa.ChunkedArray, rows: Ints, params: BalanceParams
+) -> npt.NDArray[np.float64]:
+    """Weight of each of some videos, (rows,)."""
+    if not params.method_weights:
+        return np.ones(len(rows))
+    names = pa.array(params.method_weights, pa.string())
+    weights = np.array([*params.method_weights.values(), 1.0])  # the last where it has none
+    return np.asarray(weights[_positions(methods.take(pa.array(rows)), names)])
+
+
+def _video_of(column: pa.ChunkedArray, video_ids: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """Row of each face's video, (faces,). Raises UserError where there is none."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    names = pa.chunked_array([chunk.dictionary for chunk in encoded.chunks], video_ids.type)
+    rows = _positions(names, flat(video_ids)).astype(np.int32)
+    found = np.empty(len(column), np.int32)
+    at = start = 0
+    for chunk in encoded.chunks:
+        found[at : at + len(chunk)] = rows[start:][chunk.indices.to_numpy()]
+        at, start = at + len(chunk), start + len(chunk.dictionary)
+    belong.check_found(found, column, "videos")
+    return found
+
+
+def _rules(
+    faces: pa.Table, face_video: npt.NDArray[np.int32], split: Ints, params: BalanceParams
+) -> face_choice.Codes:
+    """Which rule leaves each face out, (faces,); see :func:`.face_choice.left_out_by`."""
+    rule = np.full(len(face_video), face_choice.COUNTS, np.int8)
+    for place, name in enumerate(fields.SPLITS):
+        choice = resolve(params, "", name)
+        if face_choice.columns(choice):
+            # Filters look at each face alone.
+            step = _AT_ONCE if choice.choose == "all" else max(1, len(face_video))
+            for start in range(0, len(face_video), step):
+                within = split[face_video[start : start + step]] == place
+                rows = start + np.flatnonzero(within)
+                video = face_video[rows].astype(np.int64)
+                rule[rows] = face_choice.left_out_by(faces, rows, video, choice)
+    return rule
 
 
 def _near_duplicates(
@@ -134,58 +234,6 @@ def _near_duplicates(
         return similar
     similar[usable] = found.superfluous
     return similar
-
-
-def choose_faces(
-    video: Ints,
-    sample: npt.NDArray[np.int32],
-    rank: npt.NDArray[np.int16],
-    usable: Bools,
-    quota: Ints,
-) -> Bools:
-    """The first ``quota`` usable faces of each video in bit-reversal order.
-
-    A video's faces are counted by (sample, rank) and taken in the order of the reversed bits of
-    their number: first, middle, quarter … That spreads any quota over the whole video, and a larger
-    quota keeps every face of a smaller one, which evenly spaced picks do not.
-
-    Args:
-        video: int64 (faces,), place of the face's video in ``quota``.
-        sample: int32 (faces,).
-        rank: int16 (faces,).
-        usable: bool (faces,), which faces are counted at all.
-        quota: int64 (videos,).
-
-    Returns:
-        bool (faces,).
-    """
-    rows = np.flatnonzero(usable)
-    rows = rows[np.lexsort((rank[rows], sample[rows], video[rows]))]
-    place = place_in_run(video[rows])
-    rows = rows[np.lexsort((reverse_bits(place), video[rows]))]
-    chosen = np.zeros(len(video), bool)
-    chosen[rows[place_in_run(video[rows]) < quota[video[rows]]]] = True
-    return chosen
-
-
-def reverse_bits(numbers: Ints) -> Ints:
-    """Numbers from 0 to 2**32 - 1 with the order of their 32 bits reversed."""
-    bits = numbers.astype(np.uint64)
-    for width, mask in _SWAPS:
-        bits = ((bits >> width) & mask) | ((bits & mask) << width)
-    return bits.astype(np.int64)
-
-
-_SWAPS = tuple(
-    (np.uint64(width), np.uint64(mask))
-    for width, mask in (
-        (1, 0x55555555),
-        (2, 0x33333333),
-        (4, 0x0F0F0F0F),
-        (8, 0x00FF00FF),
-        (16, 0x0000FFFF),
-    )
-)
 
 
 def _positions(values: pa.ChunkedArray, among: pa.Array) -> Ints:
@@ -228,8 +276,11 @@ def _check_classes(group: tuple[str, str], labels: Ints) -> None:
 
 def _seeded_order(video_ids: pa.ChunkedArray, seed: int) -> Ints:
     """Order of videos by a hash of seed and id: the same however the tables are sorted."""
-    hashed = [keys.hash64(f"{seed}/{video_id}") for video_id in video_ids.to_pylist()]
-    return np.argsort(np.array(hashed, np.uint64), kind="stable")
+    hashed = np.zeros(len(video_ids), np.uint64)
+    for start in range(0, len(video_ids), _AT_ONCE):
+        ids = video_ids.slice(start, _AT_ONCE).to_pylist()
+        hashed[start : start + _AT_ONCE] = [keys.hash64(f"{seed}/{one}") for one in ids]
+    return np.argsort(hashed, kind="stable")
 
 
 def _count(faces: Ints, label: Ints, members: Bools) -> tuple[int, int]:

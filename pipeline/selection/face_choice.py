@@ -19,10 +19,26 @@ _FILTERS = {
 RULES = (*_FILTERS, "choose")
 """Parameters that leave faces out, in the order in which they do."""
 COUNTS = -1
+_CHOICE_COLUMNS = {
+    "all": (),
+    "largest": ("sample", "rank"),
+    "largest_n": ("sample", "rank"),
+    "main_track": ("track", "track_share", "face_px"),
+    "min_track": ("track_share",),
+}
+"""What each way to choose looks at."""
 
 _DECIMALS = {"score": 4, "face_px": 4, "padded": 4, "sharpness": 2, "track_share": 4}
 """Digits of a column that decide; it is stored in 32 bits."""
 _NO_SCORE = -1.0
+
+
+def columns(params: FaceChoice) -> tuple[str, ...]:
+    """Columns of the table ``faces`` that :func:`left_out_by` looks at; none where all count."""
+    looked_at = [
+        column for rule, (column, neutral) in _FILTERS.items() if getattr(params, rule) != neutral
+    ]
+    return (*looked_at, *_CHOICE_COLUMNS[params.choose])
 
 
 def left_out_by(faces: pa.Table, rows: Ints, video: Ints, params: FaceChoice) -> Codes:

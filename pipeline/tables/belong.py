@@ -1,6 +1,8 @@
 """Whether the tables of two stages belong together: every id that one names, the other has."""
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.tables.arrays import Ints
@@ -14,11 +16,11 @@ def places(known: Places, ids: pa.ChunkedArray, table: str) -> Ints:
     return at
 
 
-def check_found(at: Ints, ids: pa.ChunkedArray, table: str) -> None:
+def check_found(at: NDArray[np.integer], ids: pa.ChunkedArray, table: str) -> None:
     """Raises UserError, naming the first id, where one was not found in a table.
 
     Args:
-        at: int64 (n,), where each id is; below 0 where it is not there.
+        at: (n,), where each id is; below 0 where it is not there.
         ids: (n,), of another table.
         table: the table that was looked in.
     """

@@ -72,11 +72,29 @@ def write(path: Path, name: str, batches: pa.Table | Iterable[pa.Table]) -> int:
     return rows
 
 
-def read(path: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Reads and checks a table. Raises UserError where the file is absent or of another schema."""
+def read(
+    path: Path,
+    name: str,
+    columns: Sequence[str] | None = None,
+    encoded: Sequence[str] = (),
+) -> pa.Table:
+    """Reads and checks a table. Raises UserError where the file is absent or of another schema.
+
+    Args:
+        path: the file.
+        name: the table's.
+        columns: those wanted; None = all.
+        encoded: columns of text that come dictionary-encoded: less memory where values repeat.
+    """
     with _readable(path):
-        table = pq.read_table(path, columns=list(columns) if columns else None)
-    _check_schema(path, name, table.schema, columns)
+        table = pq.read_table(
+            path,
+            columns=list(columns) if columns else None,
+            read_dictionary=list(encoded),
+            pre_buffer=False,  # it would hold the file's bytes as well
+        )
+    plain = [f.with_type(f.type.value_type) if f.name in encoded else f for f in table.schema]
+    _check_schema(path, name, pa.schema(plain), columns)
     check_values(name, TABLES[name], table)
     return table
 

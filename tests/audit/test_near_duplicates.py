@@ -21,6 +21,7 @@ def world(*rows):
         "dataset": [video.split("/")[0] for video in ids],
         "split": splits,
         "label": [int("/fake/" in video) for video in ids],
+        "method": [video.split("/")[1] for video in ids],
         "leak_group": groups,
     } | dict.fromkeys(("identity", "target_id", "source_id", "pair_id"), empty)
     faces = {
@@ -148,14 +149,21 @@ BALANCED = (
 )
 
 
+def sampled(videos, faces, params):
+    """Ids of the samples, and metrics."""
+    found = balance(videos, faces, params, 0)
+    (samples,) = found.samples([faces["face_id"]])
+    return samples["face_id"].to_pylist(), found.metrics
+
+
 def test_balance_leaves_them_out_only_where_it_is_told_to():
     rows = (*BALANCED, ("a/real/0", "train", ~BASE & (2**64 - 1), ""))
-    told = balance(*world(*rows), BalanceParams(audit="drop"), 0)
-    assert "a/real/1/00000-0" not in told.samples["face_id"].to_pylist()
-    assert told.metrics["left_out_near_duplicate"] == 1
-    assert told.metrics["left_out"] == 1 + told.metrics["left_out_balance"]
-    not_told = balance(*world(*rows), BalanceParams(), 0)
-    assert "left_out_near_duplicate" not in not_told.metrics
+    samples, told = sampled(*world(*rows), BalanceParams(audit="drop"))
+    assert "a/real/1/00000-0" not in samples
+    assert told["left_out_near_duplicate"] == 1
+    assert told["left_out"] == 1 + told["left_out_balance"]
+    _, not_told = sampled(*world(*rows), BalanceParams())
+    assert "left_out_near_duplicate" not in not_told
 
 
 def test_balance_fails_where_it_is_told_to():
@@ -166,6 +174,6 @@ def test_balance_fails_where_it_is_told_to():
 def test_a_face_that_does_not_count_is_no_duplicate():
     videos, faces = world(*BALANCED)
     faces = faces.append_column("score", pa.array([0.9, 0.9, 0.1, 0.9], pa.float32()))
-    done = balance(videos, faces, BalanceParams(audit="drop", min_score=0.5), 0)
-    assert done.metrics["left_out_near_duplicate"] == 0
-    assert "a/real/1/00000-0" in done.samples["face_id"].to_pylist()
+    samples, metrics = sampled(videos, faces, BalanceParams(audit="drop", min_score=0.5))
+    assert metrics["left_out_near_duplicate"] == 0
+    assert "a/real/1/00000-0" in samples

@@ -116,3 +116,13 @@ def test_all_are_told_at_once_with_missing_weights(tmp_path, monkeypatch):
 def test_nothing_is_lacking_where_all_is_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert check(SAMPLE, ["ffpp"], videos(*WHOLE)) == ""
+
+
+def test_what_balance_names_and_the_data_do_not_have():
+    balance = replace(OWN.balance, per_video={"mine": 2, "other": 1}, method_weights={"Y": 2.0})
+    mine = [("mine", split, method) for split in ("train", "val") for method in ("real", "x")]
+    found = contradictions(replace(OWN, balance=balance), ["mine"], videos(*mine))
+    assert [problem.split(",")[0] for problem in found] == [
+        "balance.per_video names other",
+        "balance.method_weights names Y",
+    ]

@@ -477,3 +477,16 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
         stream.truncate(1 << 40)
     with pytest.raises(UserError, match="at most 4194304 are read"):
         loading.read_yaml(file)
+
+
+def test_faces_per_video_are_counted_within_datasets(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("balance: {scope: all, per_video: {ffpp: 4}}\n")
+    with pytest.raises(UserError, match=r"balance\.scope must be dataset"):
+        config.load(path)
+    path.write_text("balance: {per_video: {ffpp: 0, +: 1}, method_weights: {x: yes, y: 0.5}}\n")
+    with pytest.raises(UserError) as told:
+        config.load(path)
+    assert "the name balance.per_video.+ is '+', but must be a name" in str(told.value)
+    assert "balance.per_video.ffpp is 0, but must be a whole number from 1" in str(told.value)
+    assert "balance.method_weights.x is 'yes', but must be a number" in str(told.value)

@@ -34,8 +34,12 @@ def _keys(cls):
     }
 
 
-def _shape(data):
-    return {k: _shape(v) if isinstance(v, dict) and v else None for k, v in data.items()}
+def _shape(data, keys):
+    """What a section spells, as far down as it has keys of its own."""
+    return {
+        k: _shape(v, keys[k]) if isinstance(v, dict) and keys.get(k) else None
+        for k, v in data.items()
+    }
 
 
 def test_the_profiles_that_the_documents_name_exist():
@@ -51,8 +55,9 @@ def test_a_profile_loads_and_spells_every_key(name):
     assert runs
     for run in runs:
         of_kind = _keys(OBJECTIVES[run["objective"]["kind"]])
-        assert _shape(run) == _keys(RunParams) | {"objective": of_kind}
-    assert _shape(data | {"runs": None}) == _keys(Params)
+        wanted = _keys(RunParams) | {"objective": of_kind}
+        assert _shape(run, wanted) == wanted
+    assert _shape(data | {"runs": None}, _keys(Params)) == _keys(Params)
 
 
 def test_params_as_checked_in_is_the_sample_profile():

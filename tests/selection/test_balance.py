@@ -1,5 +1,5 @@
 import time
-from collections import Counter
+from collections import Counter, namedtuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +11,8 @@ from faceshards import fields
 from pipeline import tables
 from pipeline.config.params import BalanceParams
 from pipeline.errors import UserError
-from pipeline.selection.balance import balance, choose_faces, reverse_bits
+from pipeline.selection.balance import balance, columns
 from pipeline.selection.face_choice import main_tracks
-from pipeline.selection.quotas import equal_quotas
 from pipeline.tables import schemas
 
 
@@ -26,6 +25,7 @@ def videos_table(specs):
             "dataset": pa.array(datasets, pa.string()),
             "split": pa.array(splits, pa.string()),
             "label": pa.array(labels, pa.int8()),
+            "method": pa.array([one.split("/")[1] for one in ids], pa.string()),
         }
     )
 
@@ -58,9 +58,21 @@ def world(real, fake, split="train", dataset="d"):
 
 
 def run(specs, counts, seed=0, ranks=1, **params):
-    found = balance(videos_table(specs), faces_table(counts, ranks), BalanceParams(**params), seed)
-    tables.check("samples", found.samples)
-    return found
+    return done(videos_table(specs), faces_table(counts, ranks), BalanceParams(**params), seed)
+
+
+Done = namedtuple("Done", ("samples", "metrics"))
+
+
+def done(videos, faces, params, seed=0):
+    """Samples as one table, and metrics; balance sees what it asks for and no more."""
+    asked = faces.select(columns(params))
+    found = balance(videos, asked, params, seed)
+    ids = faces.column("face_id")
+    parts = list(found.samples([ids.slice(0, 7), ids.slice(7)]))
+    for part in parts:
+        tables.check("samples", part)
+    return Done(pa.concat_tables(parts), found.metrics)
 
 
 def per_video(samples):
@@ -146,7 +158,7 @@ def detailed(rows):
 def kept(rows, **params):
     """Places of the rows that become samples, and how many each rule leaves out, per video."""
     specs, faces = detailed(rows)
-    found = balance(videos_table(specs), faces, BalanceParams(train="all", **params), 0)
+    found = done(videos_table(specs), faces, BalanceParams(train="all", **params))
     chosen = set(found.samples.column("face_id").to_pylist())
     ids = faces.column("face_id").to_pylist()[: len(rows)]
     reasons = {
@@ -258,51 +270,7 @@ def test_a_face_of_no_video():
         run([], {"d/real/x": 1})
 
 
-def test_picks_are_spread_over_the_video():
-    picks = [p for _, p in sorted((int(reverse_bits(np.array([p]))[0]), p) for p in range(16))]
-    assert picks[:8] == [0, 8, 4, 12, 2, 10, 6, 14]
-    # The largest gap between neighbours is at most about twice that of even spacing.
-    for n in (17, 60, 300):
-        order = np.argsort(reverse_bits(np.arange(n)))
-        for k in range(2, n):
-            gaps = np.diff(np.r_[np.sort(order[:k]), n])
-            assert gaps.max() <= 2 * np.ceil(n / k) + 1
-
-
-def test_faces_of_a_video_are_counted_by_sample_and_rank():
-    # Two faces per picture, rows in reverse: places 0, 16, 8, 4 of 18 are samples 0, 8, 4, 2.
-    faces = [(sample, rank) for sample in range(9) for rank in range(2)][::-1]
-    sample, rank = (np.array(column) for column in zip(*faces, strict=True))
-    video, every = np.zeros(18, np.int64), np.ones(18, bool)
-    chosen = choose_faces(video, sample, rank, every, np.array([4]))
-    assert {faces[i] for i in np.flatnonzero(chosen)} == {(0, 0), (8, 0), (4, 0), (2, 0)}
-    # Of the second faces alone, places 0, 8, 4 of 9.
-    chosen = choose_faces(video, sample, rank, rank == 1, np.array([3]))
-    assert {faces[i] for i in np.flatnonzero(chosen)} == {(0, 1), (8, 1), (4, 1)}
-
-
-@given(st.lists(st.integers(0, 2**32 - 1)))
-def test_reversed_bits(numbers):
-    expected = [int(f"{n:032b}"[::-1], 2) for n in numbers]
-    assert reverse_bits(np.array(numbers, np.int64)).tolist() == expected
-
-
 some_counts = st.lists(st.integers(1, 40), min_size=1, max_size=12)
-
-
-@given(some_counts, st.data())
-def test_a_larger_total_keeps_every_face(available, data):
-    small, large = sorted(
-        data.draw(st.lists(st.integers(1, sum(available)), min_size=2, max_size=2))
-    )
-    video = np.repeat(np.arange(len(available)), available)
-    sample = np.concatenate([np.arange(n) for n in available]).astype(np.int32)
-    rank, usable = np.zeros(len(video), np.int16), np.ones(len(video), bool)
-    few, many = (
-        choose_faces(video, sample, rank, usable, equal_quotas(np.array(available), total, 1))
-        for total in (small, large)
-    )
-    assert not (few & ~many).any()
 
 
 @settings(deadline=None)
@@ -342,7 +310,7 @@ def test_the_whole(real, fake, seed, random):
     order = list(range(faces.num_rows))
     random.shuffle(order)
     random.shuffle(specs)
-    again = balance(videos_table(specs), faces.take(pa.array(order)), BalanceParams(), seed)
+    again = done(videos_table(specs), faces.take(pa.array(order)), BalanceParams(), seed)
     assert again.samples.sort_by("face_id") == samples.sort_by("face_id")
     assert again.metrics == m
     kept = set(samples.column("face_id").to_pylist())
@@ -388,3 +356,104 @@ def test_a_million_faces_take_seconds():
     elapsed_s = time.perf_counter() - start
     assert found.metrics["train_fake"] == found.metrics["train_real"]
     assert elapsed_s < 10, "a loose bound for a loaded machine; alone it takes about a second"
+
+
+def numbers(found, dataset="d"):
+    return tuple(found.metrics[f"{dataset}_train_{one}"] for one in ("real", "fake"))
+
+
+def test_the_ratio_of_fakes_to_reals():
+    specs, counts = world([10] * 4, [10] * 40)
+    assert numbers(run(specs, counts, target_ratio=2.0)) == (40, 80)
+    assert numbers(run(specs, counts, target_ratio=20.0)) == (20, 400)
+    assert numbers(run(specs, counts, target_ratio=0.5)) == (40, 40), "one of each of 40 videos"
+
+
+def test_faces_per_fake_video_in_place_of_the_ratio():
+    one, counts_one = world([10] * 4, [10, 10, 2], dataset="one")
+    two, counts_two = world([10] * 4, [30, 30], dataset="two")
+    found = run(one + two, counts_one | counts_two, per_video={"one": 3}, target_ratio=0.5)
+    assert numbers(found, "one") == (40, 8)
+    assert numbers(found, "two") == (40, 20)
+    assert per_video(found.samples)["one/fake/f0002"] == 2
+
+
+def test_a_cap_on_every_video():
+    specs, counts = world([50, 3], [9, 9, 9])
+    found = run(specs, counts, cap_per_video=5)
+    assert numbers(found) == (8, 8)
+    taken = per_video(found.samples)
+    assert (taken["d/real/r0000"], taken["d/real/r0001"]) == (5, 3)
+    assert sorted(n for video, n in taken.items() if "/fake/" in video) == [2, 3, 3]
+
+
+def test_a_largest_total_of_each_dataset():
+    one, counts_one = world([10] * 4, [10] * 4, dataset="one")
+    two, counts_two = world([1, 1], [1] * 3, dataset="two")
+    found = run(one + two, counts_one | counts_two, max_total=31)
+    assert numbers(found, "one") == (16, 15)
+    assert numbers(found, "two") == (2, 3)
+    found = run(one + two, counts_one | counts_two, max_total=31, scope="all")
+    assert (found.metrics["train_real"], found.metrics["train_fake"]) == (16, 15)
+    # At least one of each video comes first.
+    assert numbers(run(one, counts_one, max_total=2), "one") == (4, 4)
+
+
+def test_videos_of_a_heavier_method_give_more():
+    specs, counts = world([12], [20] * 2)
+    counts |= {"d/rare/x": 20}
+    specs = [*specs, ("d/rare/x", "d", "train", 1)]
+    found = per_video(run(specs, counts, method_weights={"rare": 4.0}).samples)
+    assert (found["d/rare/x"], found["d/fake/f0000"], found["d/fake/f0001"]) == (8, 2, 2)
+    found = per_video(run(specs, counts, method_weights={"rare": 0.001}).samples)
+    assert found["d/rare/x"] == 1
+
+
+options = st.fixed_dictionaries(
+    {
+        "target_ratio": st.sampled_from((0.3, 1.0, 2.5)),
+        "cap_per_video": st.sampled_from((0, 1, 4, 9)),
+        "max_total": st.sampled_from((0, 5, 20, 60)),
+        "per_video": st.sampled_from(({}, {"d": 1}, {"d": 3})),
+        "method_weights": st.sampled_from(({}, {"fake": 2.0}, {"g": 0.5})),
+    }
+)
+
+
+@settings(deadline=None)
+@given(some_counts, some_counts, some_counts, options)
+def test_every_option_keeps_one_face_of_every_video_and_its_limits(real, fake, other, chosen):
+    specs, counts = world(real, fake)
+    counts |= {f"d/g/{i}": n for i, n in enumerate(other)}
+    specs += [(f"d/g/{i}", "d", "train", 1) for i in range(len(other))]
+    taken = per_video(run(specs, counts, **chosen).samples)
+    assert set(taken) == set(counts)
+    cap = chosen["cap_per_video"] or 99
+    assert max(taken.values()) <= cap
+    if chosen["max_total"]:
+        assert sum(taken.values()) <= max(chosen["max_total"], len(real)) + len(fake + other)
+    # Equal over the videos of a class and method: who has more to give gives one more at most.
+    for method in ("real", "fake", "g"):
+        mine = [(n, min(counts[v], cap)) for v, n in taken.items() if v.split("/")[1] == method]
+        least = [n for n, available in mine if n < available]
+        assert not least or max(n for n, _ in mine) <= min(least) + 1
+
+
+@settings(deadline=None)
+@given(some_counts, some_counts, options, st.data())
+def test_a_larger_limit_keeps_every_face(real, fake, chosen, data):
+    specs, counts = world(real, fake)
+    name = data.draw(st.sampled_from(("cap_per_video", "max_total", "per_video")))
+    if name == "per_video":
+        limits = [{"d": n} for n in sorted(data.draw(st.tuples(*[st.integers(1, 12)] * 2)))]
+    else:
+        limits = sorted(data.draw(st.tuples(*[st.integers(1, 120)] * 2)))
+    if name != "max_total":
+        # What is added must not take from others: by a total, or by weight where short videos end.
+        chosen = chosen | {"max_total": 0}
+    if name == "cap_per_video":
+        chosen = chosen | {"method_weights": {}}
+    few, many = (
+        set(run(specs, counts, **chosen | {name: n}).samples["face_id"].to_pylist()) for n in limits
+    )
+    assert few <= many
