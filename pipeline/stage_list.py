@@ -20,12 +20,19 @@ class About:
     """Its rows are worked by the engine, and kept."""
     keeps_rejects: bool = False
     """Its rejects stand in its store, and can be taken back."""
+    opens_media: bool = False
+    """Its rows read the datasets' files, which may be away for a moment."""
 
 
 STAGES = (
     About("scan", "lists the videos of every dataset", "videos"),
     About(
-        "frames", "plans which times are looked at", "videos", has_store=True, keeps_rejects=True
+        "frames",
+        "plans which times are looked at",
+        "videos",
+        has_store=True,
+        keeps_rejects=True,
+        opens_media=True,
     ),
     About(
         "faces",
@@ -35,6 +42,7 @@ STAGES = (
         reads=("frames",),
         has_store=True,
         keeps_rejects=True,
+        opens_media=True,
     ),
     About("balance", "chooses which faces become samples", "faces", "not chosen"),
     About(
@@ -69,6 +77,7 @@ COUNTED = tuple(stage for stage in STAGES if stage.unit)
 """Those that make data; ``metrics/<stage>.json`` has their counts."""
 WITH_STORE = tuple(stage for stage in STAGES if stage.has_store)
 WITH_REJECTS = tuple(stage for stage in STAGES if stage.keeps_rejects)
+OPENS_MEDIA = tuple(stage.name for stage in STAGES if stage.opens_media)
 COUNTS = ("inputs", "outputs", "rejects", "left_out")
 """Keys of every counted stage's metrics; the first is the sum of the others."""
 

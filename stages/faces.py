@@ -11,6 +11,7 @@ from pipeline.datasets.locate import files
 from pipeline.engine.stage import Stage, inputs, run_stage, table_store
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
+from pipeline.video.watched import WatchedTask
 
 VIDEOS_PER_PARTITION = 32
 
@@ -21,7 +22,7 @@ def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     entries = config.load_datasets()
     config.check_datasets(params, entries)
     plan, rules = faces_plan(known, frames, partial(files, entries), params)
-    task = FacesTask(rules, params.frames.max_side_px)
+    task = WatchedTask(FacesTask(rules, params.frames.max_side_px), params.datasets.fingerprint)
     return Stage("faces", task, plan, table_store("faces", "faces", VIDEOS_PER_PARTITION))
 
 

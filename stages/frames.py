@@ -10,6 +10,7 @@ from pipeline.config.params import Params
 from pipeline.datasets.locate import files
 from pipeline.engine.stage import Stage, inputs, run_stage, table_store
 from pipeline.video.plan import FramesTask, frames_plan
+from pipeline.video.watched import WatchedTask
 
 VIDEOS_PER_PARTITION = 2000
 
@@ -20,7 +21,7 @@ def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     entries = config.load_datasets()
     config.check_datasets(params, entries)
     plan = frames_plan(known, partial(files, entries), params.frames)
-    task = FramesTask(params.frames)
+    task = WatchedTask(FramesTask(params.frames), params.datasets.fingerprint)
     return Stage("frames", task, plan, table_store("frames", "frames", VIDEOS_PER_PARTITION))
 
 

@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+from faceshards.wording import counted
 from pipeline import config, tables
 from pipeline.audit.findings import in_short
 from pipeline.commands import contradictions
 from pipeline.commands.entry import run_main
 from pipeline.datasets.scan import STAT_CACHE, scan
+from pipeline.engine.retry import heal
 from pipeline.engine.stage import write_metrics
 from pipeline.labels import semantics
 from pipeline.versions import publish
@@ -25,6 +27,8 @@ def main() -> None:
     tables.write(Path("manifests/rejected/scan.parquet"), "rejected", found.rejected)
     write_metrics("scan", found.metrics)
     publish()
+    for stage, count in heal(set(found.videos.column("video_id").to_pylist())).items():
+        print(f"{counted(count, 'unit')} of {stage} will be tried again: the file is there now.")
     if found.findings:
         print(f"Audit: {in_short(found.findings)}. See `faceshards audit`.")
     if lacking := contradictions.check(params, entries, found.videos):

@@ -7,9 +7,11 @@ A fingerprint is made of content only, never of times or places, so it is the sa
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from faceshards.keys import digest128
 from pipeline.datasets import folders
 from pipeline.files.memory import FileMemory
 
@@ -41,6 +43,29 @@ def fingerprint(file: Path | str, mode: Mode) -> str:
     return digest.hexdigest()
 
 
+def folder_fingerprint(
+    folder: Path | str, said: Callable[["os.DirEntry[str]", os.stat_result], str]
+) -> tuple[int, str]:
+    """Bytes and fingerprint of a folder of pictures: BLAKE2b-128 of sorted names and what is said.
+
+    Other files are not looked at. Raises OSError where the folder cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    total = 0
+    for entry in folders.entries(folder):
+        if not folders.is_image(entry.name) or not entry.is_file():
+            continue
+        facts = entry.stat()
+        total += facts.st_size
+        digest.update(os.fsencode(entry.name) + f"\0{said(entry, facts)}\n".encode())
+    return total, digest.hexdigest()
+
+
+def inside_fingerprint(of_file: str, inside: str) -> str:
+    """Fingerprint of what lies at a place inside a file of this fingerprint."""
+    return digest128(f"{of_file}!{inside}".encode())
+
+
 class StatCache:
     """Facts of the files of all datasets, see :class:`pipeline.files.memory.FileMemory`."""
 
@@ -63,18 +88,12 @@ class StatCache:
         ``full``: of names and the fingerprints of the pictures. Other files are not looked at.
         Raises OSError where the folder, or a picture that must be opened, cannot be read.
         """
-        digest = hashlib.blake2b(digest_size=16)
-        total = 0
-        for entry in folders.entries(folder):
-            if not folders.is_image(entry.name) or not entry.is_file():
-                continue
-            facts = entry.stat()
-            total += facts.st_size
-            said = str(facts.st_size)
-            if mode == "full":
-                said = self.fingerprint(entry.path, facts, mode)
-            digest.update(os.fsencode(entry.name) + f"\0{said}\n".encode())
-        return total, digest.hexdigest()
+
+        def said(entry: "os.DirEntry[str]", facts: os.stat_result) -> str:
+            full = mode == "full"
+            return self.fingerprint(entry.path, facts, mode) if full else str(facts.st_size)
+
+        return folder_fingerprint(folder, said)
 
     def save(self) -> None:
         """Keeps what was asked for since the cache was opened."""

@@ -24,7 +24,7 @@ from pipeline.audit.findings import Finding
 from pipeline.config.params import DatasetEntry, DatasetsParams
 from pipeline.datasets import folders
 from pipeline.datasets.base import Rejected, Video, adapters, read
-from pipeline.datasets.fingerprint import Mode, StatCache
+from pipeline.datasets.fingerprint import Mode, StatCache, inside_fingerprint
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Semantics
 from pipeline.tables import schemas
@@ -191,7 +191,7 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
         fingerprint = seen.fingerprint(video.file, facts, mode)
         if video.media in PACKED:
             inside = video.path.partition("!")[2]
-            fingerprint = keys.digest128(f"{fingerprint}!{inside}".encode())
+            fingerprint = inside_fingerprint(fingerprint, inside)
         return facts.st_size if video.size_bytes < 0 else video.size_bytes, fingerprint
     except (FileNotFoundError, NotADirectoryError):
         return Rejected(video.path, "missing")

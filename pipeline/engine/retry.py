@@ -1,5 +1,6 @@
 """Taking rejects back, so that the next run tries their rows again."""
 
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from pipeline import stage_list, tables
@@ -39,6 +40,35 @@ def retry(stage: str, reason: str = "") -> int:
         kept = [row for row in rejected if reason and row["reason"] != reason]
         tables.write(table, "rejected", tables.from_rows("rejected", kept))
     return len(rejected) - len(kept)
+
+
+def heal(known: Set[str]) -> dict[str, int]:
+    """Has stages run again that missed files which are there now; how many units each lost.
+
+    A file that was away or changed while a stage worked is a reject of that stage. Its rows are
+    tried again whenever the stage runs, but DVC runs no stage whose inputs are as they were. So
+    these rejects leave the stage's table, which DVC then finds changed.
+
+    Args:
+        known: ids of the videos that ``scan`` has just found.
+    """
+    healed = {}
+    for stage in stage_list.OPENS_MEDIA:
+        table = Path(f"manifests/rejected/{stage}.parquet")
+        if not table.is_file():
+            continue
+        rejected = tables.read(table, "rejected").to_pylist()
+        kept = [row for row in rejected if not _is_back(row, known)]
+        if len(kept) < len(rejected):
+            tables.write(table, "rejected", tables.from_rows("rejected", kept))
+            healed[stage] = len(rejected) - len(kept)
+    return healed
+
+
+def _is_back(row: Mapping[str, str], known: Set[str]) -> bool:
+    if row["reason"] not in schemas.AWAY_REASONS:
+        return False
+    return row["id"] in known or row["id"].rpartition("/")[0] in known
 
 
 def _forget(path: Path, reason: str) -> None:

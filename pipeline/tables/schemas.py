@@ -23,6 +23,7 @@ REJECT_REASONS = {
     "audit_leak": "shares a person, clip or group with a later split (datasets.audit)",
     "unsupported_media": "not a form of input this version reads",
     "unreadable": "the file exists but cannot be read",
+    "changed": "the file is not the one that scan saw (tried again by the next run)",
     "empty": "the file has no bytes",
     "not_media": "not a video container on the closed list",
     "no_video_stream": "a container without a video stream",
@@ -41,7 +42,10 @@ REJECT_REASONS = {
     "out_of_memory": "the row needed more memory than it may have (tried again by the next run)",
     "worker_died": "the process died while working on it (tried again by the next run)",
 }
-TRANSIENT_REASONS = frozenset({"timeout", "out_of_memory", "worker_died"})
+AWAY_REASONS = frozenset({"missing", "unreadable", "changed"})
+"""Behind ``scan``: the file was there a moment ago, and may be again."""
+TRANSIENT_REASONS = frozenset({"timeout", "out_of_memory", "worker_died"}) | AWAY_REASONS
+"""In stages with a store: the next run tries the row again."""
 
 
 _text = pa.string()

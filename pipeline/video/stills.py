@@ -62,7 +62,7 @@ def open_stills(media: str, location: str) -> Stills:
         return _Files([Path(location)])
     if media == "frames":
         return _folder(Path(location))
-    file, inside = _split(location)
+    file, inside = split_location(location)
     if media == "tar":
         return _Tar(file, inside)
     check_file(file)
@@ -158,8 +158,11 @@ def _folder(folder: Path) -> _Files:
     return _Files(paths)
 
 
-def _split(location: str) -> tuple[Path, str]:
-    """File, and place inside; of several ``!``, the first behind a file's name counts."""
+def split_location(location: str) -> tuple[Path, str]:
+    """File, and place inside; of several ``!``, the first behind a file's name counts.
+
+    Raises Reject ``missing`` where there is no such file.
+    """
     for found in re.finditer("!", location):
         tar = Path(location[: found.start()])
         if tar.is_file():

@@ -139,6 +139,38 @@ def test_ctrl_c_under_dvc_is_one_line_and_leaves_no_process(
     assert outputs(folder) == undisturbed
 
 
+@pytest.mark.parametrize(
+    ("harm", "reason", "again"),
+    [("half copied", "changed", ["faces"]), ("away", "missing", ["-f", "-s", "faces"])],
+)
+def test_a_file_that_was_away_for_a_moment_heals(
+    fresh, undisturbed, tmp_path, assets, harm, reason, again
+):
+    """Behind ``scan``, and back as it was: no table that DVC looks at has changed."""
+    folder, clips = copied(fresh, tmp_path / "project"), tmp_path / "clips"
+    shutil.copytree(assets / "videos", clips)
+    listed = folder / "manifests/datasets.yaml"
+    listed.write_text(listed.read_text().replace(str(assets / "videos"), str(clips)))
+    command(folder, "dvc", "repro", "frames")
+    victim = clips / "real/asl_eat.mkv"
+    whole, facts = victim.read_bytes(), victim.stat()
+    if harm == "away":
+        victim.unlink()
+    else:
+        victim.write_bytes(whole[: len(whole) // 2])
+    command(folder, "dvc", "repro", "-s", "faces")
+    table = folder / "manifests/rejected/faces.parquet"
+    lost = [row for row in pq.read_table(table).to_pylist() if "asl_eat" in row["id"]]
+    assert {row["reason"] for row in lost} == {reason}
+    assert outputs(folder) != undisturbed
+    victim.write_bytes(whole)
+    os.utime(victim, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    done = command(folder, "dvc", "repro", *again)
+    assert f"faces: 1 rows worked, {len(CLIPS) - 1} kept" in done.stderr
+    assert outputs(folder) == undisturbed
+    assert "didn't change" in command(folder, "dvc", "repro", "faces").stdout
+
+
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 def test_a_stage_dies_with_dvc_even_while_it_starts(fresh, tmp_path, shell):
     """Whatever shell dvc starts it with: some stay between the two."""
