@@ -8,9 +8,9 @@ from typing import Protocol, Self
 
 import cv2
 import numpy as np
-import simplejpeg
 
 from pipeline.errors import Reject
+from pipeline.video import jpeg
 from pipeline.video.decode import Picture, VideoReader
 from pipeline.video.plan import exact
 from pipeline.video.stills import checked_header, open_stills
@@ -145,8 +145,8 @@ def decode(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """uint8 (H, W, 3) RGB of a still picture, turned as its EXIF says; alpha is dropped.
 
-    OpenCV tells of damage in a PNG, but gives what it can of a damaged JPEG. So JPEGs are looked
-    through by libjpeg-turbo once more, at an eighth of their size and without color.
+    OpenCV tells of damage in a PNG, but gives what it can of a damaged JPEG: those are looked
+    through once more (:mod:`pipeline.video.jpeg`).
 
     Args:
         data: the file.
@@ -168,8 +168,7 @@ def decode(
     if image is None:
         raise Reject("decode_error", "the picture is damaged")
     if data[:2] == _JPEG and not keep_damaged:
-        try:
-            simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, strict=True)
-        except ValueError as error:
-            raise Reject("decode_error", f"the picture is damaged: {error}") from error
+        damage = jpeg.damage(data, max_side_px * max_side_px)
+        if damage:
+            raise Reject("decode_error", f"the picture is damaged: {damage}")
     return np.ascontiguousarray(image, np.uint8)
