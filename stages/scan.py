@@ -25,6 +25,8 @@ def main() -> None:
     tables.write(Path("manifests/rejected/scan.parquet"), "rejected", found.rejected)
     write_metrics("scan", found.metrics)
     publish()
+    if absent := [name for name, entry in entries.items() if not entry.roots]:
+        print(f"Not read, since manifests/datasets.yaml gives no root: {', '.join(absent)}.")
     if found.findings:
         print(f"Audit: {in_short(found.findings)}. See `faceshards audit`.")
     if lacking := contradictions.check(params, entries, found.videos):

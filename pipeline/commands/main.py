@@ -284,10 +284,12 @@ def _datasets(arguments: argparse.Namespace) -> None:
     listed = config.load_datasets() if config.DATASETS.is_file() else {}
     path = Path("manifests/videos.parquet")
     videos = tables.read(path, "videos") if path.is_file() else None
+    path = Path("manifests/rejected/scan.parquet")
+    rejected = tables.read(path, "rejected") if path.is_file() else None
     if arguments.name is None:
-        print(catalogue.overview(listed, videos))
+        print(catalogue.overview(listed, videos, rejected))
     else:
-        print(catalogue.detail(arguments.name, listed, videos))
+        print(catalogue.detail(arguments.name, listed, videos, rejected))
 
 
 def _audit(_: argparse.Namespace) -> int:
