@@ -20,7 +20,8 @@ def main() -> None:
     """
     params = config.load()
     entries = config.load_datasets()
-    found = scan(entries, params.datasets, semantics.load(), STAT_CACHE)
+    known = semantics.load()
+    found = scan(entries, params.datasets, known, STAT_CACHE)
     tables.write(Path("manifests/videos.parquet"), "videos", found.videos)
     tables.write(Path("manifests/rejected/scan.parquet"), "rejected", found.rejected)
     write_metrics("scan", found.metrics)
@@ -29,7 +30,7 @@ def main() -> None:
         print(f"Not read, since manifests/datasets.yaml gives no root: {', '.join(absent)}.")
     if found.findings:
         print(f"Audit: {in_short(found.findings)}. See `faceshards audit`.")
-    if lacking := contradictions.check(params, entries, found.videos):
+    if lacking := contradictions.check(params, entries, found.videos, known.graphs):
         print(f"Before training: {lacking}", file=sys.stderr)
 
 

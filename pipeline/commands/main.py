@@ -241,12 +241,19 @@ def _profile(arguments: argparse.Namespace) -> None:
     change = profiles.difference(arguments.name)
     if not change:
         print(f"params.yaml is the profile {arguments.name} already.")
+        if told := profiles.put_datasets_in_place(arguments.name):
+            print(told)
         return
     try:
         profiles.put_in_place(arguments.name, arguments.force)
     finally:  # shown also where it is refused; and a reader that stops early stops nothing else
         print(change, flush=True)
-    print(f"\nparams.yaml is now the profile {arguments.name}. Next: `dvc repro`.")
+    told = profiles.put_datasets_in_place(arguments.name)
+    print(
+        f"\nparams.yaml is now the profile {arguments.name}.",
+        *filter(None, [told]),
+        "Next: `dvc repro`.",
+    )
 
 
 def _init(arguments: argparse.Namespace) -> None:

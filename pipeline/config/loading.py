@@ -82,7 +82,7 @@ def _contradictions(params: Params) -> Iterator[str]:
             )
     if expand.datasets and not (expand.regions and expand.source_methods):
         yield "expand.regions and expand.source_methods must not be empty where there are datasets."
-    yield from run_params.contradictions(params.runs, params.shard.graph)
+    yield from run_params.contradictions(params.runs)
 
 
 def _once(section: str, params: P, find: Callable[[P], Iterator[str]]) -> Iterator[str]:

@@ -40,7 +40,7 @@ class World:
         return pack_plan(
             *(Held(t[n]) for n in ("videos", "faces", "samples", "landmarks", "expanded")),
             semantics.load(SEMANTICS),
-            {"ffpp": "faceforensics", "wild": "csv"},
+            {"ffpp": "faceforensics", "wild": "csv", "more": "csv"},
             SHARDED,
             self.faces_store,
             self.expand_store,
@@ -118,17 +118,18 @@ def shard(made: World, root: Path, jpeg: JpegParams | None = None) -> None:
             index["label"].to_pylist(), path.stat().st_size, sha256
         )
         indexes[folder].append(index)
+    labels = label_facts()
     for folder in fields.FOLDERS:
-        write_folder_index(root / folder, folder, indexes[folder], facts[folder], label_facts())
+        write_folder_index(root / folder, folder, indexes[folder], facts[folder], labels)
 
 
-def label_facts(second: str = "wild") -> LabelFacts:
+def label_facts() -> LabelFacts:
     """All graphs, and the vectors of what :func:`world` has."""
     known = semantics.load(SEMANTICS)
-    adapters = {"ffpp": "faceforensics", second: "csv"}
 
     def vector(graph: str, dataset: str, method: str, label: int, category: str) -> tuple[int, ...]:
-        return known.vector(graph, dataset, adapters[dataset], method, label, category)
+        adapter = "faceforensics" if dataset == LOSSLESS else "csv"
+        return known.vector(graph, dataset, adapter, method, label, category)
 
     return LabelFacts(SHARDED.graph, list(known.graphs.values()), vector)
 
