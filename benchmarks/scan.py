@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import _figures
-from pipeline.config.params import DatasetEntry, DatasetsParams
+from pipeline.config.dataset_entries import DatasetEntry
+from pipeline.config.params import DatasetsParams
 from pipeline.datasets.scan import scan
 from pipeline.labels import semantics
 

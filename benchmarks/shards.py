@@ -26,12 +26,13 @@ from faceshards import fields, images, tar
 from faceshards.loader import Loader, Samples
 from faceshards.order import Shuffled
 from pipeline import tables
-from pipeline.shards.folder_index import tar_facts, write_folder_index
+from pipeline.shards.folder_index import LabelFacts, tar_facts, write_folder_index
 
 SIDE_PX = 224
 BATCH = 64
 PER_TAR = 1000
 GRAPH_NODES = 10
+NO_GRAPH = LabelFacts("", [], lambda *_: ())
 
 
 def main(arguments: list[str]) -> None:
@@ -98,7 +99,7 @@ def _folder(folder: Path, jpegs: list[bytes]) -> None:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         labels = [row["label"] for row in rows]
         facts[path.name] = tar_facts(labels, path.stat().st_size, sha256)
-    write_folder_index(folder, "train", indexes, facts, [])
+    write_folder_index(folder, "train", indexes, facts, NO_GRAPH)
 
 
 def _row(tar_name: str, number: int) -> dict[str, object]:
@@ -221,7 +222,7 @@ def _big_index(folder: Path, n: int) -> None:
         columns |= {"key": ids, "sample_id": ids, "offset": list(range(size))}
         indexes.append(tables.from_columns("index_expanded", columns))
         facts[name] = tar_facts(columns["label"], 1, "0" * 64)
-    write_folder_index(folder, "train", indexes, facts, [])
+    write_folder_index(folder, "train", indexes, facts, NO_GRAPH)
 
 
 def _start(folder: Path, n: int) -> list:

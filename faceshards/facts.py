@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+Vectors = Mapping[str, Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]]
+"""Label vector by graph, dataset, method and category, as ``vectors`` of shards.json has them."""
+
 KEYS = (
-    *("bytes", "digest", "format", "graphs", "index", "labels", "members"),
-    *("name", "samples", "tars"),
+    *("bytes", "digest", "format", "graph", "graphs", "index", "labels", "members"),
+    *("name", "samples", "tars", "vectors"),
 )
 """All keys of shards.json."""
 

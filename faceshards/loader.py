@@ -309,7 +309,8 @@ def _one_graph(folders: Sequence[Path], facts: Sequence[dict[str, object]]) -> t
         graphs = fact["graphs"]
         assert isinstance(graphs, dict)  # noqa: S101 - folder_facts has checked it
         if fact["samples"]:
-            found[folder] = {name: tuple(graph["nodes"]) for name, graph in graphs.items()}
+            name = fact.get("graph")
+            found[folder] = {name: tuple(graphs[name]["nodes"]) if name in graphs else ()}
     kinds = list(found.values())
     if not kinds:
         return ()
@@ -318,7 +319,7 @@ def _one_graph(folders: Sequence[Path], facts: Sequence[dict[str, object]]) -> t
             f"The shard folders {', '.join(map(str, found))} follow different label graphs. "
             "Make them anew with `dvc repro shard`."
         )
-    return next(iter(kinds[0].values())) if len(kinds[0]) == 1 else ()
+    return next(iter(kinds[0].values()))
 
 
 def _vectors(column: pa.ChunkedArray, n_nodes: int) -> NDArray[np.int8]:

@@ -20,7 +20,7 @@ MAX_SAMPLE_JSON_BYTES = 64 * 1024
 """Ours have about 2 KB."""
 MAX_SHARDS_JSON_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 8
-"""shards.json nests 5 deep, a sample's json 2."""
+"""shards.json nests 6 deep, a sample's json 2."""
 
 _TAR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.tar")
 _ROWS_AT_ONCE = 4096

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from faceshards.checking import folder as whole
-from faceshards.checking import tars
+from faceshards.checking import tars, vectors
 from faceshards.errors import UserError
 from faceshards.reading import Shards
 
@@ -102,6 +102,8 @@ def _problems(
     yield from _some(whole.facts_problems(shards), "shards.json")
     ill_formed = list(whole.graph_problems(shards.facts["graphs"], graphs))
     yield from _some(ill_formed, "shards.json")
+    if not any(whole.graph_problems(shards.facts["graphs"], {})):
+        yield from _some(vectors.vector_problems(shards), "shards.json")
     index = shards.folder / "index.parquet"
     yield from whole.file_problems(index, shards.facts.get("index"))
     yield from _some(whole.index_problems(shards), "index.parquet")

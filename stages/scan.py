@@ -22,16 +22,19 @@ def main() -> None:
     """
     params = config.load()
     entries = config.load_datasets()
-    found = scan(entries, params.datasets, semantics.load(), STAT_CACHE)
+    known = semantics.load()
+    found = scan(entries, params.datasets, known, STAT_CACHE)
     tables.write(Path("manifests/videos.parquet"), "videos", found.videos)
     tables.write(Path("manifests/rejected/scan.parquet"), "rejected", found.rejected)
     write_metrics("scan", found.metrics)
     publish()
     for stage, count in heal(set(found.videos.column("video_id").to_pylist())).items():
         print(f"{counted(count, 'unit')} of {stage} will be tried again: the file is there now.")
+    if absent := [name for name, entry in entries.items() if not entry.roots]:
+        print(f"Not read, since manifests/datasets.yaml gives no root: {', '.join(absent)}.")
     if found.findings:
         print(f"Audit: {in_short(found.findings)}. See `faceshards audit`.")
-    if lacking := contradictions.check(params, entries, found.videos):
+    if lacking := contradictions.check(params, entries, found.videos, known.graphs):
         print(f"Before training: {lacking}", file=sys.stderr)
 
 

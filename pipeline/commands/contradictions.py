@@ -3,28 +3,33 @@
 Each is known as soon as the videos are listed, and would otherwise stop a later stage.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from faceshards import fields
 from faceshards.wording import suggestion
 from pipeline.commands import weights_check
 from pipeline.config.params import Params, dataset_exceptions
-from pipeline.config.run_params import RunParams
+from pipeline.config.run_params import DataParams, RunParams
 from pipeline.errors import UserError
 
 _CLASSES = ("real", "fake")
 
 
-def check(params: Params, entries: Collection[str], videos: pa.Table) -> str:
+def check(
+    params: Params, entries: Collection[str], videos: pa.Table, graphs: Collection[str] = ()
+) -> str:
     """Looks for contradictions and for weights.
 
     Args:
         params: all parameters.
         entries: names of the datasets in datasets.yaml.
         videos: table ``videos``.
+        graphs: names of the label graphs in semantics.yaml; () = not known.
 
     Returns:
         What the weights of runs lack, "" for nothing. It stops nothing: they can be put in place
@@ -33,7 +38,7 @@ def check(params: Params, entries: Collection[str], videos: pa.Table) -> str:
     Raises:
         UserError: with everything that would stop a data stage or a run.
     """
-    problems = contradictions(params, entries, videos)
+    problems = contradictions(params, entries, videos, graphs)
     lacking = ""
     try:
         lacking = weights_check.check(params, videos)
@@ -47,20 +52,25 @@ def check(params: Params, entries: Collection[str], videos: pa.Table) -> str:
     return lacking
 
 
-def contradictions(params: Params, entries: Collection[str], videos: pa.Table) -> list[str]:
+def contradictions(
+    params: Params, entries: Collection[str], videos: pa.Table, graphs: Collection[str] = ()
+) -> list[str]:
     """Sentences on what params.yaml asks for and the data do not have; none where all is well.
 
     Args:
         params: all parameters.
         entries: names of the datasets in datasets.yaml.
-        videos: table ``videos``: columns ``dataset``, ``split``, ``label`` and ``method``.
+        videos: table ``videos``: columns ``dataset``, ``split``, ``label``, ``method`` and, where
+            a run names categories, ``category``.
+        graphs: names of the label graphs; () = not known.
     """
     return [
         *_unknown_datasets(params, entries),
         *_balance(params, videos),
         *_method_weights(params, videos),
         *_expansion(params, entries, videos),
-        *(problem for name in params.runs for problem in _run(name, params, videos)),
+        *(problem for name in params.runs for problem in _run(name, params, entries, videos)),
+        *_unknown_graphs(params, graphs),
     ]
 
 
@@ -145,24 +155,110 @@ def _expansion(params: Params, entries: Collection[str], videos: pa.Table) -> It
             )
 
 
-def _run(name: str, params: Params, videos: pa.Table) -> Iterator[str]:
+def _run(name: str, params: Params, entries: Collection[str], videos: pa.Table) -> Iterator[str]:
     run: RunParams = params.runs[name]
-    for split in ("train", "val"):
-        here = videos.filter(pc.equal(videos["split"], split))
-        labels = set(here["label"].unique().to_pylist())
-        if not here.num_rows:
-            yield (
-                f"the run {name} needs videos in the split {split}, and there are none. Give some "
-                f"of them split {split} (a CSV does so in its column split)."
-            )
-        elif split == "train" and len(labels) == 1:
-            (there,) = labels
-            yield (
-                f"the run {name} needs both classes in the split train, and all of its videos "
-                f"are {_CLASSES[there]}."
-            )
+    unknown = list(_unknown_names(name, run, params, entries, videos))
+    yield from unknown
+    if not unknown:
+        yield from _classes(name, run, videos)
     if run.also == "expanded" and not params.expand.datasets:
         yield (
             f"the run {name} reads expanded shards (runs.{name}.also), but expand.datasets is "
             f"empty. Set runs.{name}.also to train, or name datasets to expand."
         )
+
+
+def _unknown_names(
+    name: str, run: RunParams, params: Params, entries: Collection[str], videos: pa.Table
+) -> Iterator[str]:
+    """What a run reads must be there; what only expansion makes is known by its parameters."""
+    there = set(videos["dataset"].unique().to_pylist())
+    for dataset in run.data.datasets:
+        if dataset not in entries:
+            near = suggestion(dataset, entries)
+            yield (
+                f"runs.{name}.data.datasets names {dataset}, which manifests/datasets.yaml does "
+                f"not have. {near}"
+            )
+        elif dataset not in there:
+            yield (
+                f"the run {name} reads the dataset {dataset}, of which there are no videos. Give "
+                "it a root in manifests/datasets.yaml, or take the run out of params.yaml."
+            )
+    for key, column in _OF_VIDEOS.items():
+        wanted = getattr(run.data, key)
+        if not wanted:
+            continue
+        known = {*videos[column].unique().to_pylist(), *_made(key, params)}
+        for value in wanted:
+            if value not in known:
+                yield (
+                    f"runs.{name}.data.{key} names {value}, which no video has. "
+                    f"{suggestion(value, known)}"
+                )
+
+
+_OF_VIDEOS = {"methods": "method", "categories": "category"}
+"""Names of a run's data and the column of ``videos`` that has them."""
+
+
+def _made(key: str, params: Params) -> list[str]:
+    """Methods and categories of images that the stage expand makes."""
+    if not params.expand.datasets:
+        return []
+    made = [f"swap_{region}" for region in params.expand.regions]
+    return made if key == "methods" else [fields.LOCAL]
+
+
+def _classes(name: str, run: RunParams, videos: pa.Table) -> Iterator[str]:
+    """Both classes must be there to be learnt, and something to be measured with."""
+    some = run.data != DataParams()
+    for split in ("train", "val"):
+        here = read_by(run.data, videos.filter(pc.equal(videos["split"], split)))
+        labels = set(here["label"].unique().to_pylist())
+        if not here.num_rows:
+            none = f"runs.{name}.data leaves none. Let it read more, or give"
+            what = none if some else "there are none. Give"
+            yield (
+                f"the run {name} needs videos in the split {split}, and {what} some of them split "
+                f"{split} (a CSV does so in its column split)."
+            )
+        elif split == "train" and len(labels) == 1 and not (0 in labels and _learns_made(run)):
+            (there,) = labels
+            yield (
+                f"the run {name} needs both classes in the split train, and all of its videos "
+                f"are {_CLASSES[there]}."
+            )
+
+
+def _learns_made(run: RunParams) -> bool:
+    """Whether the run was given names of made images alone, which are its fakes."""
+    return run.also == "expanded" and bool(run.data.methods or run.data.categories)
+
+
+def read_by(data: DataParams, videos: pa.Table) -> pa.Table:
+    """The videos that a run reads faces of."""
+    passes = np.ones(videos.num_rows, bool)
+    if data.datasets:
+        passes &= _among(videos["dataset"], data.datasets)
+    for key, column in _OF_VIDEOS.items():
+        if wanted := getattr(data, key):
+            passes &= _among(videos[column], wanted) | (videos["label"].to_numpy() == 0)
+    return videos.filter(pa.array(passes))
+
+
+def _among(column: pa.ChunkedArray, wanted: Sequence[str]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = pc.is_in(column, value_set=pa.array(wanted)).to_numpy()
+    return found
+
+
+def _unknown_graphs(params: Params, graphs: Collection[str]) -> Iterator[str]:
+    """Graphs that are named and that semantics.yaml does not have."""
+    named = {"shard.graph": params.shard.graph}
+    named |= {f"runs.{name}.objective.graph": r.objective.graph for name, r in params.runs.items()}
+    for key, graph in named.items():
+        if graphs and graph and graph not in graphs:
+            yield (
+                f"{key} names {graph}, which manifests/semantics.yaml does not have. "
+                f"{suggestion(graph, graphs)}"
+            )

@@ -63,6 +63,9 @@ def init(folder: Path, profile: str = "", videos: Path | None = None, seed: int 
     elif profile == SAMPLE_PROFILE:
         wanted[DATASETS] = (SHIPPED / "datasets.yaml").read_bytes()
         next_step = "`faceshards sample-data data/raw/sample`, then `dvc repro`"
+    elif brought := profiles.datasets(profile):
+        wanted[DATASETS] = brought.read_bytes()
+        next_step = f"write the roots of the datasets you have into {DATASETS}, then `dvc repro`"
     else:
         wanted[DATASETS] = NO_DATASETS.encode()
         next_step = f"list your data in {DATASETS}, then run `dvc repro`"

@@ -241,12 +241,19 @@ def _profile(arguments: argparse.Namespace) -> None:
     change = profiles.difference(arguments.name)
     if not change:
         print(f"params.yaml is the profile {arguments.name} already.")
+        if told := profiles.put_datasets_in_place(arguments.name):
+            print(told)
         return
     try:
         profiles.put_in_place(arguments.name, arguments.force)
     finally:  # shown also where it is refused; and a reader that stops early stops nothing else
         print(change, flush=True)
-    print(f"\nparams.yaml is now the profile {arguments.name}. Next: `dvc repro`.")
+    told = profiles.put_datasets_in_place(arguments.name)
+    print(
+        f"\nparams.yaml is now the profile {arguments.name}.",
+        *filter(None, [told]),
+        "Next: `dvc repro`.",
+    )
 
 
 def _init(arguments: argparse.Namespace) -> None:
@@ -284,10 +291,12 @@ def _datasets(arguments: argparse.Namespace) -> None:
     listed = config.load_datasets() if config.DATASETS.is_file() else {}
     path = Path("manifests/videos.parquet")
     videos = tables.read(path, "videos") if path.is_file() else None
+    path = Path("manifests/rejected/scan.parquet")
+    rejected = tables.read(path, "rejected") if path.is_file() else None
     if arguments.name is None:
-        print(catalogue.overview(listed, videos))
+        print(catalogue.overview(listed, videos, rejected))
     else:
-        print(catalogue.detail(arguments.name, listed, videos))
+        print(catalogue.detail(arguments.name, listed, videos, rejected))
 
 
 def _audit(_: argparse.Namespace) -> int:

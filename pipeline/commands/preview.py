@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from faceshards import keys
 from pipeline import config
-from pipeline.commands import contradictions, runs_ahead
+from pipeline.commands import contradictions, run_counts, runs_ahead
 from pipeline.commands.foresight import Before, foresee
 from pipeline.config.params import Params
 from pipeline.datasets.scan import STAT_CACHE, scan
@@ -58,8 +58,9 @@ def preview(params: Params) -> tuple[list[Preview], list[str]]:
         UserError: as the stages themselves: bad parameters, missing roots or weights.
     """
     entries = config.load_datasets()
-    videos = scan(entries, params.datasets, semantics.load(), STAT_CACHE).videos
-    lacking = contradictions.check(params, entries, videos)
+    known = semantics.load()
+    videos = scan(entries, params.datasets, known, STAT_CACHE).videos
+    lacking = contradictions.check(params, entries, videos, known.graphs)
     found: list[Preview] = []
     before = Before()
     for name, needs in ((stage.name, stage.reads) for stage in WITH_STORE):
@@ -91,7 +92,7 @@ def preview(params: Params) -> tuple[list[Preview], list[str]]:
         later = runs_ahead.text(runs_ahead.ahead(params.runs, runs_ahead.out_of_date(), working))
     except UserError as error:
         later = f"train, evaluate, report: not known. {error}"
-    notes = [later, *notes]
+    notes = [later, *run_counts.lines(params.runs, videos), *notes]
     return found, [*_encoded_anew(params.faces.lossless, entries), *notes]
 
 

@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.config import run_params, strict
+from pipeline.config.dataset_entries import DatasetEntry, read_entry
 from pipeline.config.params import (
     SAMPLING_OFF,
-    DatasetEntry,
     FacesParams,
     FramesParams,
     P,
@@ -21,7 +21,7 @@ from pipeline.config.params import (
     dataset_exceptions,
     resolve,
 )
-from pipeline.config.values import NAME, Weights
+from pipeline.config.values import Weights
 from pipeline.errors import UserError
 
 _MAX_YAML_BYTES = 4 << 20
@@ -82,7 +82,7 @@ def _contradictions(params: Params) -> Iterator[str]:
             )
     if expand.datasets and not (expand.regions and expand.source_methods):
         yield "expand.regions and expand.source_methods must not be empty where there are datasets."
-    yield from run_params.contradictions(params.runs, params.shard.graph)
+    yield from run_params.contradictions(params.runs)
 
 
 def _once(section: str, params: P, find: Callable[[P], Iterator[str]]) -> Iterator[str]:
@@ -167,38 +167,7 @@ def load_datasets(path: Path = DATASETS) -> dict[str, DatasetEntry]:
         )
     if not isinstance(data, dict):
         raise UserError(f"{path}: is {strict.show(data)}, but must map dataset names to entries.")
-    return {name: _dataset_entry(path, name, entry) for name, entry in data.items()}
-
-
-def _dataset_entry(path: Path, name: object, entry: object) -> DatasetEntry:
-    if not isinstance(name, str) or not NAME.holds(name):
-        raise UserError(f"{path}: the dataset name {strict.show(name)} must be {NAME}.")
-    if not isinstance(entry, dict):
-        raise UserError(f"{path}: {name} is {strict.show(entry)}, but must hold adapter and root.")
-    options = dict(entry)
-    adapter = options.pop("adapter", None)
-    if not isinstance(adapter, str) or not adapter:
-        keys = ", ".join(map(str, entry))
-        raise UserError(
-            f"{path}: {name} names no adapter (its keys: {keys}). "
-            "Add `adapter: csv` or that of a public dataset."
-        )
-    if ("root" in options) == ("roots" in options):
-        raise UserError(f"{path}: {name} needs either root or roots, one of the two.")
-    given = options.pop("roots") if "roots" in options else [options.pop("root")]
-    if not isinstance(given, list) or not given:
-        raise UserError(
-            f"{path}: {name}.roots is {strict.show(given)}, but must be a list of folders."
-        )
-    for root in given:
-        if not isinstance(root, str) or not root:
-            raise UserError(
-                f"{path}: {name}: the root {strict.show(root)} is not the path of a folder."
-            )
-    roots = tuple(Path(root).expanduser() for root in given)
-    if len(set(roots)) != len(roots):
-        raise UserError(f"{path}: {name}.roots names a folder twice.")
-    return DatasetEntry(name=name, adapter=adapter, roots=roots, options=options)
+    return {name: read_entry(path, name, entry) for name, entry in data.items()}
 
 
 def read_yaml(path: Path) -> Any:

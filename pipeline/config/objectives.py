@@ -35,11 +35,10 @@ class ObjectiveParams(ABC):
     def words(self) -> str:
         """What is minimised, for the report: a few words without a full stop."""
 
-    def contradictions(self, _shard_graph: str, _also: str) -> Iterator[str]:
+    def contradictions(self, _also: str) -> Iterator[str]:
         """Yield one sentence per pair of values that are each possible, but not together.
 
         Args:
-            _shard_graph: named graph that the shards' label vectors follow (``shard.graph``).
             _also: shard folder that the run reads besides ``train``.
         """
         yield from ()
@@ -75,7 +74,7 @@ class MetricLearningParams(ObjectiveParams):
         weight, margin = f"{self.triplet_weight:g}", f"{self.triplet_margin:g}"
         return f"{entropy} + {weight} x triplet ({triplet}), margin {margin}"
 
-    def contradictions(self, _shard_graph: str, also: str) -> Iterator[str]:
+    def contradictions(self, also: str) -> Iterator[str]:
         """See :class:`ObjectiveParams`."""
         if self.attribution == "category" and also == "expanded":
             yield (
@@ -102,19 +101,19 @@ class SjeddParams(ObjectiveParams):
 
     kind: Literal["sjedd"]
     graph: str = ""
-    """Named graph in manifests/semantics.yaml; the one that ``shard.graph`` names."""
+    """Named graph in manifests/semantics.yaml; any, whichever the samples' own vectors follow."""
     loss_weights: LevelWeights = field(default_factory=LevelWeights)
 
     def words(self) -> str:
         """See :class:`ObjectiveParams`."""
         return f"SJEDD, fidelity on observed labels of {self.graph}"
 
-    def contradictions(self, shard_graph: str, _also: str) -> Iterator[str]:
+    def contradictions(self, _also: str) -> Iterator[str]:
         """See :class:`ObjectiveParams`."""
-        if self.graph != shard_graph:
+        if not self.graph:
             yield (
-                f"objective.graph is {self.graph!r}, but shard.graph is {shard_graph!r}, and the "
-                "shards hold no other labels."
+                "objective.graph is '', but SJEDD learns a label graph. Name one of "
+                "manifests/semantics.yaml."
             )
         if self.loss_weights == LevelWeights(0, 0, 0):
             yield "objective.loss_weights are all 0: nothing would be learnt."

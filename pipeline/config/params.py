@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pipeline.config.run_params import EvaluateParams, ReportParams, RunParams
@@ -266,17 +265,6 @@ class Params:
     runs: dict[Name, RunParams] = field(default_factory=dict)
     evaluate: EvaluateParams = field(default_factory=EvaluateParams)
     report: ReportParams = field(default_factory=ReportParams)
-
-
-@dataclass(frozen=True)
-class DatasetEntry:
-    """One entry of manifests/datasets.yaml: what data there is and where."""
-
-    name: str
-    adapter: str
-    roots: tuple[Path, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """What the adapter takes besides: ``compression``, ``manifest`` …"""
 
 
 P = TypeVar("P", FramesParams, FacesParams, BalanceParams)

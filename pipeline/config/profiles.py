@@ -1,7 +1,8 @@
 """Whole params files: listing them and putting one in place.
 
 Profiles come with the package; those of the user lie in ``profiles/`` of the project. Where both
-have a name, the user's counts.
+have a name, the user's counts. A profile that needs certain datasets brings a datasets.yaml that
+lists them with their roles.
 """
 
 import difflib
@@ -14,6 +15,11 @@ from pipeline.errors import UserError
 
 FOLDER = Path("profiles")
 SHIPPED = Path(__file__).parents[1] / "project/profiles"
+SHIPPED_DATASETS = SHIPPED.parent / "profile_datasets"
+SAMPLE_DATASETS = SHIPPED.parent / "datasets.yaml"
+
+ROOTS = "Write the root of each dataset that you have there."
+"""What is left to do where the datasets of a paper are listed."""
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -74,6 +80,31 @@ def put_in_place(
         )
     with replacing(params) as temporary:
         temporary.write_bytes(find(name, folder).read_bytes())
+
+
+def datasets(name: str) -> Path | None:
+    """The datasets.yaml that a profile brings, with the roles of its datasets; None for none."""
+    places = [SHIPPED_DATASETS / f"{name}.yaml", *([SAMPLE_DATASETS] * (name == "sample"))]
+    return next((path for path in places if path.is_file()), None)
+
+
+def put_datasets_in_place(name: str, listed: Path = config.DATASETS) -> str:
+    """Make datasets.yaml a copy of the one that a profile brings, unless it is the user's own.
+
+    Returns what was done, or is to be done, in a sentence; "" for nothing.
+    """
+    brought = datasets(name)
+    if brought is None or (listed.is_file() and listed.read_bytes() == brought.read_bytes()):
+        return ""
+    known = [path.read_bytes() for n in names() if (path := datasets(n))]
+    if listed.is_file() and listed.read_bytes() not in known:
+        return (
+            f"{listed} holds datasets of yours, so it stays. Those of the profile, with their "
+            f"roles, are listed in {brought}: copy the entries that you need."
+        )
+    with replacing(listed) as temporary:
+        temporary.write_bytes(brought.read_bytes())
+    return f"{listed} lists the datasets of the profile. {ROOTS}"
 
 
 def _paths(folder: Path) -> dict[str, Path]:

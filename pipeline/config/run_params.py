@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from faceshards.wording import suggestion
 from pipeline.config.objectives import OBJECTIVES, MetricLearningParams, ObjectiveParams
 from pipeline.config.strict import Kinds, Range
-from pipeline.config.values import Weights
+from pipeline.config.values import NonEmpty, Weights
 from pipeline.errors import UserError
 
 _SIZES = {"vit": ("tiny", "vit-b16"), "joint_embedding": ("tiny", "clip-vit-b32")}
@@ -71,6 +71,27 @@ class OptimizerParams:
 
 
 @dataclass(frozen=True)
+class DataParams:
+    """Which samples of train, of ``also`` and of val a run reads; an empty list lets all pass.
+
+    The names are those of :class:`faceshards.Filter`, which says what each of them is.
+    """
+
+    datasets: tuple[NonEmpty, ...] = ()
+    methods: tuple[NonEmpty, ...] = ()
+    """Manipulations. Reals pass whatever is named, here and in ``categories``."""
+    categories: tuple[NonEmpty, ...] = ()
+    regions: tuple[NonEmpty, ...] = ()
+    """Of expanded samples; others pass, here and in ``generators``."""
+    generators: tuple[NonEmpty, ...] = ()
+    max_per_video: Annotated[int, Range(0, 1_000_000)] = 0
+    """Most samples of a video and method; 0 = all."""
+    labels: Literal["hierarchy", "face_only"] = "hierarchy"
+    """``hierarchy``: the whole label vector. ``face_only``: its first node alone, real or fake; all
+    else is unobserved."""
+
+
+@dataclass(frozen=True)
 class RunParams:
     """One named training run."""
 
@@ -81,6 +102,8 @@ class RunParams:
     """Shard folder read besides ``train``; ``train`` means none besides. dvc.yaml names it, so it
     has no default."""
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
+    data: DataParams = field(default_factory=DataParams)
+    """What of these shards is read; no shard is made anew for it."""
 
 
 @dataclass(frozen=True)
@@ -117,19 +140,18 @@ def chosen(runs: Mapping[str, RunParams], arguments: Sequence[str]) -> str:
     return name
 
 
-def contradictions(runs: Mapping[str, RunParams], shard_graph: str) -> Iterator[str]:
+def contradictions(runs: Mapping[str, RunParams]) -> Iterator[str]:
     """Yield one sentence per pair of values that are each possible, but not together.
 
     Args:
         runs: by name.
-        shard_graph: named graph that the shards' label vectors follow (``shard.graph``).
     """
     for name, run in runs.items():
-        for problem in _run_contradictions(run, shard_graph):
+        for problem in _run_contradictions(run):
             yield f"runs.{name}.{problem}"
 
 
-def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
+def _run_contradictions(run: RunParams) -> Iterator[str]:
     model, objective, optimizer = run.model, run.objective, run.optimizer
     sizes = _SIZES[model.architecture]
     if model.size not in sizes:
@@ -157,7 +179,12 @@ def _run_contradictions(run: RunParams, shard_graph: str) -> Iterator[str]:
             f"{' or '.join(fit)}."
         )
     else:
-        yield from objective.contradictions(shard_graph, run.also)
+        yield from objective.contradictions(run.also)
+    if run.data.labels != "hierarchy" and not objective.graph:
+        yield (
+            f"data.labels is {run.data.labels!r}, but {objective.kind} reads no label vectors. Set "
+            "it to hierarchy."
+        )
     if optimizer.layer_decay != 1 and model.architecture not in _WITH_LAYERS:
         yield (
             f"optimizer.layer_decay is {optimizer.layer_decay:g}, but {model.architecture} has two "

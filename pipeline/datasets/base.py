@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceshards.wording import suggestion
-from pipeline.config.params import DatasetEntry, DatasetsParams
+from pipeline.config.dataset_entries import DatasetEntry
+from pipeline.config.params import DatasetsParams
 from pipeline.errors import UserError
 
 VIDEO_SUFFIXES = frozenset(
@@ -108,6 +109,9 @@ class Video:
     inside a tar, with ``path`` = ``<tar>!<folder inside>`` and ``file`` = the tar; ``tar_image``: a
     picture inside a tar; ``parquet``: a picture in a row of a Parquet file, with ``path`` =
     ``<file>!<column>/<row group>/<row in it>``."""
+    real_of: tuple[str, ...] = ()
+    """Of a real: the methods whose fakes it belongs to, where it does not belong to all of the
+    dataset. It is left out with them (:mod:`pipeline.datasets.roles`)."""
     segments_frames: tuple[int, ...] = ()
     """Labelled parts where a dataset counts them in frames: start, end, start, end …, 0-based, ends
     excluded. The stage ``frames`` looks up when they are shown."""
@@ -141,6 +145,8 @@ class Total:
     """Regular expression that is found in their ``path``."""
     note: str = ""
     """What explains a difference that is known."""
+    real_of: tuple[str, ...] = ()
+    """As :attr:`Video.real_of` of these rows."""
 
 
 @dataclass(frozen=True)
@@ -197,16 +203,29 @@ def read(entry: DatasetEntry, params: DatasetsParams | None = None) -> Iterator[
         ) from error
 
 
-def compare(entry: DatasetEntry, videos: pa.Table) -> list[tuple[Total, int]]:
+def check(entry: DatasetEntry) -> None:
+    """Raises UserError for an unknown adapter, or an unknown, missing or wrong option."""
+    _options(entry, _adapter(entry))
+
+
+def compare(
+    entry: DatasetEntry, videos: pa.Table, expected: Iterable[Total] | None = None
+) -> list[tuple[Total, int]]:
     """Totals that a full copy of this dataset has, each with what the table ``videos`` has.
 
-    Raises UserError for an unknown adapter, or an unknown, missing or wrong option.
+    Args:
+        entry: the dataset in datasets.yaml.
+        videos: the table ``videos``.
+        expected: totals to hold it against; None = all that the adapter knows.
+
+    Raises:
+        UserError: an unknown adapter, or an unknown, missing or wrong option.
     """
     adapter = _adapter(entry)
     options = _options(entry, adapter)
     own = videos.filter(pc.equal(videos["dataset"], entry.name))
     found = []
-    for total in adapter.expected:
+    for total in adapter.expected if expected is None else expected:
         if all(options[key] == value for key, value in total.options.items()):
             rows = own
             for column, value in total.kind.items():

@@ -2,13 +2,15 @@
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceshards.wording import suggestion
-from pipeline.config.params import DatasetEntry
+from pipeline.config.dataset_entries import DatasetEntry
+from pipeline.datasets import roles
 from pipeline.datasets.base import Adapter, Total, adapters, compare
 from pipeline.errors import UserError
 
@@ -19,14 +21,19 @@ _NONE_OF_OURS = "your own"
 _ANCHORS = re.compile(r"\(\?i\)|\(\^\|/\)|[\^$\\]")
 """What of a regular expression means nothing to a person who looks for a folder."""
 _LABELS = {0: "real", 1: "fake"}
+_SHOWN = 12
+"""Most reasons of one dataset for which rows were left out."""
 
 
-def overview(entries: Mapping[str, DatasetEntry], videos: pa.Table | None) -> str:
+def overview(
+    entries: Mapping[str, DatasetEntry], videos: pa.Table | None, rejected: pa.Table | None = None
+) -> str:
     """Every adapter with what it expects on disk, licence and access; then the listed datasets.
 
     Args:
         entries: datasets.yaml by dataset name.
         videos: the table ``videos``; None before the first ``scan``.
+        rejected: rejects of ``scan``, of which some were left out by the dataset's roles.
 
     Raises:
         UserError: an entry names an unknown adapter, or has an unknown, missing or wrong option.
@@ -34,12 +41,19 @@ def overview(entries: Mapping[str, DatasetEntry], videos: pa.Table | None) -> st
     parts = [_summary(adapter) for _, adapter in sorted(adapters().items())]
     parts.append(_listed(entries, videos))
     if videos is not None:
-        parts += [f"{name}:\n{_found(entry, videos)}" for name, entry in entries.items()]
+        for name, entry in entries.items():
+            told = [f"{name}:", *_roles(entry, rejected), _found(entry, videos)]
+            parts.append("\n".join(told))
     parts.append("More about one of them: `faceshards datasets NAME`, and docs/datasets.md.")
     return "\n\n".join(parts)
 
 
-def detail(name: str, entries: Mapping[str, DatasetEntry], videos: pa.Table | None) -> str:
+def detail(
+    name: str,
+    entries: Mapping[str, DatasetEntry],
+    videos: pa.Table | None,
+    rejected: pa.Table | None = None,
+) -> str:
     """One adapter, or one listed dataset with all its totals; a dataset's name wins.
 
     Raises:
@@ -63,8 +77,9 @@ def detail(name: str, entries: Mapping[str, DatasetEntry], videos: pa.Table | No
             parts.append(_table(("a full copy has", "rows", "note"), totals, "lrl"))
         return "\n\n".join(parts)
     roots = "\n".join(f"  {root}" for root in entry.roots)
-    parts.append(f"dataset {name}, adapter {adapter.name}, in\n{roots}")
-    parts.append(_found(entry, videos))
+    where = f", in\n{roots}" if roots else ", without a root yet"
+    parts.append(f"dataset {name}, adapter {adapter.name}{where}")
+    parts.append("\n".join([*_roles(entry, rejected), _found(entry, videos)]))
     return "\n\n".join(parts)
 
 
@@ -108,14 +123,14 @@ def _listed(entries: Mapping[str, DatasetEntry], videos: pa.Table | None) -> str
         )
     rows = []
     for name, entry in entries.items():
-        totals = compare(entry, videos)
+        totals = compare(entry, videos, _expected(entry))
         differ = sum(total.count != found for total, found in totals)
         verdict = "no official totals"
         if totals:
             verdict = f"{differ} of {len(totals)} totals differ" if differ else "as a full copy"
         own = videos.filter(pc.equal(videos["dataset"], name))["label"].to_numpy()
         if not len(own):
-            verdict = "none known; run `dvc repro scan`"
+            verdict = "none known; run `dvc repro scan`" if entry.roots else "no root yet"
         counts = (len(own), int((own == 0).sum()), int((own == 1).sum()))
         rows.append((name, entry.adapter, *(f"{count:,}" for count in counts), verdict))
     head = ("dataset", "adapter", "videos", "real", "fake", "beside a full copy")
@@ -125,9 +140,11 @@ def _listed(entries: Mapping[str, DatasetEntry], videos: pa.Table | None) -> str
 def _found(entry: DatasetEntry, videos: pa.Table | None) -> str:
     if videos is None:
         return "What is there of it is known after `dvc repro scan`."
-    totals = compare(entry, videos)
+    totals = compare(entry, videos, _expected(entry))
     own = videos.filter(pc.equal(videos["dataset"], entry.name)).num_rows
     if not own:
+        if not entry.roots:
+            return "It has no root in manifests/datasets.yaml, so it is not read."
         return "No video of it is known. What is there is known after `dvc repro scan`."
     if not totals:
         return f"{own:,} videos were found; there are no official totals to hold them against."
@@ -142,6 +159,25 @@ def _found(entry: DatasetEntry, videos: pa.Table | None) -> str:
         for total, found in totals
     ]
     return _table(("rows", "found", "full copy", "difference", "note"), rows, "lrrrl")
+
+
+def _expected(entry: DatasetEntry) -> list[Total]:
+    """Totals of a full copy, as far as they hold for what the entry's roles leave."""
+    known = adapters().get(entry.adapter)
+    return roles.expected(known.expected, entry.roles) if known else []
+
+
+def _roles(entry: DatasetEntry, rejected: pa.Table | None) -> list[str]:
+    """Lines on what the entry lets count, and how many rows were left out for what reason."""
+    lines = [f"  {words}" for words in [roles.words(entry.roles)] if words]
+    if rejected is None:
+        return lines
+    mine = pc.and_(
+        pc.equal(rejected["reason"], roles.EXCLUDED),
+        pc.starts_with(rejected["id"], f"{entry.name}/"),
+    )
+    left_out = Counter(rejected.filter(mine)["detail"].to_pylist())
+    return lines + [f"  left out: {n:,} ({why})" for why, n in left_out.most_common(_SHOWN)]
 
 
 def _kind(total: Total) -> str:

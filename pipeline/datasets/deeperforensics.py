@@ -122,7 +122,8 @@ def _reals(source: Source, index: int, clips: Mapping[str, str]) -> Iterator[Vid
             if clip in clips or not shared_ids.FFPP_ID.fullmatch(clip):
                 yield moved
         elif clip in clips:
-            yield replace(moved, split=clips[clip], leak_group=shared_ids.ffpp(clip))
+            group = shared_ids.ffpp(clip)
+            yield replace(moved, split=clips[clip], leak_group=group, real_of=())
         else:
             yield Rejected(moved.path, "excluded", _OTHER_CLIP)
 

@@ -216,6 +216,7 @@ def _video(source: Source, blank: Video, name: str, splits: _Splits) -> Video | 
         identity=shared_ids.ffpp(shown),
         target_id="" if real else shared_ids.ffpp(target),
         source_id=shared_ids.ffpp(donor) if donor else "",
+        real_of=tuple(SHOWN) if real else (),
         pair_id=source.unique(target),
         leak_group=splits.leak_groups[target],
     )
@@ -235,6 +236,7 @@ def _dfd_video(source: Source, blank: Video, name: str) -> Video | Rejected:
         identity=donor_id or target_id,
         target_id="" if real else target_id,
         source_id=donor_id,
+        real_of=(DFD,) if real else (),
         pair_id=source.unique(f"{target}__{scene}"),
         leak_group=shared_ids.leak_group(target_id, donor_id),
     )
@@ -263,7 +265,12 @@ ADAPTER = Adapter(
     access="https://github.com/ondyari/FaceForensics: a form, then a script by mail",
     expected=(
         *(
-            Total(count, {"method": REAL_METHOD, "split": split}, path=_YOUTUBE_PATHS)
+            Total(
+                count,
+                {"method": REAL_METHOD, "split": split},
+                path=_YOUTUBE_PATHS,
+                real_of=tuple(SHOWN),
+            )
             for split, count in _COUNTS
         ),
         *(
@@ -276,6 +283,7 @@ ADAPTER = Adapter(
             {"method": REAL_METHOD, "split": "test"},
             path=_ACTORS_PATHS,
             note="actors of DeepFakeDetection; the flat copy has none",
+            real_of=(DFD,),
         ),
         Total(3_068, {"method": DFD, "split": "test"}, note="the flat copy is cut to 1,000"),
     ),

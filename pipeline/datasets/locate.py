@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.config.params import DatasetEntry
+from pipeline.config.dataset_entries import DatasetEntry
 from pipeline.errors import UserError
 
 
@@ -24,6 +24,11 @@ def files(entries: Mapping[str, DatasetEntry], videos: pa.Table) -> list[str]:
             raise UserError(
                 f"dataset {name!r} is in manifests/videos.parquet but not in "
                 "manifests/datasets.yaml. Run `dvc repro` from the first stage."
+            )
+        if not entries[name].roots:
+            raise UserError(
+                f"dataset {name!r} has videos in manifests/videos.parquet but no root in "
+                "manifests/datasets.yaml any more. Give it one, or run `dvc repro`."
             )
         for root in entries[name].roots:
             if not root.is_dir():

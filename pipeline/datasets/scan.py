@@ -21,9 +21,10 @@ from faceshards.wording import counted
 from pipeline import tables
 from pipeline.audit import drop
 from pipeline.audit.findings import Finding
-from pipeline.config.params import DatasetEntry, DatasetsParams
-from pipeline.datasets import folders
-from pipeline.datasets.base import Rejected, Video, adapters, read
+from pipeline.config.dataset_entries import DatasetEntry
+from pipeline.config.params import DatasetsParams
+from pipeline.datasets import folders, roles
+from pipeline.datasets.base import Rejected, Video, adapters, check, read
 from pipeline.datasets.fingerprint import Mode, StatCache, inside_fingerprint
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Semantics
@@ -71,7 +72,7 @@ def scan(
     """Walks every dataset and describes its videos.
 
     Args:
-        entries: datasets.yaml by dataset name.
+        entries: datasets.yaml by dataset name; those without a root are listed and not read.
         params: how files are fingerprinted, and what is done about findings of the audit.
         semantics: category and subtype of each manipulation.
         stat_cache: an untracked file (see :class:`StatCache`), made where absent.
@@ -83,7 +84,8 @@ def scan(
 
     Raises:
         UserError: an unknown adapter, a wrong option, a root that is absent or of another layout, a
-            dataset without one usable video; a finding of a kind that is to ``fail``.
+            method that is named and not known, a dataset without one usable video, no dataset with
+            a root; a finding of a kind that is to ``fail``.
     """
     if not entries:
         raise UserError("No dataset is listed. Add one to manifests/datasets.yaml.")
@@ -109,7 +111,17 @@ def _scan(
     semantics: Semantics,
     stat_cache: Path,
 ) -> Scan:
-    listed = {name: list(read(entries[name], params)) for name in sorted(entries)}
+    listed = {}
+    for name, entry in sorted(entries.items()):
+        if entry.roots:
+            listed[name] = list(roles.apply(entry, read(entry, params), semantics))
+        else:
+            check(entry)
+    if not listed:
+        raise UserError(
+            "No dataset in manifests/datasets.yaml has a root. Give those that you have the "
+            "folders where they lie."
+        )
     seen = StatCache(stat_cache)
     videos = []
     rejects: list[dict[str, str]] = []

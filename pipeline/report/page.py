@@ -20,6 +20,7 @@ from pipeline.report.counts import Counts
 from pipeline.report.pictures import SIDE_PX, DataUri, Region, Sheet, contact_sheets, regions
 from pipeline.report.runs import RunFacts, run_facts, run_table
 from pipeline.report.stages import Rejects, rejects, shard_table, stage_table
+from pipeline.shards import run_data
 
 MAX_CHARS = 300
 """Longest text of others that is shown; the rest is cut off."""
@@ -68,7 +69,13 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
         regions=tuple(regions(shards, params.swaps_per_region)),
         shards=shard_table(shards),
         runs=tuple(
-            run_facts(name, runs[name], root / "plots", root / "predictions")
+            run_facts(
+                name,
+                runs[name],
+                root / "plots",
+                root / "predictions",
+                run_data.counts(name, runs[name], shards),
+            )
             for name in sorted(runs)
         ),
     )

@@ -6,15 +6,16 @@ Which runs there are is said by the parameters alone: files of a run that was re
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.run_params import OptimizerParams, RunParams
+from pipeline.config.run_params import DataParams, OptimizerParams, RunParams
 from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, limited
 from pipeline.report.charts import Chart, line_chart
 from pipeline.report.stages import read_json
+from pipeline.shards.run_data import Count
 
 PARTS = ("train", "val")
 """A column of a history such as ``val_loss`` is one line, ``val``, of the chart ``loss``."""
@@ -62,7 +63,9 @@ class RunFacts:
     """Videos without a face, over all evaluated splits."""
 
 
-def run_facts(name: str, params: RunParams, plots: Path, predictions: Path) -> RunFacts:
+def run_facts(
+    name: str, params: RunParams, plots: Path, predictions: Path, reads: Sequence[Count] = ()
+) -> RunFacts:
     """What is known about a run.
 
     Args:
@@ -70,6 +73,7 @@ def run_facts(name: str, params: RunParams, plots: Path, predictions: Path) -> R
         params: of the run.
         plots: holds ``<run>.csv``, its history; it may be absent.
         predictions: holds ``<run>/metrics.json``, its scores; it may be absent.
+        reads: samples that the run reads, by shard folder.
 
     Raises:
         UserError: one of the two is damaged.
@@ -94,7 +98,7 @@ def run_facts(name: str, params: RunParams, plots: Path, predictions: Path) -> R
         ) from error
     return RunFacts(
         name=name,
-        settings=_settings(params),
+        settings=(*_settings(params), *_data(params.data, reads)),
         meaningless=bool(found.get("meaningless", params.model.size == "tiny")),
         charts=charts(plots / f"{name}.csv"),
         overall=overall,
@@ -173,6 +177,18 @@ def _settings(params: RunParams) -> tuple[tuple[str, str], ...]:
         ("learning rate", _rate(optimizer)),
         ("weight decay", f"{optimizer.weight_decay:g}"),
     )
+
+
+def _data(data: DataParams, reads: Sequence[Count]) -> tuple[tuple[str, str], ...]:
+    """What of the shards the run reads, and how many faces that is."""
+    given = {f.name: getattr(data, f.name) for f in fields(data)}
+    named = [
+        f"{key}: {', '.join(value) if isinstance(value, tuple) else value}"
+        for key, value in given.items()
+        if value != getattr(DataParams(), key)
+    ]
+    counts = tuple((f"{one.folder} faces", one.words) for one in reads)
+    return (("data", "; ".join(named) or "all of it"), *counts)
 
 
 def _rate(optimizer: OptimizerParams) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from pipeline import tables
 from pipeline.labels.semantics import Graph
 from pipeline.tables import schemas
 
+Kind = tuple[str, str, int, str]
+"""Dataset, method, label and category of a sample, which its label vector follows from."""
+_KIND = ["dataset", "method", "label", "category"]
+
 
 @dataclass(frozen=True)
 class TarFacts:
@@ -27,6 +31,18 @@ class TarFacts:
     sha256: str
     labels: Mapping[str, int]
     """Samples by label: ``{"fake": 5, "real": 5}``."""
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """What shards.json says of label vectors."""
+
+    graph: str
+    """Name of the graph that the samples' own vectors follow."""
+    graphs: Sequence[Graph]
+    """All graphs that somebody may train with, that one among them."""
+    vector: Callable[[str, str, str, int, str], Sequence[int]]
+    """Vector of a graph's name, dataset, method, label and category."""
 
 
 def tar_facts(labels: Sequence[int], n_bytes: int, sha256: str) -> TarFacts:
@@ -45,7 +61,7 @@ def write_folder_index(
     name: str,
     indexes: Iterable[pa.Table],
     tars: Mapping[str, TarFacts],
-    graphs: Sequence[Graph],
+    labels: LabelFacts,
 ) -> None:
     """Writes ``index.parquet`` and ``shards.json``, then deletes tars that they do not name.
 
@@ -55,14 +71,15 @@ def write_folder_index(
         indexes: rows of the samples of each tar, in order of the tars' names; columns that the
             folder's table lacks are left out.
         tars: facts by file name, for every tar.
-        graphs: label graphs that the vectors follow.
+        labels: the label graphs, and the vectors of all kinds of samples in each of them.
 
     Raises:
         ValueError: the tars of ``indexes`` are not those of ``tars``.
     """
     table = schemas.index_table(name)
     index = folder / "index.parquet"
-    tables.write(index, table, _one_per_tar(folder, table, indexes, tars))
+    kinds: set[Kind] = set()
+    tables.write(index, table, _one_per_tar(folder, table, indexes, tars, kinds))
     about: dict[str, Any] = {
         "format": fields.FORMAT,
         "name": name,
@@ -73,7 +90,9 @@ def write_folder_index(
             label: sum(facts.labels[label] for facts in tars.values()) for label in ("fake", "real")
         },
         "tars": {tar_name: asdict(facts) for tar_name, facts in tars.items()},
-        "graphs": {graph.name: graph_json(graph) for graph in graphs},
+        "graph": labels.graph,
+        "graphs": {graph.name: graph_json(graph) for graph in labels.graphs},
+        "vectors": {graph.name: _vectors(graph.name, kinds, labels) for graph in labels.graphs},
         "index": {"bytes": index.stat().st_size, "sha256": _sha256(index)},
     }
     about["digest"] = facts_digest(about)
@@ -84,14 +103,32 @@ def write_folder_index(
             path.unlink()
 
 
+def _vectors(graph: str, kinds: Iterable[Kind], labels: LabelFacts) -> dict[str, Any]:
+    """Vectors of a graph by dataset, method and category."""
+    found: dict[str, dict[str, dict[str, list[int]]]] = {}
+    for dataset, method, label, category in sorted(kinds):
+        vector = list(labels.vector(graph, dataset, method, label, category))
+        found.setdefault(dataset, {}).setdefault(method, {})[category] = vector
+    return found
+
+
 def _one_per_tar(
-    folder: Path, table: str, indexes: Iterable[pa.Table], tars: Mapping[str, TarFacts]
+    folder: Path,
+    table: str,
+    indexes: Iterable[pa.Table],
+    tars: Mapping[str, TarFacts],
+    kinds: set[Kind],
 ) -> Iterator[pa.Table]:
-    """Rows of the index, a tar at a time, in the order in which samples lie there."""
+    """Rows of the index, a tar at a time, in the order in which samples lie there.
+
+    Adds the kinds of samples that there are to ``kinds``.
+    """
     counted: Counter[str] = Counter()
     for part in indexes:
         rows = part.select(schemas.schema(table).names).cast(schemas.schema(table))
         counted.update(rows.column("tar").to_pylist())
+        here = rows.group_by(_KIND).aggregate([]).to_pylist()
+        kinds.update(tuple(kind[name] for name in _KIND) for kind in here)
         yield rows.sort_by("offset")
     if list(counted.items()) != [(name, tars[name].samples) for name in sorted(tars)]:
         raise ValueError(

@@ -8,11 +8,10 @@ import pyarrow as pa
 from faceshards import fields
 from pipeline.engine import partition
 from pipeline.engine.run import Whole
-from pipeline.labels.semantics import Graph
-from pipeline.shards.folder_index import TarFacts, tar_facts, write_folder_index
+from pipeline.shards.folder_index import LabelFacts, TarFacts, tar_facts, write_folder_index
 
 
-def write_folders(whole: Sequence[Whole], root: Path, graphs: Sequence[Graph]) -> dict[str, int]:
+def write_folders(whole: Sequence[Whole], root: Path, labels: LabelFacts) -> dict[str, int]:
     """Writes the index of every shard folder below ``root`` and returns the stage's metrics.
 
     A tar lies at ``<root>/<folder>/<dataset>-<number>.tar``. Folders without samples get an empty
@@ -25,10 +24,10 @@ def write_folders(whole: Sequence[Whole], root: Path, graphs: Sequence[Graph]) -
         facts: dict[str, TarFacts] = {}
         for part in parts:
             name = part.facts.tar.removeprefix(f"{folder}/")
-            labels = _index(part).column("label").to_pylist()
-            facts[name] = tar_facts(labels, part.facts.tar_bytes, part.facts.tar_sha256)
+            real_or_fake = _index(part).column("label").to_pylist()
+            facts[name] = tar_facts(real_or_fake, part.facts.tar_bytes, part.facts.tar_sha256)
         (root / folder).mkdir(parents=True, exist_ok=True)
-        write_folder_index(root / folder, folder, map(_index, parts), facts, graphs)
+        write_folder_index(root / folder, folder, map(_index, parts), facts, labels)
         samples = sum(one.samples for one in facts.values())
         metrics["outputs"] += samples
         metrics[f"samples_{folder}"] = samples

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,26 @@ def start_digest(params: ModelParams) -> str:
     return _digest(models.settings(params))
 
 
-def shards_digest(folders: Sequence[Shards]) -> str:
-    """Digest (32 hex characters) of shard folders: every tar's SHA-256, as shards.json has it."""
-    return _digest(
-        {s.name: {tar: about["sha256"] for tar, about in s.tars.items()} for s in folders}
-    )
+def shards_digest(
+    folders: Sequence[Shards],
+    used: Sequence[Collection[str]] | None = None,
+    vectors: Sequence[Mapping[tuple[str, str, str], Sequence[int]]] = (),
+) -> str:
+    """Digest (32 hex characters) of shard folders: every tar's SHA-256, as shards.json has it.
+
+    Args:
+        folders: the shard folders.
+        used: names of each folder's tars that count; None = all.
+        vectors: label vectors of each folder that are learnt instead of those in its tars.
+    """
+    tars = [shards.tars for shards in folders] if used is None else used
+    facts: dict[str, Any] = {
+        shards.name: {tar: shards.tars[tar]["sha256"] for tar in names}
+        for shards, names in zip(folders, tars, strict=True)
+    }
+    if vectors:
+        facts["vectors"] = [sorted((*kind, *of) for kind, of in some.items()) for some in vectors]
+    return _digest(facts)
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:

@@ -62,16 +62,23 @@ class Faces:
         folders: opened shard folders whose vectors follow the same graph.
         side_px: side of the square images that come out.
         attribution: names the classes of fakes; None where all are one.
+        rows: rows of each folder's index that count, with the vectors to be learnt; None = all, as
+            they are.
 
     Raises:
         UserError: the folders' label vectors differ in length, or a fake has no class.
     """
 
     def __init__(
-        self, folders: Sequence[Shards], side_px: int, attribution: Attribution | None = None
+        self,
+        folders: Sequence[Shards],
+        side_px: int,
+        attribution: Attribution | None = None,
+        rows: Sequence[pa.Table] | None = None,
     ) -> None:
         self.side_px = side_px
-        indexes = [(shards, shards.index) for shards in folders]
+        counted = [shards.index for shards in folders] if rows is None else rows
+        indexes = list(zip(folders, counted, strict=True))
         self.labels = _joined(indexes, "label").astype(np.int8)
         """(n,) 0 real, 1 fake."""
         self.vectors = _vectors([index for _, index in indexes])

@@ -1,16 +1,18 @@
 """What a run is trained on: its parameters and its shards, checked before anything is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceshards.reading import Shards
-from pipeline.config.run_params import RunParams
+from pipeline.config.run_params import DataParams, RunParams
 from pipeline.errors import UserError
 from pipeline.labels.attribution import Attribution, by_category, by_dataset
 from pipeline.labels.semantics import Graph
+from pipeline.shards import run_data
 from pipeline.training import checkpoint
 from pipeline.training.data import Faces
 
@@ -45,7 +47,7 @@ class RunData:
     classes: tuple[str, ...]
     """What is told apart: ``real``, then one or more names of fakes."""
     counts: dict[str, int]
-    """Samples by shard folder."""
+    """Samples that are read, by shard folder."""
     digest: str
 
 
@@ -53,26 +55,47 @@ def read(run: Run, root: Path, side_px: int) -> RunData:
     """Opens the shard folders of a run.
 
     Args:
-        run: which folders it reads, and the graph that their labels must follow.
+        run: which folders it reads, what of them, and the graph that it learns.
         root: folder that holds ``train``, ``val`` and, where the run reads them, ``expanded``.
         side_px: side of the images that the model takes.
 
     Raises:
-        UserError: a folder is absent, damaged, empty or of another graph, or only one class is
-            there to be learnt, or a fake has no class.
+        UserError: a folder is absent, damaged, empty or without the run's graph; its data name what
+            is not there, or leave nothing or one class to be learnt; a fake has no class.
     """
     opened = _open(run, root)
-    attribution = _attribution(run, opened[:-1])
+    data = run.params.data
+    rows = run_data.chosen(run.name, data, [shards.index for shards in opened])
+    _check_rows(run, opened, rows)
+    used = [set(some.column("tar").unique().to_pylist()) for some in rows]
+    vectors: list[Mapping[tuple[str, str, str], list[int]]] = []
+    if run.graph is not None and not _own_vectors(run, opened):
+        vectors = [
+            run_data.vectors(shards, run.graph.name, some)
+            for shards, some in zip(opened, rows, strict=True)
+        ]
+        rows = [
+            run_data.relabelled(some, known, data.labels == "face_only")
+            for some, known in zip(rows, vectors, strict=True)
+        ]
+    attribution = _attribution(run, rows[:-1])
     return RunData(
-        Faces(opened[:-1], side_px, attribution),
-        Faces(opened[-1:], side_px, attribution),
+        Faces(opened[:-1], side_px, attribution, rows[:-1]),
+        Faces(opened[-1:], side_px, attribution, rows[-1:]),
         attribution.classes if attribution else BINARY,
-        {shards.name: len(shards) for shards in opened},
-        checkpoint.shards_digest(opened),
+        {shards.name: some.num_rows for shards, some in zip(opened, rows, strict=True)},
+        checkpoint.shards_digest(opened, used, vectors),
     )
 
 
-def _attribution(run: Run, train: Sequence[Shards]) -> Attribution | None:
+def _own_vectors(run: Run, opened: Sequence[Shards]) -> bool:
+    """Whether the run learns the vectors that the samples have."""
+    own = {name for s in opened for name in s.index.column("graph").unique().to_pylist()}
+    same = run.graph is not None and own == {run.graph.name}
+    return same and run.params.data.labels == "hierarchy"
+
+
+def _attribution(run: Run, train: Sequence[pa.Table]) -> Attribution | None:
     """How the run names the classes of its fakes; None where all are one."""
     match run.params.objective.attribution:
         case "none":
@@ -80,7 +103,7 @@ def _attribution(run: Run, train: Sequence[Shards]) -> Attribution | None:
         case "category":
             return by_category()
         case "dataset":
-            fakes = [shards.index.filter(pc.field("label") == 1) for shards in train]
+            fakes = [rows.filter(pc.field("label") == 1) for rows in train]
             return by_dataset(
                 name for some in fakes for name in some.column("dataset").unique().to_pylist()
             )
@@ -90,7 +113,7 @@ def _attribution(run: Run, train: Sequence[Shards]) -> Attribution | None:
 
 def _open(run: Run, root: Path) -> list[Shards]:
     """The shard folders of a run, train first and val last, checked to be fit for it."""
-    names = dict.fromkeys(("train", run.params.also, "val"))
+    names = run_data.folders(run.params)
     opened = [Shards(root / name) for name in names]
     for shards, name in zip(opened, names, strict=True):
         if shards.name != name:
@@ -106,20 +129,31 @@ def _open(run: Run, root: Path) -> list[Shards]:
             )
         if run.graph is not None:
             _check_graph(run, shards, run.graph)
-    labels = {label for s in opened[:-1] for label in s.index.column("label").unique().to_pylist()}
-    if len(labels) < 2:
-        only = "fake" if 1 in labels else "real"
-        raise UserError(
-            f"{opened[0].folder} has {only} faces only, so the run {run.name} could learn "
-            "nothing. Add the other class to the datasets."
-        )
     return opened
 
 
+def _check_rows(run: Run, opened: Sequence[Shards], rows: Sequence[pa.Table]) -> None:
+    """Raises UserError where the run's data leave nothing of a folder, or one class to learn."""
+    for shards, some in zip(opened, rows, strict=True):
+        if not some.num_rows:
+            raise UserError(
+                f"runs.{run.name}.data leaves none of the {len(shards):,} samples in "
+                f"{shards.folder}, and the run needs some. Let it read more."
+            )
+    labels = {label for some in rows[:-1] for label in some.column("label").unique().to_pylist()}
+    if len(labels) < 2:
+        only = "fake" if 1 in labels else "real"
+        whole = run.params.data == DataParams()
+        where = f"{opened[0].folder} has" if whole else f"runs.{run.name}.data leaves"
+        raise UserError(
+            f"{where} {only} faces only, so the run {run.name} could learn nothing. Add the other "
+            "class to the datasets" + ("." if whole else ", or let the run read more.")
+        )
+
+
 def _check_graph(run: Run, shards: Shards, graph: Graph) -> None:
-    found = shards.index.column("graph").unique().to_pylist()
-    nodes = shards.facts["graphs"].get(graph.name, {}).get("nodes")
-    if found != [graph.name] or nodes != list(graph.nodes):
+    found = shards.facts["graphs"].get(graph.name, {})
+    if found.get("nodes") != list(graph.nodes):
         raise UserError(
             f"The labels in {shards.folder} do not follow the graph {graph.name} of the run "
             f"{run.name} as semantics.yaml has it. Make them anew with `dvc repro shard`."

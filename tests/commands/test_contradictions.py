@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import config
 from pipeline.commands.contradictions import check, contradictions
+from pipeline.config.run_params import DataParams
 from pipeline.errors import UserError
 
 SAMPLE = config.load(Path(__file__).parents[2] / "profiles/sample.yaml")
@@ -95,6 +96,74 @@ def test_each_contradiction_is_one_sentence(params, entries, rows, expected):
     for problem, start in zip(found, expected, strict=True):
         assert problem.startswith(start)
         assert problem.endswith(".")
+
+
+def _reading(**data):
+    return replace(
+        OWN, runs={n: replace(run, data=DataParams(**data)) for n, run in OWN.runs.items()}
+    )
+
+
+TWO = [(d, s, m) for d in ("a", "b") for s in ("train", "val") for m in ("real", f"fake-{d}")]
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "expected"),
+    [
+        ({"datasets": ("a",)}, TWO, ""),
+        ({"methods": ("fake-a",)}, TWO, ""),
+        (
+            {"datasets": ("aa",)},
+            TWO,
+            "runs.metric-learning.data.datasets names aa, which manifests/datasets.yaml does not "
+            "have. Did you mean",
+        ),
+        (
+            {"datasets": ("later",)},
+            TWO,
+            "the run metric-learning reads the dataset later, of which there are no videos. Give",
+        ),
+        (
+            {"methods": ("fake_b",)},
+            TWO,
+            "runs.metric-learning.data.methods names fake_b, which no video has. Did you mean fake",
+        ),
+        (
+            {"datasets": ("a",), "methods": ("fake-b",)},
+            TWO,
+            "the run metric-learning needs both classes in the split train, and all of its videos "
+            "are real",
+        ),
+        (
+            {"datasets": ("a",)},
+            [row for row in TWO if row[:2] != ("a", "val")],
+            "the run metric-learning needs videos in the split val, and runs.metric-learning.data "
+            "leaves none.",
+        ),
+    ],
+)
+def test_what_a_run_reads_must_be_there(data, rows, expected):
+    found = contradictions(_reading(**data), ["a", "b", "later"], videos(*rows))
+    assert len(found) == bool(expected)
+    assert "".join(found).startswith(expected)
+
+
+def test_names_of_images_that_are_made_are_known_before_they_are():
+    runs = {n: replace(r, also="expanded") for n, r in SAMPLE.runs.items()}
+    for data in ({"methods": ("swap_eye",)}, {"methods": ("Deepfakes", "swap_lip")}):
+        reading = {n: replace(r, data=DataParams(**data)) for n, r in runs.items()}
+        assert contradictions(replace(SAMPLE, runs=reading), ["ffpp"], videos(*WHOLE)) == []
+
+
+def test_graphs_must_be_there():
+    shard = replace(SAMPLE.shard, graph="ffp")
+    found = contradictions(replace(SAMPLE, shard=shard), ["ffpp"], videos(*WHOLE), ["ffpp", "ffsc"])
+    assert found == [
+        "shard.graph names ffp, which manifests/semantics.yaml does not have. Did you mean ffpp?"
+    ]
+    assert contradictions(SAMPLE, ["ffpp"], videos(*WHOLE), ["ffsc"])[-1].startswith(
+        "runs.sjedd.objective.graph names ffpp, which"
+    )
 
 
 def test_all_are_told_at_once_with_missing_weights(tmp_path, monkeypatch):

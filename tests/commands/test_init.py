@@ -97,6 +97,15 @@ def test_another_profile_has_no_sample(no_dvc, tmp_path):
     assert (tmp_path / "params.yaml").read_bytes() == (
         ROOT / "profiles/paper-sjedd.yaml"
     ).read_bytes()
+    assert "write the roots of the datasets you have into manifests/datasets.yaml" in said
+    assert (tmp_path / "manifests/datasets.yaml").read_bytes() == (
+        ROOT / "pipeline/project/profile_datasets/paper-sjedd.yaml"
+    ).read_bytes()
+    assert not any(e.roots for e in config.load_datasets(tmp_path / config.DATASETS).values())
+
+
+def test_a_profile_that_brings_no_datasets(no_dvc, tmp_path):
+    said = init(tmp_path, "own-data")
     assert "list your data in manifests/datasets.yaml" in said
     with pytest.raises(UserError, match="names no dataset"):
         config.load_datasets(tmp_path / "manifests/datasets.yaml")

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faceshards.fields import SPLITS
 from pipeline import config
 from pipeline.config import loading
-from pipeline.config.params import DatasetEntry, EngineParams, Params, resolve
+from pipeline.config.dataset_entries import DatasetEntry, Roles
+from pipeline.config.params import EngineParams, Params, resolve
 from pipeline.errors import UserError
 
 
@@ -404,6 +406,43 @@ def test_bad_dataset_entries_are_named(tmp_path, change, expected):
     entry = {key: value for key, value in entry.items() if value is not ...}
     with pytest.raises(UserError, match=expected):
         config.load_datasets(_write_datasets(tmp_path, {"a": entry}))
+
+
+def _roles(tmp_path, **given):
+    return config.load_datasets(_write_datasets(tmp_path, {"a": ENTRY | given}))["a"].roles
+
+
+def test_roles_of_a_dataset(tmp_path):
+    assert _roles(tmp_path) == Roles() == _roles(tmp_path, splits="official")
+    assert dict(_roles(tmp_path, splits="all_test").splits) == dict.fromkeys(SPLITS, "test")
+    only = _roles(tmp_path, splits="test_only", methods=["x"], exclude_methods=["y"])
+    assert dict(only.splits) == {"train": "", "val": "", "test": "test"}
+    assert (only.methods, only.exclude_methods) == (("x",), ("y",))
+    moved = _roles(tmp_path, splits={"val": "train"})
+    assert dict(moved.splits) == {"train": "train", "val": "train", "test": "test"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"splits": "tests"}, 'a: splits is \'tests\', but must be "official", "test_only" or'),
+        ({"splits": ["test"]}, "splits is "),
+        ({"splits": {"valid": "train"}}, r"a\.splits: valid is not a parameter\. Nearest .*: val"),
+        ({"splits": {"val": "tset"}}, r"a\.splits: val is 'tset', but must be \"train\""),
+        ({"methods": "x"}, "methods is 'x', but must be a list"),
+        ({"methods": ["x", "x"]}, "methods names 'x' twice"),
+        ({"methods": ["x"], "exclude_methods": ["x"]}, "x is in methods and in exclude_methods"),
+    ],
+)
+def test_bad_roles_are_named(tmp_path, given, expected):
+    with pytest.raises(UserError, match=expected):
+        _roles(tmp_path, **given)
+
+
+def test_a_root_that_is_left_open_is_no_mistake(tmp_path):
+    path = tmp_path / "datasets.yaml"
+    path.write_text("a:\n  adapter: csv\n  root: # /data/a\nb:\n  adapter: csv\n  roots:\n")
+    assert [entry.roots for entry in config.load_datasets(path).values()] == [(), ()]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pipeline.config import profiles
 from pipeline.config.objectives import OBJECTIVES
 from pipeline.config.params import Params
 from pipeline.config.run_params import OptimizerParams, RunParams
+from pipeline.datasets.base import check
 from pipeline.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -207,3 +208,31 @@ def test_the_clone_and_the_package_have_the_same_profiles():
     assert {p.name: p.read_bytes() for p in PROFILES.iterdir()} == {
         p.name: p.read_bytes() for p in profiles.SHIPPED.iterdir()
     }
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.startswith("paper-")])
+def test_the_datasets_of_a_paper_are_those_that_its_parameters_name(name):
+    params = config.load(PROFILES / f"{name}.yaml")
+    entries = config.load_datasets(profiles.datasets(name))
+    assert not any(entry.roots for entry in entries.values())
+    for entry in entries.values():
+        check(entry)
+    config.check_datasets(params, entries)
+    named = {dataset for run in params.runs.values() for dataset in run.data.datasets}
+    assert named | set(params.expand.datasets) <= set(entries)
+
+
+def test_the_datasets_of_a_profile_replace_those_of_another_and_nobody_elses(tmp_path):
+    listed = tmp_path / "datasets.yaml"
+    assert profiles.put_datasets_in_place("own-data", listed) == ""
+    assert not listed.exists()
+    assert profiles.ROOTS in profiles.put_datasets_in_place("paper-sjedd", listed)
+    assert listed.read_bytes() == profiles.datasets("paper-sjedd").read_bytes()
+    assert profiles.put_datasets_in_place("paper-sjedd", listed) == ""
+    assert profiles.ROOTS in profiles.put_datasets_in_place("paper-metric-learning", listed)
+    mine = listed.read_text().replace("root: # /data/dfdc", "root: /data/dfdc")
+    listed.write_text(mine)
+    told = profiles.put_datasets_in_place("paper-sjedd", listed)
+    assert "holds datasets of yours, so it stays" in told
+    assert str(profiles.datasets("paper-sjedd")) in told
+    assert listed.read_text() == mine

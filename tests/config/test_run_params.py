@@ -5,7 +5,7 @@ import pytest
 from pipeline import config
 from pipeline.config import run_params
 from pipeline.config.objectives import LevelWeights
-from pipeline.config.run_params import OptimizerParams
+from pipeline.config.run_params import DataParams, OptimizerParams
 from pipeline.errors import UserError
 
 VIT = "model: {architecture: vit, size: tiny}, objective: {kind: metric_learning}, also: train"
@@ -109,7 +109,6 @@ def test_impossible_values_are_named(load, text, expected):
             JOINT.replace("kind: sjedd, graph: ffpp", "kind: metric_learning"),
             "joint_embedding is trained with sjedd",
         ),
-        (JOINT.replace("graph: ffpp", "graph: ffsc"), "shard.graph is 'ffpp'"),
         (JOINT.replace("tiny", "tiny, fc_norm: none"), "fc_norm is 'none', but joint_embedding"),
         (JOINT.replace("tiny", "tiny, trained: head"), "trained is 'head', but joint_embedding"),
         (
@@ -125,6 +124,7 @@ def test_impossible_values_are_named(load, text, expected):
             "attribution is 'category', but also is 'expanded'",
         ),
         (JOINT.replace(", graph: ffpp", ""), "objective.graph is ''"),
+        (f"{VIT}, data: {{labels: face_only}}", "data.labels is 'face_only', but metric_learning"),
         (
             JOINT.replace(
                 "graph",
@@ -158,3 +158,12 @@ def test_a_command_names_one_run(load):
             run_params.chosen(runs, arguments)
     with pytest.raises(UserError, match="There is none to choose from"):
         run_params.chosen({}, ["a"])
+
+
+def test_a_run_may_follow_any_graph_and_read_a_part(load):
+    text = (
+        f"{JOINT.replace('graph: ffpp', 'graph: ffsc')}, data: {{datasets: [a], max_per_video: 3}}"
+    )
+    params = load(f"runs:\n  a: {{{text}}}\n")
+    assert params.runs["a"].objective.graph == "ffsc"
+    assert params.runs["a"].data == DataParams(datasets=("a",), max_per_video=3)

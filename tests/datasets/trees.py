@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.params import DatasetEntry, DatasetsParams
+from pipeline.config.dataset_entries import DatasetEntry
+from pipeline.config.params import DatasetsParams
 from pipeline.datasets.scan import Scan, scan
 from pipeline.labels import semantics
 

@@ -102,6 +102,18 @@ def told(function: Callable[[dict[str, Any]], Any]) -> Change:
     return change
 
 
+def in_vectors(
+    function: Callable[[list[int]], Any], graph_name: str = "ffsc"
+) -> Callable[[dict[str, Any]], Any]:
+    """shards.json has another vector of one method."""
+
+    def change(about: dict[str, Any]) -> None:
+        by_category = about["vectors"][graph_name]["ffpp"]["swap_eye"]
+        by_category["local"] = function(by_category["local"])
+
+    return change
+
+
 def graph(**parts: Any) -> Change:
     def change(draft: Draft) -> None:
         draft.facts["graphs"] = copy.deepcopy(draft.facts["graphs"])
@@ -471,6 +483,27 @@ def facts_changes() -> None:
         "has a key too many": lambda a: a.update(more=1),
         "has no graphs": lambda a: a.update(graphs={}),
         "has graphs that are none": lambda a: a.update(graphs=[]),
+        "has no graph of its samples": lambda a: a.pop("graph"),
+        "follows another of its graphs": lambda a: a.update(graph="ffsc"),
+        "follows a graph that is not there": lambda a: a.update(graph="odd"),
+        "has no vectors": lambda a: a.pop("vectors"),
+        "has vectors that are none": lambda a: a.update(vectors=[]),
+        "lacks the vectors of a graph": lambda a: a["vectors"].pop("ffsc"),
+        "has vectors of another graph": lambda a: a["vectors"].update(odd={}),
+        "has vectors that are no mapping": lambda a: a["vectors"].update(ffsc=[1]),
+        "has datasets that are no mapping": lambda a: a["vectors"]["ffsc"].update(ffpp=[1]),
+        "lacks the vectors of a dataset": lambda a: a["vectors"]["ffsc"].pop("ffpp"),
+        "lacks the vector of a method": lambda a: a["vectors"]["ffsc"]["ffpp"].pop("swap_eye"),
+        "has the vector of another method": lambda a: a["vectors"]["ffsc"]["ffpp"].update(
+            odd={"FS": [1] + [-1] * 11}
+        ),
+        "has a vector of text": in_vectors(lambda v: "1"),
+        "has a vector that is too short": in_vectors(lambda v: v[1:]),
+        "has a vector of floats": in_vectors(lambda v: [1.0, *v[1:]]),
+        "has a vector with a 2": in_vectors(lambda v: [*v[:-1], 2]),
+        "has a vector of a fake that begins with 0": in_vectors(lambda v: [0, *v[1:]]),
+        "has a vector that no state completes": in_vectors(lambda v: [1, 0, 0, 0, 0, 0, *[1] * 6]),
+        "has another vector than the samples": in_vectors(lambda v: [*v[:-1], -1], "ffpp"),
         "has no tars": lambda a: a.update(tars={}),
         "has tars that are none": lambda a: a.update(tars=[]),
         "names a tar elsewhere": lambda a: a["tars"].update({"../x.tar": one(a)}),

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.objectives import MetricLearningParams
-from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams
+from pipeline.config.run_params import DataParams, ModelParams, OptimizerParams, RunParams
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.report import runs
+from pipeline.shards.run_data import counts
 from tests.report import project
 
 
@@ -48,6 +49,22 @@ def test_only_tiny_models_mean_nothing(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(project.scores(meaningless=1)))
     assert facts(tmp_path, params=big).meaningless
+
+
+def test_what_a_run_reads_is_counted(root: Path) -> None:
+    data = DataParams(datasets=("ffpp",), max_per_video=3, labels="face_only")
+    params = replace(project.RUN, data=data)
+    reads = counts("first", params, root / "data/shards")
+    nowhere = Path("nowhere")
+    words = dict(runs.run_facts("first", params, nowhere, nowhere, reads).settings)
+    assert words["data"] == "datasets: ffpp; max_per_video: 3; labels: face_only"
+    assert words["train faces"] == "12 (6 real, 6 fake)"
+    assert words["val faces"] == "4 (2 real, 2 fake)"
+    assert dict(facts(nowhere).settings)["data"] == "all of it"
+
+
+def test_the_page_counts_what_every_run_reads(html: str) -> None:
+    assert html.count("24 (12 real, 12 fake)") == len(project.RUNS)
 
 
 def test_settings_in_words() -> None:

@@ -17,7 +17,7 @@ from pipeline.config.params import JpegParams, ShardParams
 from pipeline.engine.buckets import bucket_count, buckets_of
 from pipeline.engine.rows import Plan
 from pipeline.labels import semantics
-from pipeline.shards.folder_index import tar_facts, write_folder_index
+from pipeline.shards.folder_index import LabelFacts, tar_facts, write_folder_index
 from pipeline.shards.pack import PackTask, pack_plan
 from pipeline.tables.sources import Held
 
@@ -40,7 +40,7 @@ class World:
         return pack_plan(
             *(Held(t[n]) for n in ("videos", "faces", "samples", "landmarks", "expanded")),
             semantics.load(SEMANTICS),
-            {"ffpp": "faceforensics", "wild": "csv"},
+            {"ffpp": "faceforensics", "wild": "csv", "more": "csv"},
             SHARDED,
             self.faces_store,
             self.expand_store,
@@ -118,9 +118,20 @@ def shard(made: World, root: Path, jpeg: JpegParams | None = None) -> None:
             index["label"].to_pylist(), path.stat().st_size, sha256
         )
         indexes[folder].append(index)
-    graph = semantics.load(SEMANTICS).graph(SHARDED.graph)
+    labels = label_facts()
     for folder in fields.FOLDERS:
-        write_folder_index(root / folder, folder, indexes[folder], facts[folder], [graph])
+        write_folder_index(root / folder, folder, indexes[folder], facts[folder], labels)
+
+
+def label_facts() -> LabelFacts:
+    """All graphs, and the vectors of what :func:`world` has."""
+    known = semantics.load(SEMANTICS)
+
+    def vector(graph: str, dataset: str, method: str, label: int, category: str) -> tuple[int, ...]:
+        adapter = "faceforensics" if dataset == LOSSLESS else "csv"
+        return known.vector(graph, dataset, adapter, method, label, category)
+
+    return LabelFacts(SHARDED.graph, list(known.graphs.values()), vector)
 
 
 def _partitions(plan: Plan) -> Iterator[tuple[str, list[dict[str, Any]]]]:

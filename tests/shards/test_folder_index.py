@@ -6,6 +6,7 @@ import pytest
 from pipeline import tables
 from pipeline.labels import semantics
 from pipeline.shards.folder_index import TarFacts, write_folder_index
+from pipeline.tables import schemas
 from tests.shards import made
 
 
@@ -26,17 +27,50 @@ def test_shards_json_explains_the_folder(shards: Path) -> None:
     assert ["face", "identity"] in graph["edges"]
     assert len(graph["edges"]) == 3 + 2 + 6 + 4
     assert len(graph["prompts"]) == 10
+    assert about["graph"] == "ffpp"
+    assert set(about["graphs"]) == set(about["vectors"]) == {"ffpp", "ffsc"}
     assert about["bytes"] == sum(p.stat().st_size for p in (shards / "train").glob("*.tar"))
+
+
+def test_shards_json_has_the_vector_of_every_kind_in_every_graph(shards: Path) -> None:
+    known = semantics.load(made.SEMANTICS)
+    for name in ("train", "val", "expanded"):
+        about = json.loads((shards / name / "shards.json").read_text())
+        rows = tables.read(shards / name / "index.parquet", schemas.index_table(name)).to_pylist()
+        for graph in ("ffpp", "ffsc"):
+            said = {
+                (dataset, method, category): vector
+                for dataset, methods in about["vectors"][graph].items()
+                for method, categories in methods.items()
+                for category, vector in categories.items()
+            }
+            adapters = {"ffpp": "faceforensics", "wild": "csv"}
+            wanted = {
+                (r["dataset"], r["method"], r["category"]): list(
+                    known.vector(
+                        graph,
+                        r["dataset"],
+                        adapters[r["dataset"]],
+                        r["method"],
+                        r["label"],
+                        r["category"],
+                    )
+                )
+                for r in rows
+            }
+            assert said == wanted
+        own = about["vectors"]["ffpp"]
+        for row in rows:
+            assert row["vector"] == own[row["dataset"]][row["method"]][row["category"]]
 
 
 def test_tars_that_are_not_named_go(tmp_path: Path) -> None:
     (tmp_path / "old-00007.tar").write_bytes(b"x")
-    graph = semantics.load(made.SEMANTICS).graph("ffpp")
-    write_folder_index(tmp_path, "val", [], {}, [graph])
+    write_folder_index(tmp_path, "val", [], {}, made.label_facts())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["index.parquet", "shards.json"]
 
 
 def test_facts_must_fit_the_index(tmp_path: Path) -> None:
     facts = {"a-00000.tar": TarFacts(1, 1, "", {"fake": 0, "real": 1})}
     with pytest.raises(ValueError, match="disagree"):
-        write_folder_index(tmp_path, "val", [], facts, [])
+        write_folder_index(tmp_path, "val", [], facts, made.label_facts())

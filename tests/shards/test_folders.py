@@ -29,8 +29,7 @@ def test_names_of_datasets_may_begin_alike(tmp_path, monkeypatch):
     where = Store(tmp_path / "store", "index_expanded", 6, tars=shards, isolate=False)
     here = EngineParams(workers=0)
     whole = run.run("shard", PackTask(JpegParams()), plan, where, here, version=1)
-    graph = semantics.load(made.SEMANTICS).graph("ffpp")
-    metrics = write_folders(whole, shards, [graph])
+    metrics = write_folders(whole, shards, made.label_facts())
     index = tables.read(shards / "train/index.parquet", "index")
     assert index.num_rows == metrics["samples_train"] == 24
     assert sorted(set(index["dataset"].to_pylist())) == ["ffpp", "ffpp-0"]

@@ -14,7 +14,7 @@ from pipeline import tables
 from pipeline.config.objectives import MetricLearningParams, SjeddParams
 from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams
 from pipeline.labels import semantics
-from pipeline.shards.folder_index import tar_facts, write_folder_index
+from pipeline.shards.folder_index import LabelFacts, tar_facts, write_folder_index
 from pipeline.training.inputs import Run
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +102,10 @@ def shards(root: Path, name: str, samples: list[Sample], per_tar: int = 100) -> 
         table = tables.from_rows("index_expanded", here)
         facts[path.name] = tar_facts(table["label"].to_pylist(), path.stat().st_size, digest)
         rows.append(table)
-    write_folder_index(folder, name, rows, facts, [GRAPH])
+    labels = LabelFacts(
+        GRAPH.name, [GRAPH], lambda graph, data, method, label, kind: VECTORS[label]
+    )
+    write_folder_index(folder, name, rows, facts, labels)
     return folder
 
 
