@@ -8,7 +8,7 @@ import gzip
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 _BLOCK = 512
 _GZIP = b"\x1f\x8b"
@@ -17,6 +17,18 @@ _SPECIAL = (b"1", b"2", b"3", b"4", b"6")
 """Hard and symbolic links, devices and FIFOs."""
 _LONG_NAME, _PAX = b"L", b"x"
 _MAX_NAME_BYTES = 1 << 16
+
+
+class MemberHeader(NamedTuple):
+    """One file of a tar, by its header."""
+
+    name: str
+    regular: bool
+    """Whether it is a regular file, and not a link, device or FIFO."""
+    offset: int
+    """First byte of its content in the tar (uncompressed)."""
+    size: int
+    """Bytes of its content."""
 
 
 def names(tar: Path) -> Iterator[str]:
@@ -29,6 +41,20 @@ def members(tar: Path) -> Iterator[tuple[str, bool]]:
 
     With each comes whether it is a regular file, and not a link, device or FIFO. Folders are left
     out.
+
+    Raises as :func:`walk`.
+    """
+    return ((member.name, member.regular) for member in walk(tar))
+
+
+def is_gzipped(tar: Path) -> bool:
+    """Whether a file begins as gzip does; raises OSError where it cannot be read."""
+    with tar.open("rb") as stream:
+        return stream.read(len(_GZIP)) == _GZIP
+
+
+def walk(tar: Path) -> Iterator[MemberHeader]:
+    """Files in a tar, in order; long names of GNU and PAX tars as well. Folders are left out.
 
     Raises:
         ValueError: a header is damaged, or the end of the archive is missing.
@@ -43,7 +69,7 @@ def members(tar: Path) -> Iterator[tuple[str, bool]]:
         yield from _walk(stream)
 
 
-def _walk(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
+def _walk(stream: BinaryIO) -> Iterator[MemberHeader]:
     at, long_name = 0, b""
     while True:
         stream.seek(at)
@@ -63,7 +89,7 @@ def _walk(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
         else:
             if kind in _FILES or kind in _SPECIAL:
                 name = (long_name or _name(header)).decode("utf-8", "surrogateescape")
-                yield name, kind in _FILES
+                yield MemberHeader(name, kind in _FILES, at + _BLOCK, size)
             long_name = b""
         at += _BLOCK + -(-size // _BLOCK) * _BLOCK
 
