@@ -77,6 +77,25 @@ def row_name(column: str, group: int, row: int) -> str:
     return f"{column}/{group:05d}/{row:06d}"
 
 
+def neighbours(videos: pa.Table) -> tuple[list[str], list[str]]:
+    """What keeps rows of ``videos`` in one partition, and their order there; else their ids.
+
+    Rows of one row group of a Parquet file are worked one after the other, since each costs all
+    that lie before it. Other videos go wherever their ids say.
+
+    Args:
+        videos: columns ``video_id``, ``media``, ``dataset`` and ``path``.
+    """
+    ids: list[str] = videos.column("video_id").to_pylist()
+    together, order = list(ids), list(ids)
+    names = (videos.column(name).to_pylist() for name in ("media", "dataset", "path"))
+    for at, (media, dataset, path) in enumerate(zip(*names, strict=True)):
+        if media == "parquet":
+            order[at] = f"{dataset}/{path}"
+            together[at] = order[at].rpartition("/")[0]
+    return together, order
+
+
 def read_member(tar: Path, name: str) -> bytes:
     """The content of a file in a plain tar.
 
