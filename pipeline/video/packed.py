@@ -8,7 +8,7 @@ row group on, so the place that was reached is kept: the rows of a plan come in 
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -69,7 +69,7 @@ _remembered = _Remembered()
 
 def member_name(name: str) -> str:
     """How a member of a tar is called in paths: without ``./`` and doubled slashes."""
-    return str(PurePosixPath(name))
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def row_name(column: str, group: int, row: int) -> str:
@@ -137,7 +137,7 @@ def read_row(file: Path, inside: str) -> bytes:
     try:
         data = _value(file, column, int(group), int(row))
     except (OSError, pa.ArrowException) as error:
-        raise Reject("unreadable", str(error).splitlines()[0]) from error
+        raise Reject("unreadable", " ".join(str(error).split())[:300]) from error
     if data is None:
         raise Reject("empty", "this row has no bytes of a picture")
     _check_size(len(data))

@@ -1,3 +1,5 @@
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -103,6 +105,13 @@ def test_damaged_files(look):
     good = put_parquet(look.root / "good.parquet", [b"a" * 5000], label=["real"]).read_bytes()
     (look.root / "cut.parquet").write_bytes(good[: len(good) // 2])
     (look.root / "junk.parquet").write_bytes(b"no parquet")
+    put_parquet(look.root / "none.parquet", [], label=pa.array([], pa.string()))
+    os.mkfifo(look.root / "pipe.parquet")
     found = look()
     assert sorted(rows(found)) == ["own/real/good.parquet!image/00000/000000"]
-    assert rejects(found) == {"own/cut.parquet": "unreadable", "own/junk.parquet": "unreadable"}
+    assert rejects(found) == {
+        "own/cut.parquet": "unreadable",
+        "own/junk.parquet": "unreadable",
+        "own/none.parquet": "empty",
+        "own/pipe.parquet": "unsupported_media",
+    }
