@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.datasets import fingerprint
 from pipeline.errors import UserError
 from tests.datasets.pictures import put_parquet
 from tests.datasets.trees import entry, rejects, rows, run
@@ -99,6 +100,17 @@ def test_wrong_columns(look, columns):
     put_parquet(look.root / "a.parquet", [b"a"], label=["real"])
     with pytest.raises(UserError, match="the option columns has"):
         look(columns=columns)
+
+
+@pytest.mark.parametrize("mode", ["sampled", "full"])
+def test_a_file_is_opened_once_for_all_its_rows(look, mode, tmp_path, monkeypatch):
+    put_parquet(look.root / "a.parquet", [b"a"] * 500, label=["real"] * 500)
+    read = []
+    real = fingerprint.fingerprint
+    monkeypatch.setattr(fingerprint, "fingerprint", lambda f, m: read.append(m) or real(f, m))
+    found = run(entry("parquet", look.root, name="own"), tmp_path / "cache", mode)
+    assert (found.metrics["outputs"], read) == (500, [mode])
+    assert len(set(found.videos["fingerprint"].to_pylist())) == 500
 
 
 def test_damaged_files(look):
