@@ -11,7 +11,6 @@ Rules:
   folder below theirs is what must not be in two splits.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline.datasets import fake_parts, folders
 from pipeline.datasets.base import Adapter, Rejected, Source, Total, Video, wrong_root
 from pipeline.datasets.fake_parts import SaidOfVideo
 from pipeline.datasets.json_rows import json_rows
+from pipeline.datasets.shared_ids import VOXCELEB_ID, voxceleb
 
 METADATA = {"train": "train_metadata.json", "val": "val_metadata.json"}
 UNNAMED = "av_deepfake1m_unknown"
@@ -33,7 +33,6 @@ TYPES = {
     "both_modified": (True, True),
 }
 """Whether picture and voice are fake, by ``modify_type``."""
-_VOXCELEB = re.compile(r"id\d{5}", re.ASCII)
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
@@ -71,7 +70,7 @@ def _said(row: Mapping[str, Any], split: str, apart: bool) -> SaidOfVideo:
     video_fake, audio_fake = TYPES[kind]
     voice, picture = row.get("audio_model"), row.get("video_model")
     parts = name.split("/")
-    person = parts[1] if len(parts) > 1 and _VOXCELEB.fullmatch(parts[1]) else ""
+    person = parts[1] if len(parts) > 1 and VOXCELEB_ID.fullmatch(parts[1]) else ""
     return SaidOfVideo(
         file=place,
         split=split,
@@ -80,7 +79,7 @@ def _said(row: Mapping[str, Any], split: str, apart: bool) -> SaidOfVideo:
         parts=row.get("visual_fake_segments"),
         method=str((picture or UNNAMED) if video_fake else (voice or UNNAMED_VOICE)),
         scene=folders.without_suffix(str(row.get("original") or name)),
-        identity=person,
+        identity=voxceleb(person) if person else "",
         group="" if person else "/".join(parts[:2]),
     )
 

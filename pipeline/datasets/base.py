@@ -267,7 +267,8 @@ def _options(entry: DatasetEntry, adapter: Adapter) -> dict[str, str]:
         if value is None:
             raise UserError(f"{where}: option {key} is missing ({option.meaning}).")
         if not isinstance(value, str) or (option.among and value not in option.among):
-            allowed = f"one of {', '.join(option.among)}" if option.among else "a text"
+            words = ", ".join(word for word in option.among if word)
+            allowed = f"one of {words}" if option.among else "a text"
             raise UserError(f"{where}: option {key} is {value!r} but must be {allowed}.")
         values[key] = value
     return values

@@ -106,7 +106,7 @@ def _option(adapter: Adapter, key: str) -> str:
     option = adapter.options[key]
     words = option.meaning
     if option.among:
-        words += f"; one of {', '.join(option.among)}"
+        words += f"; one of {', '.join(word for word in option.among if word)}"
     if option.default is None:
         return f"{words}; must be given"
     return f"{words}; default {option.default}" if option.default else words

@@ -11,6 +11,7 @@ Rules:
 - 22 files are listed twice, with two methods. One row is kept: the one whose method the name fits,
   else the first; the other is rejected as ``duplicate``. Otherwise the csv's method holds, also
   where a name looks like another one.
+- People are VoxCeleb2's and keep its names, so that leaks into other sets made of it are seen.
 - There is no official split. Ours is train, val and test with 70, 15 and 15 % of the people whose
   clips they are (the folder), drawn by ``datasets.split_seed``. Whose face or voice was put in may
   be in another split; ``donors: same_split`` rejects such fakes as ``excluded``.
@@ -32,7 +33,7 @@ from pipeline.datasets.base import (
     wrong_root,
 )
 from pipeline.datasets.lists import CrossCheck
-from pipeline.datasets.shared_ids import leak_group
+from pipeline.datasets.shared_ids import leak_group, voxceleb
 
 META = "meta_data.csv"
 
@@ -156,7 +157,9 @@ def _video(source: Source, file: str, path: str, relative: str, method: str) -> 
     for donor in (people.face, people.voice):
         if donor and source.options["donors"] == "same_split" and splits.draw(seed, donor) != split:
             return Rejected(path, "excluded", f"{donor} is in another split (option donors)")
-    target, donor = source.unique(person), source.unique(people.face or people.voice)
+    other = people.face or people.voice
+    target, donor = voxceleb(person), voxceleb(other) if other else ""
+    shown = target if method not in _SWAPS else donor if people.face else ""
     return Video(
         file=file,
         path=path,
@@ -164,10 +167,10 @@ def _video(source: Source, file: str, path: str, relative: str, method: str) -> 
         label=label,
         method=method if label or audio_fake else REAL_METHOD,
         audio_fake=audio_fake,
-        identity=source.unique(people.face) if method in _SWAPS else target,
+        identity=shown,
         target_id=target if label else "",
         source_id=donor if label else "",
-        pair_id=f"{target}/{name.split('_')[0].split('.')[0]}",
+        pair_id=f"{source.unique(person)}/{name.split('_')[0].split('.')[0]}",
         leak_group=leak_group(target),
     )
 

@@ -8,7 +8,9 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from faceshards.keys import digest128
@@ -71,6 +73,8 @@ class StatCache:
 
     def __init__(self, path: Path) -> None:
         self._memory = FileMemory(path, _VALUE)
+        self._shared: dict[str, Future[str]] = {}
+        self._lock = Lock()
 
     def fingerprint(self, file: Path | str, facts: os.stat_result, mode: Mode) -> str:
         """Fingerprint of ``file``, whose ``os.stat`` is ``facts``; opens it only where it changed.
@@ -81,6 +85,21 @@ class StatCache:
         if mode == "full":
             return fingerprint(file, mode)
         return self._memory.recall(os.fspath(file), facts, mode, lambda: fingerprint(file, mode))
+
+    def shared(self, file: Path | str, facts: os.stat_result, mode: Mode) -> str:
+        """As :meth:`fingerprint`, for a file that holds many rows: it is opened once at most.
+
+        Threads that ask for it meanwhile wait for the one that reads it.
+        """
+        with self._lock:
+            known = self._shared.get(os.fspath(file))
+            answer = known or self._shared.setdefault(os.fspath(file), Future())
+        if known is None:
+            try:
+                answer.set_result(self.fingerprint(file, facts, mode))
+            except OSError as error:
+                answer.set_exception(error)
+        return answer.result()
 
     def folder(self, folder: Path | str, mode: Mode) -> tuple[int, str]:
         """Bytes and fingerprint of a folder of pictures: BLAKE2b-128 of sorted names and sizes.

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceshards.wording import suggestion
-from pipeline.datasets import folders
+from pipeline.datasets import folders, lists
 from pipeline.datasets.base import Adapter, Option, Rejected, Source, Video, wrong_root
 from pipeline.datasets.image_folder import DEPTH
 from pipeline.datasets.picture_rules import FIELDS, OPTIONS, PicturePlace, PictureRules
@@ -32,11 +32,14 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             raise wrong_root(source, root, ADAPTER)
         for name in names:
             path = source.path(index, name)
+            if not (root / name).is_file():
+                yield Rejected(path, "unsupported_media", "not a regular file")
+                continue
             try:
                 file = pq.ParquetFile(root / name)
                 yield from _in_file(source, rules, file, columns, root / name, name, path)
             except (OSError, pa.ArrowException) as error:
-                yield Rejected(path, "unreadable", str(error).splitlines()[0])
+                yield Rejected(path, "unreadable", lists.in_words(error))
 
 
 def _columns(source: Source) -> dict[str, str]:
@@ -69,6 +72,8 @@ def _in_file(
                 f"Dataset {source.name}: {place} has no column {column}, but {have}. "
                 f"{suggestion(column, file.schema_arrow.names)}"
             )
+    if not file.metadata.num_rows:
+        yield Rejected(path, "empty", "a Parquet file without rows")
     classes = _class_names(file)
     for group in range(file.num_row_groups):
         rows = file.metadata.row_group(group).num_rows

@@ -8,7 +8,7 @@ from their beginning for each picture, so that only their folders can be rows.
 
 import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline.datasets import folders, tar_names
 from pipeline.datasets.base import Adapter, Rejected, Source, Video, wrong_root
@@ -36,21 +36,24 @@ def _in_tar(
     source: Source, rules: PictureRules, tar: Path, name: str, path: str
 ) -> Iterator[Video | Rejected]:
     alone = source.options["rows"] == "pictures"
-    if alone and tar_names.is_gzipped(tar):
-        detail = "gzipped: gunzip it, since its pictures cannot be read in place"
-        yield Rejected(path, "unsupported_media", detail)
+    if not tar.is_file():
+        yield Rejected(path, "unsupported_media", "not a regular file")
         return
     top = name[: -len(next(end for end in (PLAIN, *GZIPPED) if name.lower().endswith(end)))]
     sizes: dict[str, int] = {}
     problem = ""
     try:
+        if alone and tar_names.is_gzipped(tar):
+            detail = "gzipped: gunzip it, since its pictures cannot be read in place"
+            yield Rejected(path, "unsupported_media", detail)
+            return
         for member in tar_names.walk(tar):
-            where = PurePosixPath(member_name(member.name))
-            if where.is_absolute() or ".." in where.parts or not member.regular:
+            where = member_name(member.name)
+            if member.name[:1] == "/" or ".." in where.split("/") or not member.regular:
                 detail = "a name outside the tar, a link, device or FIFO in it"
                 yield Rejected(f"{path}!{member.name}", "unsupported_media", detail)
             elif folders.is_image(member.name):
-                row = str(where) if alone else str(where.parent)
+                row = where if alone else where.rpartition("/")[0] or "."
                 if alone and row in sizes:
                     yield Rejected(f"{path}!{row}#{member.offset}", "duplicate", "a name twice")
                 else:
@@ -59,7 +62,7 @@ def _in_tar(
         problem = str(error) or type(error).__name__
     for row, size in sizes.items():
         place = PicturePlace(str(tar), f"{path}!{row}", "tar_image" if alone else "tar", size)
-        yield rules.row(place, str(PurePosixPath(top) / row))
+        yield rules.row(place, f"{top}/{row}")
     if problem:
         yield Rejected(path, "unreadable", f"damaged after {len(sizes)} rows: {problem}")
     elif not sizes:

@@ -200,10 +200,12 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
             return Rejected(video.path, "unsupported_media", "it is not a regular file")
         if facts.st_size == 0:
             return Rejected(video.path, "empty")
-        fingerprint = seen.fingerprint(video.file, facts, mode)
         if video.media in PACKED:
             inside = video.path.partition("!")[2]
-            fingerprint = inside_fingerprint(fingerprint, inside)
+            whole = seen.shared(video.file, facts, mode)
+            fingerprint = inside_fingerprint(whole, inside)
+        else:
+            fingerprint = seen.fingerprint(video.file, facts, mode)
         return facts.st_size if video.size_bytes < 0 else video.size_bytes, fingerprint
     except (FileNotFoundError, NotADirectoryError):
         return Rejected(video.path, "missing")

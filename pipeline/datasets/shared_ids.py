@@ -1,8 +1,9 @@
 """Names of people and clips that several datasets share, so that leaks between them can be seen.
 
 An id of one dataset is made unique with the dataset's name in front (``Source.unique``). Clips of
-FaceForensics++ and people of Celeb-DF are material of other datasets too; their ids are the same
-text wherever they occur, whatever the user called the dataset: ``ffpp-id:000``, ``celebdf-id:id0``.
+FaceForensics++ and people of Celeb-DF and VoxCeleb2 are material of other datasets too; their ids
+are the same text wherever they occur, whatever the user called the dataset: ``ffpp-id:000``,
+``celebdf-id:id0``.
 
 A leak group names every clip and person that a video was made of, sorted and joined with ``+``,
 such as ``ffpp-id:000+ffpp-id:003``: two videos are related where they share one of these parts.
@@ -12,6 +13,8 @@ import re
 
 FFPP_ID = re.compile(r"[0-9]{3}")
 """A clip of FaceForensics++, as its split files and file names spell it."""
+VOXCELEB_ID = re.compile(r"id[0-9]{5}")
+"""A person of VoxCeleb2, as its folders spell it."""
 CELEB_DF_ID = re.compile(r"id[0-9]{1,2}")
 """A person of Celeb-DF, as its file names spell it."""
 
@@ -24,6 +27,11 @@ def ffpp(clip: str) -> str:
 def celeb_df(person: str) -> str:
     """A person of Celeb-DF (id0 to id61), whatever dataset the face turns up in."""
     return f"celebdf-id:{person}"
+
+
+def voxceleb(person: str) -> str:
+    """A person of VoxCeleb2 (id00012), whatever dataset the face turns up in."""
+    return f"voxceleb-id:{person}"
 
 
 def celeb_df_youtube(clip: str) -> str:

@@ -17,6 +17,7 @@ from pipeline.faces.identity import identity_settings
 from pipeline.faces.shipped import digest, reads_shipped
 from pipeline.tables import belong
 from pipeline.tables.sources import Places, TableSource, lookup
+from pipeline.video.packed import neighbours
 
 _VIDEO_COLUMNS = ("dataset", "split", "media", "fingerprint", "path")
 _FACE_COLUMNS = (
@@ -72,9 +73,11 @@ def faces_plan(
                 "shipped": pa.array(shipped, pa.string()),
                 "file": pa.array(located, pa.string()),
             }
+            named = table.append_column("video_id", part.column("video_id"))
+            columns |= dict(zip(("together", "order"), neighbours(named), strict=True))
             yield pa.table({"video_id": part.column("video_id"), **columns})
 
-    plan = Plan(batches, "video_id", "video_id", content, location=("file",))
+    plan = Plan(batches, "video_id", "together", content, location=("file",), order_by="order")
     return plan, {texts[group]: rules for group, rules in faces.items()}
 
 

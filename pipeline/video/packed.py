@@ -8,7 +8,7 @@ row group on, so the place that was reached is kept: the rows of a plan come in 
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -69,12 +69,31 @@ _remembered = _Remembered()
 
 def member_name(name: str) -> str:
     """How a member of a tar is called in paths: without ``./`` and doubled slashes."""
-    return str(PurePosixPath(name))
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def row_name(column: str, group: int, row: int) -> str:
     """How a row is called in paths; names sort as rows do."""
     return f"{column}/{group:05d}/{row:06d}"
+
+
+def neighbours(videos: pa.Table) -> tuple[list[str], list[str]]:
+    """What keeps rows of ``videos`` in one partition, and their order there; else their ids.
+
+    Rows of one row group of a Parquet file are worked one after the other, since each costs all
+    that lie before it. Other videos go wherever their ids say.
+
+    Args:
+        videos: columns ``video_id``, ``media``, ``dataset`` and ``path``.
+    """
+    ids: list[str] = videos.column("video_id").to_pylist()
+    together, order = list(ids), list(ids)
+    names = (videos.column(name).to_pylist() for name in ("media", "dataset", "path"))
+    for at, (media, dataset, path) in enumerate(zip(*names, strict=True)):
+        if media == "parquet":
+            order[at] = f"{dataset}/{path}"
+            together[at] = order[at].rpartition("/")[0]
+    return together, order
 
 
 def read_member(tar: Path, name: str) -> bytes:
@@ -118,7 +137,7 @@ def read_row(file: Path, inside: str) -> bytes:
     try:
         data = _value(file, column, int(group), int(row))
     except (OSError, pa.ArrowException) as error:
-        raise Reject("unreadable", str(error).splitlines()[0]) from error
+        raise Reject("unreadable", " ".join(str(error).split())[:300]) from error
     if data is None:
         raise Reject("empty", "this row has no bytes of a picture")
     _check_size(len(data))

@@ -14,6 +14,7 @@ from pipeline.config.params import FramesParams, Sampling, resolve
 from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
 from pipeline.tables.sources import TableSource
+from pipeline.video.packed import neighbours
 from pipeline.video.probe import VideoFacts, probe, shown_spans_s
 from pipeline.video.stills import probe_stills
 
@@ -227,6 +228,8 @@ def frames_plan(
             sampling = pa.array([texts[group] for group in groups], pa.string())
             table = part.append_column("sampling", sampling)
             table = table.append_column("file", pa.array(files(part), pa.string()))
-            yield table.select(["video_id", *content, "file"])
+            for name, values in zip(("together", "order"), neighbours(part), strict=True):
+                table = table.append_column(name, pa.array(values, pa.string()))
+            yield table.select(["video_id", *content, "file", "together", "order"])
 
-    return Plan(batches, "video_id", "video_id", content, location=("file",))
+    return Plan(batches, "video_id", "together", content, location=("file",), order_by="order")

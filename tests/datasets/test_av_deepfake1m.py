@@ -69,7 +69,9 @@ def test_pictures_voices_and_parts(look):
 def test_people_and_scenes(look):
     found = rows(look(audio_only="real"))
     vox = [row for row in found.values() if "vox" in row["path"]]
-    assert {(r["identity"], r["leak_group"]) for r in vox} == {("av:id00012", "av:id00012")}
+    assert {(r["identity"], r["leak_group"]) for r in vox} == {
+        ("voxceleb-id:id00012", "voxceleb-id:id00012")
+    }
     assert len({row["pair_id"] for row in vox}) == 1
     [talk] = [row for row in found.values() if "lrs3" in row["path"]]
     assert (talk["identity"], talk["leak_group"]) == ("", "av:lrs3/0Fi83BHQsMA")

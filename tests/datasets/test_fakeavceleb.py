@@ -99,10 +99,13 @@ def test_audio_only_fakes_are_excluded_by_default(root, look):
 )
 def test_people(root, look, file, shown, target, source):
     row = by_file(look(root))[file]
-    people = [row[c].removeprefix("fav:") for c in ("identity", "target_id", "source_id")]
+    people = [row[c].removeprefix("voxceleb-id:") for c in ("identity", "target_id", "source_id")]
     assert people == [shown, target, source]
     person = "id00076" if file.startswith("00109") else "id00056"
-    assert (row["pair_id"], row["leak_group"]) == (f"fav:{person}/{file[:5]}", f"fav:{person}")
+    assert (row["pair_id"], row["leak_group"]) == (
+        f"fav:{person}/{file[:5]}",
+        f"voxceleb-id:{person}",
+    )
 
 
 def test_a_path_listed_twice(root, look):

@@ -1,7 +1,10 @@
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.datasets import fingerprint
 from pipeline.errors import UserError
 from tests.datasets.pictures import put_parquet
 from tests.datasets.trees import entry, rejects, rows, run
@@ -99,10 +102,28 @@ def test_wrong_columns(look, columns):
         look(columns=columns)
 
 
+@pytest.mark.parametrize("mode", ["sampled", "full"])
+def test_a_file_is_opened_once_for_all_its_rows(look, mode, tmp_path, monkeypatch):
+    put_parquet(look.root / "a.parquet", [b"a"] * 500, label=["real"] * 500)
+    read = []
+    real = fingerprint.fingerprint
+    monkeypatch.setattr(fingerprint, "fingerprint", lambda f, m: read.append(m) or real(f, m))
+    found = run(entry("parquet", look.root, name="own"), tmp_path / "cache", mode)
+    assert (found.metrics["outputs"], read) == (500, [mode])
+    assert len(set(found.videos["fingerprint"].to_pylist())) == 500
+
+
 def test_damaged_files(look):
     good = put_parquet(look.root / "good.parquet", [b"a" * 5000], label=["real"]).read_bytes()
     (look.root / "cut.parquet").write_bytes(good[: len(good) // 2])
     (look.root / "junk.parquet").write_bytes(b"no parquet")
+    put_parquet(look.root / "none.parquet", [], label=pa.array([], pa.string()))
+    os.mkfifo(look.root / "pipe.parquet")
     found = look()
     assert sorted(rows(found)) == ["own/real/good.parquet!image/00000/000000"]
-    assert rejects(found) == {"own/cut.parquet": "unreadable", "own/junk.parquet": "unreadable"}
+    assert rejects(found) == {
+        "own/cut.parquet": "unreadable",
+        "own/junk.parquet": "unreadable",
+        "own/none.parquet": "empty",
+        "own/pipe.parquet": "unsupported_media",
+    }

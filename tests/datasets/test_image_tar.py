@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from tests.datasets.pictures import put_tar
@@ -56,6 +58,7 @@ def test_what_cannot_be_read(look):
     whole = put_tar(look.root / "cut.tar", {"real/a.jpg": b"-" * 2000, "real/b.jpg": b"-"})
     whole.write_bytes(whole.read_bytes()[:3000])
     (look.root / "junk.tar").write_bytes(b"no tar at all")
+    os.mkfifo(look.root / "pipe.tar")
     found = look(layout="*/{label}")
     assert rejects(found) == {
         "own/gz.tar.gz": "unsupported_media",
@@ -66,6 +69,7 @@ def test_what_cannot_be_read(look):
         "own/twice.tar!real/a.jpg#1536": "duplicate",
         "own/cut.tar": "unreadable",
         "own/junk.tar": "unreadable",
+        "own/pipe.tar": "unsupported_media",
     }
     # What comes before the damage counts.
     assert sorted(rows(found)) == ["own/real/cut.tar!real/a.jpg", "own/real/twice.tar!real/a.jpg"]

@@ -141,3 +141,18 @@ def test_a_damaged_picture_in_a_row(tmp_path):
     with open_reader("parquet", f"{file}!{row_name('image', 0, 0)}", 1000) as reader:
         assert reason(list, reader.pictures_at([0.0])) == "decode_error"
     assert reason(probe_stills, "parquet", f"{file}!{row_name('image', 0, 1)}", 1000) == "not_media"
+
+
+def test_rows_of_a_row_group_are_neighbours_and_nothing_else_is():
+    paths = ["a.mp4", "a.parquet!image/00001/000009", "a.parquet!image/00001/000010"]
+    paths += ["a.parquet!image/00002/000000", "b.tar!x.jpg"]
+    media = ["video", "parquet", "parquet", "parquet", "tar_image"]
+    ids = [f"ds/m{n % 2}/{path}" for n, path in enumerate(paths)]
+    videos = pa.table(
+        {"video_id": ids, "media": media, "dataset": ["ds"] * 5, "path": paths},
+    )
+    together, order = packed.neighbours(videos)
+    assert together[0] == order[0] == ids[0]
+    assert together[4] == order[4] == ids[4]
+    assert together[1] == together[2] != together[3]
+    assert order[1] < order[2] < order[3]
