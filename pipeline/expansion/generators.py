@@ -29,10 +29,10 @@ from pipeline.expansion.regions import (
 from pipeline.expansion.self_blending import self_blend
 
 _XRAY_NODES = 4
-_XRAY_REACH_PX = 8.0
+_XRAY_REACH_PX = 5.0
 _XRAY_BLUR = (1.0, 3.0)
 """Face X-ray deforms its mask and blurs it by a random kernel; it gives no numbers. The points of a
-4 x 4 grid are moved by 8 px (in a crop of 224 px), the blur is one to three times the usual one."""
+4 x 4 grid are moved by 5 px (in a crop of 224 px), the blur is one to three times the usual one."""
 _SIGMA_STEPS = 64
 
 
