@@ -40,9 +40,10 @@ def similarity(source: Points, target: Points) -> Affine:
         float64 (2, 3), rounded to ``AFFINE_DECIMALS``.
     """
     here, there = (p[INNER_FACE, 0] + 1j * p[INNER_FACE, 1] for p in (source, target))  # (51,)
-    from_mean = here - here.mean()
-    turn = (from_mean.conj() * (there - there.mean())).sum() / (np.abs(from_mean) ** 2).sum()
-    shift = there.mean() - turn * here.mean()
+    here_mean, there_mean = here.sum() / len(here), there.sum() / len(there)
+    from_mean = (here - here_mean).conj()
+    turn = (from_mean * (there - there_mean)).sum() / (from_mean * from_mean.conj()).sum().real
+    shift = there_mean - turn * here_mean
     matrix = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
     return np.asarray(np.round(matrix, AFFINE_DECIMALS), np.float64)
 
@@ -53,7 +54,12 @@ def source_affine(source: Points, target: Points, align: Align) -> Affine:
 
 
 def aligned(
-    source: Image, source_points: Points, target_points: Points, align: Align, box: Box
+    source: Image,
+    source_points: Points,
+    target_points: Points,
+    affine: Affine,
+    piecewise: bool,
+    box: Box,
 ) -> Image:
     """The part of the aligned source that lies in a box of the target; edges are repeated outside.
 
@@ -61,7 +67,8 @@ def aligned(
         source: uint8 (H, W, 3) RGB.
         source_points: float64 (68, 2), px of the source.
         target_points: float64 (68, 2), px of the target.
-        align: how.
+        affine: of :func:`source_affine`.
+        piecewise: points go to their places, and what lies beyond them follows ``affine``.
         box: of the target.
 
     Returns:
@@ -69,12 +76,11 @@ def aligned(
     """
     rows, columns = box
     size = (columns.stop - columns.start, rows.stop - rows.start)
-    matrix = source_affine(source_points, target_points, align)
-    if align == "piecewise":
-        field = _piecewise(source_points, target_points, matrix, box)
+    if piecewise:
+        field = _piecewise(source_points, target_points, affine, box)
         warped = cv2.remap(source, *field, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     else:
-        matrix = matrix - [[0, 0, columns.start], [0, 0, rows.start]]
+        matrix = affine - [[0, 0, columns.start], [0, 0, rows.start]]
         warped = cv2.warpAffine(
             source, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )

@@ -11,7 +11,6 @@ from pipeline.expansion.alignment import Box
 
 ColorOrder = Literal["after", "before", "none"]
 """When colors are corrected: after blending, before it, or not at all."""
-Weights = NDArray[np.float64]
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Weighted mean and standard deviation per Lab channel, float64 (3,) each."""
 
@@ -19,6 +18,7 @@ _LEVELS = np.float32(255)
 _TINY = 1e-6  # against division by 0
 _LEAST_DEVIATION = 1.0  # in Lab; below it there is noise alone
 _LEAST_SHARPNESS = 0.1
+_SAME = np.eye(3)
 
 
 class Blend(NamedTuple):
@@ -57,11 +57,10 @@ def blend(
         color: when colors are corrected.
         max_gain: limit of the correction, see :func:`correct`.
     """
-    alpha = mask[box].astype(np.float32)[:, :, None] / _LEVELS  # (h, w, 1)
-    under = target[box].astype(np.float32) / _LEVELS  # (h, w, 3)
-    over = source.astype(np.float32) / _LEVELS
-    weight = alpha.astype(np.float64).ravel()
-    weight /= weight.sum()  # (h w,)
+    alpha = mask[box].astype(np.float32) / _LEVELS  # (h, w)
+    weight = alpha.ravel() / alpha.sum()  # (h w,)
+    alpha = np.asarray(cv2.merge([alpha] * 3), np.float32)  # (h, w, 3): faster than a broadcast
+    under, over = (one.astype(np.float32) / _LEVELS for one in (target[box], source))  # (h, w, 3)
     under_lab, over_lab = _lab(under), _lab(over)
     under_moments, over_moments = moments(under_lab, weight), moments(over_lab, weight)
     if color == "before":
@@ -74,11 +73,13 @@ def blend(
     part = np.asarray(np.rint(np.clip(blended, 0, 1) * _LEVELS), np.uint8)
     image = target.copy()
     image[box] = part
-    color_gap = _factor(under_moments[1], over_moments[1], _LEAST_DEVIATION)
     under_sharpness, over_sharpness = _sharpness(under_lab, weight), _sharpness(over_lab, weight)
-    sharpness_gap = _factor(under_sharpness, over_sharpness, _LEAST_SHARPNESS)
-    change = _change(part, target[box], weight)
-    return Blend(image, *(float(np.round(f, 3)) for f in (change, color_gap, sharpness_gap)))
+    facts = (
+        (weight @ cv2.absdiff(part, target[box]).reshape(-1, 3).astype(np.float32)).mean(),
+        _factor(under_moments[1], over_moments[1], _LEAST_DEVIATION),
+        _factor(under_sharpness, over_sharpness, _LEAST_SHARPNESS),
+    )
+    return Blend(image, *(float(np.round(np.float64(fact), 3)) for fact in facts))
 
 
 def support(mask: NDArray[np.uint8]) -> Box:
@@ -116,42 +117,37 @@ def correct(
     if max_gain:
         gain = np.clip(gain, 1 / max_gain, max_gain)
     shift = wanted[0] - gain * own[0]
-    moved = lab * gain.astype(np.float32) + shift.astype(np.float32)
-    return np.clip(_rgb(moved), 0, 1)
+    moved = cv2.transform(lab, np.column_stack([np.diag(gain), shift]))
+    return np.clip(np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB), np.float32), 0, 1)
 
 
-def moments(lab: NDArray[np.float32], weight: Weights) -> Moments:
+def moments(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> Moments:
     """Weighted mean and standard deviation per channel.
 
     Args:
         lab: float32 (H, W, 3).
-        weight: float64 (H W,), its sum is 1.
+        weight: float32 (H W,), its sum is 1.
     """
-    flat = lab.reshape(-1, 3).astype(np.float64)  # (n, 3)
+    flat = lab.reshape(-1, 3)  # (n, 3)
     mean = weight @ flat  # (3,)
-    return mean, np.sqrt(weight @ np.square(flat - mean))
+    # Two passes: one of sums of squares would lose digits.
+    apart = cv2.transform(lab, np.column_stack([_SAME, -mean])).reshape(-1, 3)
+    return mean.astype(np.float64), np.sqrt((weight @ (apart * apart)).astype(np.float64))
 
 
 def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab), np.float32)
 
 
-def _rgb(lab: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32)
+def _sharpness(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> np.float64:
+    """Root mean square of the Laplacian of lightness."""
+    edges = np.asarray(cv2.Laplacian(cv2.extractChannel(lab, 0), cv2.CV_32F), np.float32).ravel()
+    return np.float64(np.sqrt(weight @ (edges * edges)))
 
 
-def _change(part: Image, before: Image, weight: Weights) -> np.float64:
-    apart = cv2.absdiff(part, before).reshape(-1, 3).sum(axis=1, dtype=np.float64) / 3  # (n,)
-    return np.float64(weight @ apart)
-
-
-def _sharpness(lab: NDArray[np.float32], weight: Weights) -> Weights:
-    """Root mean square of the Laplacian of lightness, float64 (1,)."""
-    edges = np.asarray(cv2.Laplacian(lab[:, :, 0], cv2.CV_32F), np.float64).reshape(-1, 1)
-    return np.sqrt(weight @ np.square(edges))
-
-
-def _factor(one: Weights, other: Weights, least: float) -> np.float64:
+def _factor(
+    one: NDArray[np.float64] | np.float64, other: NDArray[np.float64] | np.float64, least: float
+) -> np.float64:
     """The largest factor between two positive numbers at the same place, either way."""
     ratio = np.maximum(one, least) / np.maximum(other, least)
     return np.float64(np.maximum(ratio, 1 / ratio).max())

@@ -119,11 +119,13 @@ def make(
     if not mask.any():
         return None
     box = support(mask)
-    near = aligned(source, source_points, target_points, recipe.align, box)
+    affine = source_affine(source_points, target_points, recipe.align)
+    piecewise = recipe.align == "piecewise"
+    near = aligned(source, source_points, target_points, affine, piecewise, box)
     done = blend(target, near, mask, box, recipe.color, recipe.max_gain)
     facts = done._asdict()
     image = facts.pop("image")
-    return Made(image, mask, source_affine(source_points, target_points, recipe.align), facts)
+    return Made(image, mask, affine, facts)
 
 
 def _region(recipe: Recipe, points: Points, width_px: int, height_px: int) -> NDArray[np.uint8]:

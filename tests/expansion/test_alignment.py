@@ -5,10 +5,18 @@ import skimage.transform
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.expansion.alignment import Align, aligned, similarity, source_affine
+from pipeline.expansion.alignment import Align, similarity, source_affine
+from pipeline.expansion.alignment import aligned as aligned_by
 from tests.expansion.faces import SIZE_PX, crops, points
 
 WHOLE = (slice(0, SIZE_PX), slice(0, SIZE_PX))
+
+
+def aligned(source, source_points, target_points, align: Align, box):
+    affine = source_affine(source_points, target_points, align)
+    return aligned_by(source, source_points, target_points, affine, align == "piecewise", box)
+
+
 MODES: tuple[Align, ...] = ("similarity", "none", "piecewise")
 
 

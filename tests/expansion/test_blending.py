@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.expansion import blending
-from pipeline.expansion.alignment import Align, aligned
+from pipeline.expansion.alignment import Align, aligned, source_affine
 from pipeline.expansion.regions import OUTLINES, region_mask
 from tests.expansion.faces import SIZE_PX, crops, points
 
@@ -30,7 +30,8 @@ def swapped(
 ) -> blending.Blend:
     target = crops()[0] if target is None else target
     box = blending.support(mask)
-    near = aligned(source, moved, points(), align, box)
+    affine = source_affine(moved, points(), align)
+    near = aligned(source, moved, points(), affine, align == "piecewise", box)
     return blending.blend(target, near, mask, box, color, max_gain)
 
 
@@ -138,7 +139,7 @@ def test_correction_is_reinhards_formula(region: str, color: blending.ColorOrder
 def test_correction_gives_the_references_mean_and_deviation() -> None:
     rng = np.random.default_rng(5)
     alpha = mask_of("mouth") / 255
-    weight = (alpha / alpha.sum()).ravel()
+    weight = (alpha / alpha.sum()).ravel().astype(np.float32)
     reference = (crops()[0] / 255).astype(np.float32)
     # The same picture, darker, warmer and flatter; far from where clipping would set in.
     image = (reference * 0.7 * (1, 0.95, 0.9) + 0.1).astype(np.float32)
@@ -162,7 +163,7 @@ def _stripes(low: float, high: float) -> NDArray[np.float32]:
 @pytest.mark.parametrize("gain", [2.0, 5.0])
 def test_a_flat_image_gets_no_more_than_the_greatest_gain(gain: float) -> None:
     alpha = np.ones((64, 64))
-    weight = np.full(64 * 64, 1 / 64**2)
+    weight = np.full(64 * 64, 1 / 64**2, np.float32)
     flat, reference = _stripes(0.5, 0.51), _stripes(0, 1)
     lab, wanted = (cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab) for rgb in (flat, reference))
     moments = [blending.moments(one, weight) for one in (lab, wanted)]
