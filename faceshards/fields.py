@@ -16,6 +16,11 @@ EXPANDED = "expanded"
 """The folder of expanded samples; the others are named after their splits."""
 FOLDERS = (*SPLITS, EXPANDED)
 
+GENERATORS = ("swap", "xray")
+"""How expanded samples are made."""
+ALIGNMENTS = ("similarity", "none", "piecewise")
+"""How their sources are brought onto their targets."""
+
 FORMAT = 1
 """Of shards.json; counted up when a reader of the old one would misread the new one."""
 
@@ -37,7 +42,7 @@ INDEX = (
     Column("graph", _text, "named label graph that the vector follows"),
     Column("split", _text, "split", among=SPLITS),
     Column("dataset", _text, "name of the dataset"),
-    Column("method", _text, "manipulation; real for pristine; swap_<region> for expanded"),
+    Column("method", _text, "manipulation; real for pristine; <generator>_<region> for expanded"),
     Column("category", _text, "kind of manipulation", among=(*CATEGORIES, LOCAL)),
     Column("subtype", _text, "finer kind; or empty"),
     Column("compression", _text, "such as raw, c23; or empty"),
@@ -71,9 +76,15 @@ INDEX_EXPANDED = (
     Column("mask_png_size", pa.int64(), "size of the mask's PNG", "bytes", low=-1),
     Column("source_face_id", _text, "the face the region came from"),
     Column("distance", pa.float64(), "Euclidean distance of the 136 coordinates", "px", low=-1),
-    Column("blur_sigma_px", pa.float64(), "blur of the mask", "px", low=-1),
+    Column("align", _text, "how the source was brought onto the target", among=(*ALIGNMENTS, "")),
     Column("dilate_px", pa.int32(), "growth of the region before the blur", "px", low=-1),
+    Column("blur_sigma_px", pa.float64(), "blur of the mask", "px", low=-1),
+    Column("mask_seed", pa.int64(), "of the mask's random shape; -1 where it has none", low=-1),
     Column("color", _text, "when colors were corrected", among=("after", "before", "none", "")),
+    Column("max_gain", pa.float64(), "limit of the correction; 0 = none", low=-1),
+    Column("change", pa.float64(), "mean difference to the target", "levels of 255", low=-1),
+    Column("color_gap", pa.float64(), "factor between the regions' color contrasts", low=-1),
+    Column("sharpness_gap", pa.float64(), "factor between the regions' sharpness", low=-1),
 )
 
 

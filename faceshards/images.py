@@ -34,7 +34,7 @@ def encode_jpeg(image: Image, quality: int, subsampling: Literal["4:4:4", "4:2:0
 
 def _encode(extension: str, image: NDArray[np.uint8], options: list[int]) -> bytes:
     if image.ndim == 3:
-        image = np.ascontiguousarray(image[:, :, ::-1])  # OpenCV writes BGR
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)  # OpenCV writes BGR
     done, data = cv2.imencode(extension, image, options)
     if not done:
         raise ValueError(f"cannot encode a picture of shape {image.shape} as {extension}")
@@ -43,7 +43,7 @@ def _encode(extension: str, image: NDArray[np.uint8], options: list[int]) -> byt
 
 def decode_rgb(data: bytes) -> Image:
     """RGB uint8 (H, W, 3) of PNG or JPEG bytes. Raises ValueError for anything else."""
-    return np.ascontiguousarray(_decode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
+    return np.asarray(cv2.cvtColor(_decode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:

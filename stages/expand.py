@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from pipeline import config
 from pipeline.commands.entry import run_main
-from pipeline.config.params import Params
+from pipeline.config.params import Params, resolve
 from pipeline.engine.stage import STORES, Stage, inputs, run_stage, table_store
 from pipeline.expansion.expand import SwapTask
 from pipeline.expansion.plan import expansion_plan
@@ -15,6 +15,8 @@ SAMPLES_PER_PARTITION = 1000
 def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     """What the stage is to do, with the table ``videos`` as it is or as it would be."""
     known, faces, samples, landmarks = inputs(("videos", "faces", "samples", "landmarks"), videos)
+    datasets = params.expand.datasets
+    upright = {d for d in datasets if resolve(params.faces, d, "train").align}
     plan, refused = expansion_plan(
         known,
         faces,
@@ -23,6 +25,7 @@ def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
         params.expand,
         params.seed,
         params.faces.lossless,
+        upright,
         (STORES / "faces").absolute(),
     )
     store = table_store("expand", "expanded", SAMPLES_PER_PARTITION)

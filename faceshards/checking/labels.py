@@ -21,8 +21,11 @@ _OF_A_TARGET = (
     "identity",
 )
 """What expanded samples of one video have in common: how they were altered differs."""
-_GENERATORS = {"swap": "swap_", "xray": "xray_"}
 _RECIPE = ("generator", "region", "source_method")
+_NOT_NEGATIVE = (
+    *("distance", "dilate_px", "blur_sigma_px", "max_gain"),
+    *("change", "color_gap", "sharpness_gap"),
+)
 
 
 class Labels:
@@ -115,15 +118,15 @@ def _recipe_problems(about: Mapping[str, Any]) -> Iterator[str]:
         yield f"label is {about['label']} of an expanded sample, which is fake"
     if about["category"] != fields.LOCAL:
         yield f"category of an expanded sample is {about['category']}, not {fields.LOCAL}"
-    if about["generator"] not in _GENERATORS:
-        yield f"generator {about['generator']!r} is none of {', '.join(_GENERATORS)}"
-    elif about["method"] != _GENERATORS[about["generator"]] + about["region"]:
+    if about["generator"] not in fields.GENERATORS:
+        yield f"generator {about['generator']!r} is none of {', '.join(fields.GENERATORS)}"
+    elif about["method"] != f"{about['generator']}_{about['region']}":
         method, made = about["method"], f"{about['generator']} of {about['region']!r}"
         yield f"method {method!r} is not that of a {made}"
-    for name in ("region", "color"):
+    for name in ("region", "align", "color"):
         if not about[name]:
             yield f"{name} of an expanded sample is empty"
-    for name in ("distance", "blur_sigma_px", "dilate_px"):
+    for name in _NOT_NEGATIVE:
         if about[name] < 0:
             yield f"{name} is {about[name]}, which is below 0"
     if about["subtype"]:
@@ -133,11 +136,11 @@ def _recipe_problems(about: Mapping[str, Any]) -> Iterator[str]:
     if about["source_id"] and about["source_id"] == about["identity"]:
         yield f"source_id is {about['source_id']!r}, who is the target"
     source = about["source_face_id"]
-    if about["generator"] == "swap" and not source:
-        yield "source_face_id of a swap is empty"
+    if not source:
+        yield "source_face_id of an expanded sample is empty"
     if source and not source.startswith(f"{about['dataset']}/{about['source_method']}/"):
         yield f"source_face_id {source!r} is not of source_method {about['source_method']!r}"
     if source == about["face_id"]:
         yield f"source_face_id is face_id, {source!r}"
-    if about["generator"] == "swap" and not about["source_affine"]:
-        yield "source_affine of a swap is empty"
+    if not about["source_affine"]:
+        yield "source_affine of an expanded sample is empty"

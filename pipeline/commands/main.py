@@ -16,7 +16,8 @@ from pipeline.commands.entry import run_main
 from pipeline.stage_list import WITH_REJECTS, named
 
 EXIT_PROBLEMS = 1
-"""Exit code of ``verify`` where a folder is damaged, of ``audit`` where a finding is to fail."""
+"""Exit code of ``verify`` where a folder is damaged, of ``audit`` where a finding is to fail, of
+``explain-sample`` where the bytes differ."""
 
 
 SHEET_JPEG_QUALITY = 90
@@ -193,6 +194,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("out", metavar="OUT", type=Path, help="folder to write into")
     command.add_argument(
         "--dry-run", action="store_true", help="say what would be written and the disk it needs"
+    )
+
+    command = _add(
+        commands,
+        "explain-sample",
+        _explain,
+        "show how an expanded sample was made",
+        "Make an expanded sample again from its recipe, say whether it has the stored bytes, and "
+        "draw target, source, mask and result side by side. Exit code 1 where the bytes differ.",
+    )
+    command.add_argument("key", metavar="KEY", help="id of the sample, or its key in the shards")
+    command.add_argument(
+        "--out", metavar="FILE", type=Path, default=Path("explained.png"), help="PNG to write"
     )
 
     _add(
@@ -444,6 +458,18 @@ def _export(arguments: argparse.Namespace) -> None:
     if not arguments.dry_run:
         removed = export.export(folders, arguments.out, arguments.form)
         print(f"The export is in {arguments.out}; {counted(removed, 'old file')} removed.")
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from faceshards import images
+    from faceshards.replace import replacing
+    from pipeline.commands.explain import explain
+
+    found = explain(arguments.key, Path())
+    with replacing(arguments.out) as temporary:
+        temporary.write_bytes(images.encode_png(found.strip))
+    print(f"{found.text}\nTarget, source, mask and result are side by side in {arguments.out}.")
+    return 0 if found.same else EXIT_PROBLEMS
 
 
 def _summary(_: argparse.Namespace) -> None:

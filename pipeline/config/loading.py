@@ -80,7 +80,10 @@ def _contradictions(params: Params) -> Iterator[str]:
                 f"expand.datasets names {name!r}, whose faces are not stored losslessly. "
                 "Add it to faces.lossless."
             )
-    if expand.datasets and not (expand.regions and expand.source_methods):
+    if expand.datasets and not expand.generators:
+        yield "expand.generators must not be empty where there are datasets."
+    swaps = expand.datasets and "swap" in expand.generators
+    if swaps and not (expand.regions and expand.source_methods):
         yield "expand.regions and expand.source_methods must not be empty where there are datasets."
     yield from run_params.contradictions(params.runs)
 

@@ -8,8 +8,8 @@ from pipeline.config.run_params import EvaluateParams, ReportParams, RunParams
 from pipeline.config.strict import Changes, Range
 from pipeline.config.values import Name, NonEmpty, Weights
 
-Region = Literal["eye", "lip", "mouth", "nose"]
-"""Face regions that expansion can swap (SJEDD, section III-A)."""
+Region = Literal["eye", "left_eye", "right_eye", "eyebrow", "lip", "mouth", "nose", "skin"]
+"""Face regions that expansion can swap (SJEDD, section III-A, and the graph's other regions)."""
 
 
 @dataclass(frozen=True)
@@ -231,12 +231,25 @@ class ExpandParams:
     """Manipulations whose faces may be sources; ``real`` for pristine ones."""
     per_region: Annotated[int, Range(1, 10_000_000)] | Literal["match"] = "match"
     """Images per region and dataset; ``match`` = mean number of samples of a manipulation there."""
+    generators: tuple[Literal["swap", "xray"], ...] = ("swap",)
+    """``swap``: one region; ``xray``: the whole face of another real one, as in Face X-ray."""
+    align: Literal["auto", "similarity", "none", "piecewise"] = "auto"
+    """How the source is brought onto the target; ``auto`` = ``none`` for datasets with
+    ``faces.align``, else ``similarity``."""
     dilate_px: Annotated[int, Range(0, 4096)] = 4
-    """Growth of the region before its mask is blurred."""
+    """Growth of the region before its mask is blurred, for a face of usual size at 224 px."""
     blur_sigma_px: Annotated[float, Range(0, 4096)] = 4.0
-    """Gaussian blur of the mask; 0 = a hard edge."""
+    """Gaussian blur of the mask, likewise; 0 = a hard edge."""
     color: Literal["after", "before", "none"] = "after"
     """Color correction after blending (as the paper says), before it, or not at all."""
+    max_gain: Annotated[float, Range(1, 1000)] | Literal["none"] = 2.0
+    """It multiplies or divides contrast by this at most; ``none`` = Reinhard's plain formula."""
+    min_change: Annotated[float, Range(0, 255)] = 2.0
+    """Images that differ less from their target are rejected; levels of 255, mean over the mask."""
+    max_color_gap: Annotated[float, Range(0, 1000)] = 4.0
+    """Largest factor between the contrasts of the two regions' colors; 0 = any."""
+    max_sharpness_gap: Annotated[float, Range(0, 1000)] = 5.0
+    """Largest factor between the two regions' sharpness; 0 = any."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A region of one face put into another: aligned, blended, colors corrected (SJEDD, III-A)."""
+"""A part of one face put into another: aligned, blended, colors corrected (SJEDD, III-A)."""
 
 from typing import Literal, NamedTuple
 
@@ -7,141 +7,147 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshards.images import Image
-from pipeline.expansion.regions import Points
+from pipeline.expansion.alignment import Box
 
 ColorOrder = Literal["after", "before", "none"]
 """When colors are corrected: after blending, before it, or not at all."""
-Affine = NDArray[np.float64]
-"""float64 (2, 3): x' = a x + b y + c, y' = d x + e y + f, in px."""
+Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Weighted mean and standard deviation per Lab channel, float64 (3,) each."""
 
-INNER_FACE = slice(17, 68)
-"""Brows, nose, eyes and mouth. The jaw line follows the shape and turn of the head, not where the
-features are, so it is left out of the alignment."""
-AFFINE_DECIMALS = 6
-"""The transform is rounded (2e-4 px over 224 px), so that the last bits of a sum decide nothing."""
-MAX_GAIN = 2.0
-"""Color correction stretches or squeezes contrast at most by this factor; a flat source region
-would otherwise have its noise blown up to the target's contrast."""
+_LEVELS = np.float32(255)
 _TINY = 1e-6  # against division by 0
+_LEAST_DEVIATION = 1.0  # in Lab; below it there is noise alone
+_LEAST_SHARPNESS = 0.1
+_SAME = np.eye(3)
 
 
-def similarity(source: Points, target: Points) -> Affine:
-    """Rotation, scale and shift that bring source points nearest to target points (least squares).
-
-    In closed form: with points as complex numbers, z' = a z + b.
-
-    Args:
-        source: float64 (68, 2), px.
-        target: float64 (68, 2), px.
-
-    Returns:
-        float64 (2, 3), rounded to ``AFFINE_DECIMALS``.
-    """
-    here, there = (p[INNER_FACE, 0] + 1j * p[INNER_FACE, 1] for p in (source, target))  # (51,)
-    from_mean = here - here.mean()
-    turn = (from_mean.conj() * (there - there.mean())).sum() / (np.abs(from_mean) ** 2).sum()
-    shift = there.mean() - turn * here.mean()
-    matrix = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
-    return np.asarray(np.round(matrix, AFFINE_DECIMALS), np.float64)
-
-
-class Swap(NamedTuple):
-    """A finished region swap."""
+class Blend(NamedTuple):
+    """What came out, and how unlike the two regions are; figures to 0.001."""
 
     image: Image
     """uint8 (H, W, 3) RGB; equal to the target wherever the mask is 0."""
-    source_affine: Affine
-    """float64 (2, 3), source crop to target crop."""
+    change: float
+    """Mean absolute difference to the target over the mask, levels of 255."""
+    color_gap: float
+    """The largest factor between the two regions' deviations in a Lab channel, from 1: what the
+    correction would have to stretch or squeeze. Grey lips and red ones are far apart."""
+    sharpness_gap: float
+    """The factor between the root mean squares of their Laplacians of lightness, from 1."""
 
 
-def swap_region(
+def blend(
     target: Image,
     source: Image,
-    target_points: Points,
-    source_points: Points,
     mask: NDArray[np.uint8],
+    box: Box,
     color: ColorOrder,
-) -> Swap:
+    max_gain: float,
+) -> Blend:
     """Blends a region of the aligned source into the target and corrects its colors.
 
     ``after``, the paper's order: blend, correct the blended region towards the target's own, lay
     the result over the blend with the same mask. ``before``: correct the source, then blend. All
-    in float32, rounded to uint8 once, at the end.
+    in float32, rounded to uint8 once, at the end. Only the box is looked at.
 
     Args:
         target: uint8 (H, W, 3) RGB.
-        source: uint8 RGB, any size.
-        target_points: float64 (68, 2), px of the target.
-        source_points: float64 (68, 2), px of the source.
+        source: uint8 (h, w, 3) RGB of the size of the box, aligned with the target.
         mask: uint8 (H, W) in px of the target, from 0 (target) to 255 (source); not all 0.
+        box: :func:`support` of the mask.
         color: when colors are corrected.
+        max_gain: limit of the correction, see :func:`correct`.
     """
-    affine = similarity(source_points, target_points)
-    height_px, width_px = mask.shape
-    warped = cv2.warpAffine(
-        source,
-        affine,
-        (width_px, height_px),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    alpha = mask[box].astype(np.float32) / _LEVELS  # (h, w)
+    weight = alpha.ravel() / alpha.sum()  # (h w,)
+    alpha = np.asarray(cv2.merge([alpha] * 3), np.float32)  # (h, w, 3): faster than a broadcast
+    under, over = (one.astype(np.float32) / _LEVELS for one in (target[box], source))  # (h, w, 3)
+    under_lab, over_lab = _lab(under), _lab(over)
+    under_moments, over_moments = moments(under_lab, weight), moments(over_lab, weight)
+    if color == "before":
+        over = correct(over, over_lab, over_moments, under_moments, max_gain)
+    blended = under + alpha * (over - under)
+    if color == "after":
+        lab = _lab(blended)
+        better = correct(blended, lab, moments(lab, weight), under_moments, max_gain)
+        blended += alpha * (better - blended)
+    part = np.asarray(np.rint(np.clip(blended, 0, 1) * _LEVELS), np.uint8)
     image = target.copy()
-    region = support(mask)
-    image[region] = _blend(
-        target[region], np.asarray(warped, np.uint8)[region], mask[region], color
+    image[box] = part
+    under_sharpness, over_sharpness = _sharpness(under_lab, weight), _sharpness(over_lab, weight)
+    facts = (
+        (weight @ cv2.absdiff(part, target[box]).reshape(-1, 3).astype(np.float32)).mean(),
+        _factor(under_moments[1], over_moments[1], _LEAST_DEVIATION),
+        _factor(under_sharpness, over_sharpness, _LEAST_SHARPNESS),
     )
-    return Swap(image, affine)
+    return Blend(image, *(float(np.round(np.float64(fact), 3)) for fact in facts))
 
 
-def support(mask: NDArray[np.uint8]) -> tuple[slice, slice]:
+def support(mask: NDArray[np.uint8]) -> Box:
     """Rows and columns of the smallest box that holds every mask value above 0."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _blend(target: Image, source: Image, mask: NDArray[np.uint8], color: ColorOrder) -> Image:
-    alpha = mask.astype(np.float32)[:, :, None] / np.float32(255)  # (h, w, 1)
-    under = target.astype(np.float32) / np.float32(255)  # (h, w, 3)
-    over = source.astype(np.float32) / np.float32(255)
-    if color == "before":
-        over = correct(over, under, alpha)
-    blended = under + alpha * (over - under)
-    if color == "after":
-        blended += alpha * (correct(blended, under, alpha) - blended)
-    return np.asarray(np.rint(np.clip(blended, 0, 1) * 255), np.uint8)
-
-
 def correct(
-    image: NDArray[np.float32], reference: NDArray[np.float32], alpha: NDArray[np.float32]
+    image: NDArray[np.float32],
+    lab: NDArray[np.float32],
+    own: Moments,
+    wanted: Moments,
+    max_gain: float,
 ) -> NDArray[np.float32]:
-    """Gives the image the reference's mean and deviation per Lab channel (Reinhard et al. 2001).
+    """Gives an image other means and deviations per Lab channel (Reinhard et al. 2001).
 
-    Mean and standard deviation are weighted by the mask, so they describe the region alone; the
-    gain on deviations stays within ``MAX_GAIN``.
+    Where nothing is to be corrected nothing changes: the way through Lab and back would alter a few
+    pixels by one level.
 
     Args:
         image: float32 (H, W, 3) RGB, 0 to 1.
-        reference: float32 (H, W, 3) RGB, 0 to 1, aligned with the image.
-        alpha: float32 (H, W, 1), weight of each pixel, not all 0.
+        lab: float32 (H, W, 3), the same in CIE Lab.
+        own: its mean and deviation.
+        wanted: those that it is to have.
+        max_gain: deviations are multiplied by this at most, and divided by it at most; a flat
+            region would otherwise have its noise blown up. 0 = the plain formula.
 
     Returns:
         float32 (H, W, 3) RGB, clipped to 0 to 1.
     """
-    lab, wanted = (
-        np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab), np.float32) for rgb in (image, reference)
-    )
-    mean, deviation = _moments(lab, alpha)
-    wanted_mean, wanted_deviation = _moments(wanted, alpha)
-    gain = wanted_deviation / np.maximum(deviation, _TINY)
-    gain = np.clip(gain, 1 / MAX_GAIN, MAX_GAIN)  # (3,)
-    moved = ((lab - mean) * gain + wanted_mean).astype(np.float32)
+    if np.array_equal(own, wanted):
+        return image
+    gain = wanted[1] / np.maximum(own[1], _TINY)  # (3,)
+    if max_gain:
+        gain = np.clip(gain, 1 / max_gain, max_gain)
+    shift = wanted[0] - gain * own[0]
+    moved = cv2.transform(lab, np.column_stack([np.diag(gain), shift]))
     return np.clip(np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB), np.float32), 0, 1)
 
 
-def _moments(
-    lab: NDArray[np.float32], alpha: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weighted mean and standard deviation per channel, float64 (3,) each."""
-    weight = alpha.astype(np.float64) / alpha.sum(dtype=np.float64)
-    mean = (lab * weight).sum(axis=(0, 1))
-    return mean, np.sqrt((np.square(lab - mean) * weight).sum(axis=(0, 1)))
+def moments(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> Moments:
+    """Weighted mean and standard deviation per channel.
+
+    Args:
+        lab: float32 (H, W, 3).
+        weight: float32 (H W,), its sum is 1.
+    """
+    flat = lab.reshape(-1, 3)  # (n, 3)
+    mean = weight @ flat  # (3,)
+    # Two passes: one of sums of squares would lose digits.
+    apart = cv2.transform(lab, np.column_stack([_SAME, -mean])).reshape(-1, 3)
+    return mean.astype(np.float64), np.sqrt((weight @ (apart * apart)).astype(np.float64))
+
+
+def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab), np.float32)
+
+
+def _sharpness(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> np.float64:
+    """Root mean square of the Laplacian of lightness."""
+    edges = np.asarray(cv2.Laplacian(cv2.extractChannel(lab, 0), cv2.CV_32F), np.float32).ravel()
+    return np.float64(np.sqrt(weight @ (edges * edges)))
+
+
+def _factor(
+    one: NDArray[np.float64] | np.float64, other: NDArray[np.float64] | np.float64, least: float
+) -> np.float64:
+    """The largest factor between two positive numbers at the same place, either way."""
+    ratio = np.maximum(one, least) / np.maximum(other, least)
+    return np.float64(np.maximum(ratio, 1 / ratio).max())

@@ -5,7 +5,7 @@ another identity among the train faces of the source methods. Choices go by hash
 new video changes few of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from pipeline.audit.relations import names_of
 from pipeline.config.params import ExpandParams
 from pipeline.engine.rows import Plan, in_batches
 from pipeline.errors import UserError
-from pipeline.expansion.expand import GENERATOR
 from pipeline.expansion.matching import nearest_sources
+from pipeline.expansion.regions import WHOLE_FACE
+from pipeline.labels.semantics import REAL
 from pipeline.selection.quotas import equal_quotas
 from pipeline.tables import belong
 from pipeline.tables.sources import Filtered, Places, TableSource, read
@@ -44,7 +45,9 @@ _SCHEMA = pa.schema(
     [
         ("sample_id", pa.string()),
         ("video_id", pa.string()),
+        ("generator", pa.string()),
         ("region", pa.string()),
+        ("align", pa.string()),
         ("target_face_id", pa.string()),
         ("source_face_id", pa.string()),
         ("source_method", pa.string()),
@@ -81,6 +84,7 @@ def expansion_plan(
     params: ExpandParams,
     seed: int,
     lossless: tuple[str, ...],
+    upright: Collection[str],
     store: Path,
 ) -> tuple[Plan, list[LeftBehind]]:
     """Plans all region swaps.
@@ -98,6 +102,7 @@ def expansion_plan(
         params: section ``expand``.
         seed: seed of the choice of targets.
         lossless: datasets whose faces are stored losslessly (``faces.lossless``).
+        upright: datasets whose crops are turned upright (``faces.align``).
         store: folder of the faces store; ``faces.tar`` is relative to it.
 
     Returns:
@@ -115,14 +120,18 @@ def expansion_plan(
     rejects: list[LeftBehind] = []
     for dataset in params.datasets:
         here = candidates.filter(pc.equal(candidates["dataset"], dataset))
-        part, left = _dataset_plan(dataset, here, params, seed, store)
-        parts.append(part)
-        rejects += left
+        align = params.align
+        if align == "auto":
+            align = "none" if dataset in upright else "similarity"
+        for generator in params.generators:
+            part, left = _dataset_plan(dataset, here, generator, align, params, seed, store)
+            parts.append(part)
+            rejects += left
     plan = Plan(
         in_batches(pa.concat_tables(parts).combine_chunks().sort_by("sample_id")),
         id="sample_id",
         bucket_by="video_id",
-        content=("region", *_roles("digest", "points")),
+        content=("generator", "region", "align", *_roles("digest", "points")),
         location=_roles("tar", "offset", "size"),
         attach=("target_face_id", "source_face_id", "source_method"),
     )
@@ -173,6 +182,7 @@ def _check_datasets(
     videos: pa.Table, candidates: pa.Table, params: ExpandParams, lossless: tuple[str, ...]
 ) -> None:
     there: set[str] = set()
+    swaps = "swap" in params.generators
     for dataset in params.datasets:
         here = candidates.filter(pc.equal(candidates["dataset"], dataset))
         if not here.num_rows:
@@ -189,7 +199,8 @@ def _check_datasets(
                 "faces.lossless and run `dvc repro`."
             )
         methods = set(pc.unique(here["method"]).to_pylist())
-        if not methods & set(params.source_methods):
+        there |= methods
+        if swaps and not methods & set(params.source_methods):
             raise UserError(
                 f"expand.source_methods: {dataset} has no train samples of "
                 f"{' or '.join(params.source_methods)}. It has {', '.join(sorted(methods))}."
@@ -199,8 +210,11 @@ def _check_datasets(
                 f"expand.datasets names {dataset}, which has no real train samples with landmarks "
                 "to put regions into. Remove it, or add real videos to its train split."
             )
-        there |= methods
-    if params.datasets and (absent := [m for m in params.source_methods if m not in there]):
+    if (
+        swaps
+        and params.datasets
+        and (absent := [m for m in params.source_methods if m not in there])
+    ):
         raise UserError(
             f"expand.source_methods names {absent[0]}, which has no train samples in "
             f"{', '.join(params.datasets)}. There are {', '.join(sorted(there))}."
@@ -208,20 +222,27 @@ def _check_datasets(
 
 
 def _dataset_plan(
-    dataset: str, candidates: pa.Table, params: ExpandParams, seed: int, store: Path
+    dataset: str,
+    candidates: pa.Table,
+    generator: str,
+    align: str,
+    params: ExpandParams,
+    seed: int,
+    store: Path,
 ) -> tuple[pa.Table, list[LeftBehind]]:
+    # Face X-ray blends real faces into each other.
+    methods = params.source_methods if generator == "swap" else (REAL,)
+    regions = params.regions if generator == "swap" else (WHOLE_FACE,)
     wanted = params.per_region
     if wanted == "match":
         wanted = _mean_per_fake_method(dataset, candidates)
     usable = candidates.filter(pc.is_valid(candidates["points"]))
     targets = usable.filter(pc.equal(usable["label"], 0))
-    sources = usable.filter(
-        pc.is_in(usable["method"], value_set=pa.array(params.source_methods, pa.string()))
-    )
+    sources = usable.filter(pc.is_in(usable["method"], value_set=pa.array(methods, pa.string())))
     ids, of_video = targets["face_id"].to_pylist(), targets["video_id"].to_pylist()
     picks = [
         _Pick(target, region, count)
-        for region in params.regions
+        for region in regions
         for target, count in choose_targets(ids, of_video, wanted, f"{seed}/{region}")
     ]
     used = sorted({pick.target for pick in picks})
@@ -237,15 +258,15 @@ def _dataset_plan(
     found: list[tuple[str, _Pick, int]] = []
     rejects: list[LeftBehind] = []
     for pick in picks:
-        sample_id = keys.swap_id(ids[pick.target], f"{GENERATOR}_{pick.region}", pick.count)
+        sample_id = keys.swap_id(ids[pick.target], f"{generator}_{pick.region}", pick.count)
         source = int(nearest[row_of[pick.target], pick.count])
         if source >= 0:
             found.append((sample_id, pick, source))
         else:
-            among = " or ".join(params.source_methods)
+            among = " or ".join(methods)
             detail = f"{pick.count} faces of another identity among {among} of {dataset}"
             rejects.append((sample_id, "no_source", detail))
-    return _rows(found, targets, sources, store), rejects
+    return _rows(found, targets, sources, generator, align, store), rejects
 
 
 def _mean_per_fake_method(dataset: str, candidates: pa.Table) -> int:
@@ -297,13 +318,20 @@ def _points(table: pa.Table) -> NDArray[np.float64]:
 
 
 def _rows(
-    found: Sequence[tuple[str, _Pick, int]], targets: pa.Table, sources: pa.Table, store: Path
+    found: Sequence[tuple[str, _Pick, int]],
+    targets: pa.Table,
+    sources: pa.Table,
+    generator: str,
+    align: str,
+    store: Path,
 ) -> pa.Table:
     target = targets.take(pa.array([pick.target for _, pick, _ in found], pa.int64()))
     source = sources.take(pa.array([at for _, _, at in found], pa.int64()))
     columns = {
         "sample_id": pa.array([sample_id for sample_id, _, _ in found], pa.string()),
         "video_id": target["video_id"],
+        "generator": pa.repeat(pa.scalar(generator), len(found)),
+        "align": pa.repeat(pa.scalar(align), len(found)),
         "region": pa.array([pick.region for _, pick, _ in found], pa.string()),
         "target_face_id": target["face_id"],
         "source_face_id": source["face_id"],

@@ -27,7 +27,8 @@ _FROM_FACE = (
 )
 _FROM_EXPANDED = (
     *("generator", "method", "region", "source_method", "source_face_id"),
-    *("distance", "blur_sigma_px", "dilate_px", "color", "source_affine"),
+    *("distance", "align", "dilate_px", "blur_sigma_px", "mask_seed", "color", "max_gain"),
+    *("change", "color_gap", "sharpness_gap", "source_affine"),
 )
 _DECIMALS = {
     "time_s": 6,
@@ -39,7 +40,11 @@ _DECIMALS = {
     "pose_deg": 1,
     "box": 4,
     "distance": 3,
-    "blur_sigma_px": 4,
+    "blur_sigma_px": 6,
+    "max_gain": 4,
+    "change": 3,
+    "color_gap": 3,
+    "sharpness_gap": 3,
     "source_affine": 6,
 }
 """Digits that mean something; more would only make the json longer."""

@@ -6,7 +6,15 @@ Absent text is "", an unknown number is -1; nothing is null.
 import pyarrow as pa
 
 from faceshards.columns import Column, arrow_schema
-from faceshards.fields import CATEGORIES, EXPANDED, INDEX, INDEX_EXPANDED, SPLITS
+from faceshards.fields import (
+    ALIGNMENTS,
+    CATEGORIES,
+    EXPANDED,
+    GENERATORS,
+    INDEX,
+    INDEX_EXPANDED,
+    SPLITS,
+)
 
 MEDIA = ("video", "frames", "image", "tar", "tar_image", "parquet")
 ENCODINGS = ("png", "jpg")
@@ -38,6 +46,9 @@ REJECT_REASONS = {
     "no_landmarks": "the landmarker found no points",
     "no_source": "no face of another identity is available as a source",
     "empty_region": "the region's mask covers no pixel",
+    "too_alike": "the swap changes too little to be seen, so that its labels would be wrong",
+    "odd_colors": "the colors of the two regions are too unlike to be corrected",
+    "odd_sharpness": "one of the two regions is much sharper than the other",
     "timeout": "the row exceeded its deadline (tried again by the next run)",
     "out_of_memory": "the row needed more memory than it may have (tried again by the next run)",
     "worker_died": "the process died while working on it (tried again by the next run)",
@@ -183,17 +194,30 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("score", pa.float32(), "landmarker's confidence; -1 where it has none", low=-1),
     ),
     "expanded": (
-        Column("sample_id", _text, "<dataset>/swap_<region>/<target name>/<sample>-<rank>-<k>"),
-        Column("generator", _text, "how it was made", among=("swap", "xray")),
-        Column("method", _text, "swap_<region>"),
-        Column("region", _text, "eye, lip, mouth or nose"),
+        Column("sample_id", _text, "<dataset>/<method>/<target name>/<sample>-<rank>-<k>"),
+        Column("generator", _text, "how it was made", among=GENERATORS),
+        Column("method", _text, "<generator>_<region>"),
+        Column("region", _text, "what was replaced: a region; face for all of it"),
         Column("target_face_id", _text, "the real face that was altered"),
         Column("source_face_id", _text, "the face the region came from"),
         Column("source_method", _text, "manipulation of the source face; real for pristine"),
         Column("distance", pa.float32(), "Euclidean distance of the 136 coordinates", "px", low=0),
-        Column("blur_sigma_px", pa.float32(), "blur of the mask", "px", low=0),
+        Column("align", _text, "how the source was brought onto the target", among=ALIGNMENTS),
         Column("dilate_px", pa.int32(), "growth of the region before the blur", "px", low=0),
+        Column("blur_sigma_px", pa.float32(), "blur of the mask, to 1/64", "px", low=0),
+        Column("mask_seed", pa.int64(), "of the mask's random shape; -1 where it has none", low=-1),
         Column("color", _text, "when colors were corrected", among=("after", "before", "none")),
+        Column("max_gain", pa.float32(), "limit of the correction; 0 = none", low=0),
+        Column(
+            "change",
+            pa.float32(),
+            "mean difference to the target over the mask",
+            "levels of 255",
+            low=0,
+            high=255,
+        ),
+        Column("color_gap", pa.float32(), "factor between the regions' color contrasts", low=1),
+        Column("sharpness_gap", pa.float32(), "factor between the regions' sharpness", low=1),
         Column(
             "source_affine",
             _doubles,

@@ -15,6 +15,7 @@ from benchmarks._children import answers
 ROOT = Path(__file__).parents[2]
 SMALLEST = {
     "audit": ["--faces", "100"],
+    "expansion": ["--rounds", "1", "--swaps", "4"],
     "sampling": ["--seconds", "2", "--rounds", "1", "--only", "h264_480p_short"],
     "scan": ["--files", "20", "--rounds", "1"],
 }

@@ -23,6 +23,7 @@ COMMANDS = (
     "verify",
     "clean",
     "sheet",
+    "explain-sample",
     "summary",
 )
 

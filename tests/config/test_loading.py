@@ -155,7 +155,7 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
         (
             "expand: {regions: [ear]}",
             "expand.regions[0] is 'ear'",
-            '"eye", "lip", "mouth" or "nose"',
+            '"eye", "left_eye", "right_eye"',
         ),
         ("expand: {source_methods: ['']}", "expand.source_methods[0] is ''", "not empty"),
         ("expand: {per_region: 0}", "expand.per_region is 0", 'from 1 to 10000000 or "match"'),

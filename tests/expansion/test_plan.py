@@ -23,6 +23,7 @@ class World:
 
     def __init__(self, persons: int = 4, faces_each: int = 3, dataset: str = "ffpp") -> None:
         self.dataset = dataset
+        self.upright: set[str] = set()
         self.faces_each = faces_each
         self.rows: dict[str, list[dict[str, Any]]] = {
             name: [] for name in ("videos", "faces", "samples", "landmarks")
@@ -100,7 +101,8 @@ class World:
 
     def plan(self, params: ExpandParams = PARAMS, lossless: tuple[str, ...] = ("ffpp",)) -> Any:
         names = ("videos", "faces", "samples", "landmarks")
-        return expansion_plan(*(Held(self.table(n)) for n in names), params, 0, lossless, STORE)
+        tables_ = [Held(self.table(n)) for n in names]
+        return expansion_plan(*tables_, params, 0, lossless, self.upright, STORE)
 
 
 def persons(video: dict[str, Any]) -> set[str]:
@@ -326,3 +328,34 @@ def test_the_choice_depends_on_the_salt() -> None:
     ids = [f"v/{i}" for i in range(50)]
     picks = [choose_targets(ids, ["v"] * 50, 5, salt) for salt in ("0/eye", "0/eye", "0/nose")]
     assert picks[0] == picks[1] != picks[2]
+
+
+def test_a_source_is_aligned_unless_crops_are_upright() -> None:
+    world = World()
+    alignment = {row["align"] for row in world.plan()[0].table.to_pylist()}
+    assert alignment == {"similarity"}
+    world.upright = {"ffpp"}
+    assert {row["align"] for row in world.plan()[0].table.to_pylist()} == {"none"}
+    piecewise = ExpandParams(datasets=("ffpp",), align="piecewise")
+    assert {row["align"] for row in world.plan(piecewise)[0].table.to_pylist()} == {"piecewise"}
+
+
+def test_whole_faces_come_from_real_people() -> None:
+    world = World(persons=5)
+    both = ExpandParams(datasets=("ffpp",), regions=("eye",), generators=("swap", "xray"))
+    plan, rejects = world.plan(both)
+    assert rejects == []
+    rows = plan.table.to_pylist()
+    whole = [row for row in rows if row["generator"] == "xray"]
+    assert len(whole) == len(rows) / 2 > 0
+    for row in whole:
+        assert row["sample_id"].startswith("ffpp/xray_face/")
+        assert (row["region"], row["source_method"]) == ("face", "real")
+        assert row["source_face_id"].startswith("ffpp/real/")
+        assert row["source_face_id"].split("/")[2] != row["target_face_id"].split("/")[2]
+
+
+def test_whole_faces_alone_need_no_source_methods() -> None:
+    params = ExpandParams(datasets=("ffpp",), generators=("xray",), source_methods=("Nobody",))
+    plan, _ = World().plan(params)
+    assert {row["generator"] for row in plan.table.to_pylist()} == {"xray"}

@@ -2,9 +2,11 @@
 
 import itertools
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from pipeline.config.params import Region
 from pipeline.datasets import (
     deeperforensics,
     deepfakebench,
@@ -129,6 +131,22 @@ def test_node_order_and_prompts(shipped: Semantics) -> None:
     assert ffpp.prompts[9] == "A photo of a face with the local region skin altered"
     ffsc = shipped.graph("ffsc")
     assert len(ffsc.nodes) == len(set(ffsc.prompts)) == 12
+
+
+def test_every_generator_and_region_has_a_vector(shipped: Semantics) -> None:
+    for method in (*(f"swap_{region}" for region in get_args(Region)), "xray_face"):
+        known = shipped.manipulation("ffpp", "faceforensics", method)
+        assert known.category == "local", method
+        assert known.vectors["ffpp"][0] == 1
+
+
+@pytest.mark.parametrize("region", ["eyebrow", "skin"])
+def test_regions_of_identity_alone_leave_the_globals_open(shipped: Semantics, region: str) -> None:
+    graph = shipped.graph("ffpp")
+    vector = shipped.vector("ffpp", "ffpp", "faceforensics", f"swap_{region}", 1, "local")
+    by_name = dict(zip(graph.nodes, vector, strict=True))
+    assert [node for node, value in by_name.items() if value == 1] == ["face", region]
+    assert [node for node, value in by_name.items() if value == -1] == list(graph.nodes[1:4])
 
 
 @pytest.mark.parametrize("method", TABLE_I)

@@ -24,7 +24,10 @@ DESIGN = {
     *("track", "score", "face_px", "padded", "sharpness", "brightness", "pose_deg", "box"),
     "landmarks",
 }
-RECIPE = {"source_face_id", "distance", "blur_sigma_px", "dilate_px", "color", "source_affine"}
+RECIPE = {
+    *("source_face_id", "distance", "align", "dilate_px", "blur_sigma_px", "mask_seed", "color"),
+    *("max_gain", "change", "color_gap", "sharpness_gap", "source_affine"),
+}
 
 
 def abouts(folder: Path) -> list[dict]:
@@ -77,6 +80,7 @@ def test_expanded_samples_are_their_targets_relabelled(shards: Path, world: made
         assert row["target_id"] == row["identity"]
         assert row["source_id"] == f"ffpp/{_number(recipe['source_face_id'])}"
         assert (row["distance"], row["generator"]) == (12.346, "swap")
+        assert row["blur_sigma_px"] == recipe["blur_sigma_px"] == 4.015625  # not rounded
     nose = next(a for a in abouts(shards / "expanded") if a["region"] == "nose")
     assert nose["vector"] == [1, 0, 0, 1, 0, 0, 0, 0, 1, 0]  # SJEDD, Table I, Nose
     assert nose["source_affine"] == [1.0, 0.0, 0.123457, 0.0, 1.0, 2.0]
