@@ -4,8 +4,9 @@ Faces are those of the sample dataset, in crops of 224 px. Contenders take turns
 so that whatever else the machine does hits all of them; times are CPU times of this process. A swap
 is alignment, mask, colors, blur, blending and one JPEG of quality 95.
 
-Hoped for were 6 and 4 times the speed of the other scripts, which a prototype in 8-bit integers had;
-its Lab alters most pixels by a level before anything is swapped. The targets are what float32 gives.
+Hoped for were 6 and 4 times the speed of the other scripts, which a prototype in 8-bit integers
+had; its Lab alters most pixels by a level before anything is swapped. The targets are what float32
+gives.
 """
 
 import argparse
