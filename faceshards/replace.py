@@ -38,3 +38,9 @@ def replace_durably(temporary: Path, final: Path) -> None:
             os.close(handle)
         if rename:
             temporary.replace(final)
+
+
+def drop_attempts(path: Path) -> None:
+    """Deletes what killed processes had begun to write of a file that this one alone writes."""
+    for left in path.parent.glob(f".tmp-{path.name}-*"):
+        left.unlink(missing_ok=True)

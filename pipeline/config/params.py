@@ -25,6 +25,9 @@ class EngineParams:
     of 80 % of this machine's memory."""
     max_reject_fraction: Annotated[float, Range(0, 1)] = 0.5
     """A stage stops when, after its first 100 rows, a greater share of rows gave nothing."""
+    keep_gb: Annotated[float, Range(0, 1_000_000)] = 10.0
+    """Most disk, per stage, for what earlier plans left, so that going back to one (another branch)
+    pays nothing; 0 = nothing is kept."""
     scheduler: str = ""
     """An existing Dask cluster: ``tcp://host:port`` or a scheduler file; "" = this machine."""
     gpu_stages: tuple[Literal["faces", "landmarks"], ...] = ()

@@ -10,7 +10,7 @@ from typing import Any
 
 from faceshards.replace import attempt
 from pipeline.config.params import EngineParams
-from pipeline.engine import disk, partition, store
+from pipeline.engine import disk, kept, partition, store
 from pipeline.engine.division import PartitionPlan
 from pipeline.engine.machine import platform_string
 from pipeline.engine.partition import Committed
@@ -64,12 +64,15 @@ def brought_up_to_date(
         where,
         folder=where.folder.absolute(),
         tars=where.tars.absolute() if where.tars else None,
+        kept=where.kept.absolute() if where.kept else None,
     )
     with disk.explained(where.folder), store.locked(where.folder):
         where.sweep(where.committed())
         with _plan_file(where.folder) as plan_file:
             with plan_file.open("wb") as file:
                 found = survey(task, plan, where, version, file)
+            if where.kept:
+                kept.take_back(where.kept, where.folder, found.kept)
             platform = platform_string()
             _report_platforms(name, found.old, platform)
             jobs = _Jobs(task, where, found, plan_file, platform)
@@ -78,6 +81,9 @@ def brought_up_to_date(
                 place(name, jobs, where.isolate, engine, progress.update)
         there = where.committed()
         wanted = {part.file: _accept(part, there, where.folder) for part in found.wanted}
+        if where.kept:
+            gone = {file: facts for file, facts in there.items() if file not in wanted}
+            kept.shelve(where.kept, where.folder, gone, engine.keep_gb * 1e9)
         where.sweep(wanted)
         whole = [Whole(where.folder / file, facts) for file, facts in wanted.items()]
         _check_some_use(name, whole)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from faceshards.replace import replacing
+from faceshards.replace import drop_attempts, replacing
 from pipeline import tables
 from pipeline.config.params import EngineParams
 from pipeline.engine import partition
@@ -24,6 +24,8 @@ from pipeline.tables.sources import Filtered, Held, Places, Stored, TableSource
 from pipeline.versions import version
 
 STORES = Path("data/stores")
+KEPT = Path("data/kept")
+"""Beside the stores, which are outputs that DVC watches."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def _of_videos(source: TableSource, name: str, known: Places) -> TableSource:
 
 def table_store(name: str, table: str, target_rows: int) -> Store:
     """The store of a stage that fills one table."""
-    return Store(STORES / name, table, target_rows)
+    return Store(STORES / name, table, target_rows, kept=KEPT / name)
 
 
 def run_stage(stage: Stage, engine: EngineParams) -> dict[str, int]:
@@ -91,8 +93,6 @@ def run_stage(stage: Stage, engine: EngineParams) -> dict[str, int]:
     with brought_up_to_date(
         name, stage.task, stage.plan, stage.store, engine, version(name)
     ) as whole:
-        for path in (table_path, rejects_path, _metrics_path(name)):
-            _drop_attempts(path)
         counts = write_table(whole, table_path, table)
         parts = [tables.from_rows("rejected", named), *(partition.rejects(p.path) for p in whole)]
         rejects = tables.write(rejects_path, "rejected", parts)
@@ -126,13 +126,8 @@ def _metrics_path(name: str) -> Path:
     return Path(f"metrics/{name}.json")
 
 
-def _drop_attempts(path: Path) -> None:
-    """Deletes what killed runs had begun to write of a file: its folder may be a dependency."""
-    for left in path.parent.glob(f".tmp-{path.name}-*"):
-        left.unlink(missing_ok=True)
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON by rename: sorted, no clock times."""
+    drop_attempts(path)
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")

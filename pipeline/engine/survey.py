@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engine import partition, plan_file, store
+from pipeline.engine import kept, partition, plan_file, store
 from pipeline.engine.division import PartitionPlan, divide
 from pipeline.engine.partition import Committed
 from pipeline.engine.plan_file import MARK, Marks
@@ -28,6 +28,8 @@ class Store:
     """Plan rows per partition, about. Decides the order of the table, so it is no parameter."""
     tars: Path | None = None
     """Folder of tars with contiguous plain names; None = in ``folder``, named by content."""
+    kept: Path | None = None
+    """Where partitions of earlier plans go (see :mod:`pipeline.engine.kept`); None = nowhere."""
     isolate: bool = True
     """Rows open foreign media or run native models: each worker runs them in a child process."""
 
@@ -87,6 +89,8 @@ class Survey:
     todo: list[PartitionPlan]
     """Wanted partitions that are not there as they should be."""
     known: _Known
+    kept: dict[str, Committed]
+    """Wanted partitions that an earlier plan left; they need to be moved back only."""
 
     @property
     def total_rows(self) -> int:
@@ -136,11 +140,15 @@ def survey(
     wanted = divide(rows, where.target_rows, contiguous=not where.content_named)
     old = where.committed()
     todo = [part for part in wanted if not _is_up_to_date(part, old)]
+    back = kept.find(where.kept, todo) if where.kept and where.kept.is_dir() else {}
+    todo = [part for part in todo if part.file not in back]
     # Shards are made of finished pictures: packing one anew is as cheap as copying it.
     copied = todo if where.content_named else []
     asked = [rows.fingerprints[part.rows] for part in copied]
     known = _known_rows(where.folder, old, np.concatenate([np.empty(0, MARK), *asked]))
-    return Survey(rows.ids, rows.bucket, rows.fingerprints, rows.offsets, wanted, old, todo, known)
+    return Survey(
+        rows.ids, rows.bucket, rows.fingerprints, rows.offsets, wanted, old, todo, known, back
+    )
 
 
 def _is_up_to_date(part: PartitionPlan, old: Mapping[str, Committed]) -> bool:

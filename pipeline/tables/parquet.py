@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceshards.columns import check_values
-from faceshards.replace import replacing
+from faceshards.replace import drop_attempts, replacing
 from pipeline.errors import UserError
 from pipeline.tables.schemas import TABLES, schema
 
@@ -56,8 +56,10 @@ def check(name: str, table: pa.Table) -> None:
 def write(path: Path, name: str, batches: pa.Table | Iterable[pa.Table]) -> int:
     """Writes a table by rename, one row group per batch; returns the number of rows.
 
-    Rows keep their order. The file is flushed to disk before it takes its name.
+    Rows keep their order. The file is flushed to disk before it takes its name. What killed runs
+    had begun to write of it goes: its folder may be a dependency.
     """
+    drop_attempts(path)
     batches = [batches] if isinstance(batches, pa.Table) else batches
     rows = 0
     with (
