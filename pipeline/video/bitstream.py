@@ -13,6 +13,8 @@ from typing import Any
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from pipeline.video.order import SliceOrder
+
 _HEAD_BYTES = 1 << 16
 """Where the first slice has not begun by then, the packet is no place to start at."""
 _START_CODE = b"\0\0\1"
@@ -54,6 +56,9 @@ class Look:
     """As :func:`shows`."""
     needed_by_others: bool = True
     """False where no other picture refers to this one; True also where that is not known."""
+    place: int | None = None
+    """In the order of showing (H.264, HEVC), counted from where decoding could start last; None
+    where it is not known."""
 
 
 class Looker:
@@ -72,6 +77,7 @@ class Looker:
         self._codec = codec
         self._stream = stream
         self._length_bytes = _length_bytes(codec, extra)
+        self._order = SliceOrder(codec, extra) if codec in ("h264", "hevc") else None
         self.known = codec in _BY_FLAG or codec in _SKIPS_UNREFERENCED
         self.skips_unreferenced = codec in _SKIPS_UNREFERENCED
         self.needed = frozenset(
@@ -82,10 +88,8 @@ class Looker:
 
     def look(self, packet: "Packet[VideoStream]") -> Look:
         """Reads the head of a packet."""
-        if self._codec == "h264":
-            return self._h264(packet)
-        if self._codec == "hevc":
-            return self._hevc(packet)
+        if self._order:
+            return (self._h264 if self._codec == "h264" else self._hevc)(packet, self._order)
         if self._codec in ("mpeg1video", "mpeg2video"):
             # Without its sequence header, a picture would take the tables of another part.
             head = self._head(packet)
@@ -95,22 +99,19 @@ class Looker:
         needed = self._codec != "mpeg4" or mpeg4_type(self._head(packet)) != _MPEG_B
         return Look(safe, shown=shows(self._codec, packet), needed_by_others=needed)
 
-    def tells_order(
-        self, packets: "Sequence[Packet[VideoStream]]", stamps: Sequence[int], looks: Sequence[Look]
-    ) -> bool:
+    def tells_order(self, stamps: Sequence[int], looks: Sequence[Look]) -> bool:
         """Whether the stamps of packets can be those of their pictures, as far as one can see.
 
         Args:
-            packets: of one part of the stream, in order of storing, from where decoding may start.
-            stamps: of each.
+            stamps: of the packets of one part of the stream, in order of storing, from where
+                decoding may start.
             looks: at each.
         """
+        if self._order:
+            return _ascend(stamps, looks)
         reorders = self._stream.has_b_frames and self._codec not in _AS_STORED
         if not reorders:
             return all(a <= b for a, b in pairwise(stamps))
-        if self._codec in ("h264", "hevc"):
-            # Where pictures are out of order, one is needed before it is shown.
-            return len(packets) == 1 or any(p.dts is None or p.pts != p.dts for p in packets)
         shown: list[int] = []
         anchor: list[int] = []
         for stamp, look in zip(stamps, looks, strict=True):
@@ -121,19 +122,21 @@ class Looker:
                 shown.append(stamp)
         return all(a < b for a, b in pairwise(shown + anchor))
 
-    def _h264(self, packet: "Packet[VideoStream]") -> Look:
+    def _h264(self, packet: "Packet[VideoStream]", order: SliceOrder) -> Look:
         found: set[int] = set()
         data = self._head(packet)
         for at in _units(data, self._length_bytes):
             kind = data[at] & 0x1F
             if kind in _H264_SLICES:
-                needed = bool(data[at] & _H264_NEEDED)
-                return Look(kind == _H264_IDR, frozenset(found), needed_by_others=needed)
+                needed, place = bool(data[at] & _H264_NEEDED), order.place(data[at:])
+                safe = kind == _H264_IDR
+                return Look(safe, frozenset(found), needed_by_others=needed, place=place)
             if kind in _H264_PARAMETERS:
                 found.add(kind)
+                order.parameters(data[at:])
         return Look(False, frozenset(found))
 
-    def _hevc(self, packet: "Packet[VideoStream]") -> Look:
+    def _hevc(self, packet: "Packet[VideoStream]", order: SliceOrder) -> Look:
         found: set[int] = set()
         data = self._head(packet)
         for at in _units(data, self._length_bytes):
@@ -142,9 +145,11 @@ class Looker:
                 layer = max(0, (data[at + 1] & 7) - 1)
                 needed = kind not in _HEVC_NOT_NEEDED
                 safe = kind in _HEVC_RANDOM_ACCESS
-                return Look(safe, frozenset(found), layer, needed_by_others=needed)
+                place = order.place(data[at:])
+                return Look(safe, frozenset(found), layer, needed_by_others=needed, place=place)
             if kind in _HEVC_PARAMETERS:
                 found.add(kind)
+                order.parameters(data[at:])
         return Look(False, frozenset(found))
 
     def _head(self, packet: "Packet[VideoStream]") -> bytes:
@@ -166,6 +171,19 @@ def mpeg4_type(head: bytes) -> int:
     """Type of an MPEG-4 picture as of :func:`mpeg2_type`; 4 where it moves as a whole (S)."""
     at = head.find(_VOP_HEADER)
     return (head[at + 4] >> 6) + 1 if 0 <= at < len(head) - 4 else 0
+
+
+def _ascend(stamps: Sequence[int], looks: Sequence[Look]) -> bool:
+    """Whether stamps have the order that the pictures tell of themselves."""
+    start = 0
+    order: list[tuple[int, int, int]] = []
+    for stamp, look in zip(stamps, looks, strict=True):
+        start += look.safe
+        if look.place is None:
+            return False
+        order.append((stamp, start, look.place))
+    order.sort()
+    return all(a[0] < b[0] and a[1:] < b[1:] for a, b in pairwise(order))
 
 
 def _length_bytes(codec: str, extra: bytes) -> int:

@@ -184,7 +184,7 @@ class Skipper:
         A container may have taken the order of storing for that of showing. FFmpeg notices when
         pictures come out; what was passed by has to be told by its packets.
         """
-        if not self._looker.tells_order(segment.packets, segment.stamps, segment.looks):
+        if not self._looker.tells_order(segment.stamps, segment.looks):
             raise Odd("the times of packets are not those of their pictures")
         return segment.close()
 
