@@ -27,7 +27,7 @@ from pipeline.config.params import FacesParams
 from pipeline.datasets.folders import files, is_image, stem
 from pipeline.errors import Reject, UserError
 from pipeline.faces.detect import Detection, area, rounded
-from pipeline.video.stills import natural
+from pipeline.video.natural import natural
 
 FOLDER = "landmarks"
 BESIDE = ("frames", "videos")

@@ -6,7 +6,6 @@ is on screen, so a picture's place takes the part of its time: the first is at 0
 
 import gzip
 import re
-import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -17,7 +16,9 @@ from typing import BinaryIO, Protocol, cast
 from faceshards.picture_header import Header, read_header
 from pipeline.datasets import folders
 from pipeline.errors import Reject
+from pipeline.video import tar_index
 from pipeline.video.container import check_file
+from pipeline.video.natural import natural
 from pipeline.video.packed import MAX_PICTURE_BYTES, read_member, read_row
 from pipeline.video.probe import VideoFacts
 
@@ -39,11 +40,6 @@ class Stills(Protocol):
 
     def close(self) -> None:
         """Closes what is open."""
-
-
-def natural(name: str) -> list[tuple[str, int, str]]:
-    """Sort key of a file name: runs of digits count as numbers, and 007 comes before 7."""
-    return [(text, int(digits or -1), digits) for text, digits in re.findall(r"(\D*)(\d*)", name)]
 
 
 def open_stills(media: str, location: str) -> Stills:
@@ -178,30 +174,23 @@ class _Tar:
             gzipped = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
             self._file = file if not gzipped else stack.enter_context(_unzipped(file))
-            self._places = self._find(PurePosixPath(folder))
+            self._places = self._find(tar, str(PurePosixPath(folder)))
             self.count = len(self._places)
             self._open = stack.pop_all()
 
-    def _find(self, folder: PurePosixPath) -> list[tuple[int, int]]:
+    def _find(self, tar: Path, folder: str) -> list[tuple[int, int]]:
         """Offset and size of each picture, in natural order."""
-        found: dict[str, tuple[int, int]] = {}
-        members = 0
         try:
-            with tarfile.open(fileobj=self._file, mode="r:") as archive:
-                for member in archive:
-                    members += 1
-                    path = PurePosixPath(member.name)
-                    plain = member.isreg() and not member.issparse()
-                    if plain and path.parent == folder and folders.is_image(path.name):
-                        found[path.name] = member.offset_data, member.size
-        except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
-            self.damage = str(error) or type(error).__name__
-        if not members:
+            index = tar_index.of(tar)
+        except OSError as error:
+            raise Reject("unreadable", error.strerror or str(error)) from error
+        self.damage = index.damage
+        if not index.members:
             raise Reject("not_media", f"not a tar: {self.damage or 'it has no member'}")
-        if not found:
+        if folder not in index.places:
             damage = f"; it is damaged: {self.damage}" if self.damage else ""
             raise Reject("missing", f"the tar has no picture in {folder}{damage}")
-        return [found[name] for name in sorted(found, key=natural)]
+        return [(offset, size) for offset, size in index.places[folder].tolist()]
 
     def read(self, places: Sequence[int]) -> Iterator[bytes]:
         sizes = accumulate(min(self._places[place][1], MAX_PICTURE_BYTES) for place in places)
