@@ -12,7 +12,8 @@ Rules:
   are ``duplicate``. The lists are no official splits; the adapter of the dataset itself has those.
 - A split is train, val or test; a video of another one is ``inconsistent``.
 - A label is one of the known ones, or ends in ``_real`` or ``_fake`` in any case; another is
-  ``unknown_label``. Methods get the names that the datasets' own adapters give them.
+  ``unknown_label``. Methods get the names that the datasets' own adapters give them. A label of
+  DF40 that stands for several methods (``FSAll_Fake``) is told by the folder.
 """
 
 import re
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.datasets import folders, shared_ids
+from pipeline.datasets import df40_names, folders, shared_ids
 from pipeline.datasets import lists as list_files
 from pipeline.datasets.base import REAL_METHOD, Adapter, Option, Rejected, Source, Video
 from pipeline.errors import UserError
@@ -44,6 +45,13 @@ METHODS = {
     "FF-real": REAL_METHOD,
 }
 """Method of each label whose name does not tell it."""
+
+COLLECTIVE = ("FSAll", "FRAll", "EFSAll", "DF40_train", "roop")
+"""Names in labels of DF40 that stand for several methods; a video's folder tells which."""
+
+_PLUS_FAKE = "CelebDFv3_fake"
+"""Celeb-DF++, whose lists have the methods where others have the compression."""
+_PLUS_ORIGINAL = ("Celeb-DF", "Celeb-DF-v2")
 
 SHOWN = {
     "Deepfakes": 1,
@@ -83,14 +91,27 @@ class Entry:
         return str(PurePosixPath(self.frames[0]).parent) if self.frames else ""
 
 
-def method_of(label: str) -> str:
-    """Method of a label, ``real`` for reals, "" where it is not known to be either."""
+def method_of(label: str, level: str = "", folder: str = "") -> str:
+    """Method of a label, ``real`` for reals, "" where it is not known to be either.
+
+    Args:
+        label: as the list has it.
+        level: the key between split and video, if there is one.
+        folder: where the frames are; it tells the method where a label stands for several.
+    """
+    if label == _PLUS_FAKE and level:
+        return METHODS["CelebDFv2_fake"] if level in _PLUS_ORIGINAL else level
     if label in METHODS:
         return METHODS[label]
     match = re.fullmatch(r"(.+)_(real|fake)", label, re.IGNORECASE)
     if not match:
         return ""
-    return REAL_METHOD if match[2].lower() == "real" else match[1]
+    if match[2].lower() == "real":
+        return REAL_METHOD
+    if match[1] in COLLECTIVE:
+        told = [df40_names.method(part) for part in PurePosixPath(folder).parts]
+        return next(filter(None, told), match[1])
+    return df40_names.method(match[1]) or match[1]
 
 
 def read_list(source: Source, file: Path) -> Iterator[Entry]:
@@ -237,7 +258,7 @@ def _is_fake(entry: Entry) -> bool:
 
 
 def _video(source: Source, entry: Entry, folder: Path, path: str) -> Video | Rejected:
-    method = method_of(entry.label)
+    method = method_of(entry.label, entry.compression, entry.folder)
     if not method:
         return Rejected(path, "unknown_label", f"{entry.where}: the label is {entry.label}")
     on_disk = {found.name for found in folders.entries(folder)}
@@ -258,7 +279,7 @@ def _video(source: Source, entry: Entry, folder: Path, path: str) -> Video | Rej
         source_id=ids[1] if swap else "",
         pair_id=source.unique(entry.name.split("_")[0]) if entry.label.startswith("FF-") else "",
         leak_group=shared_ids.leak_group(*ids),
-        compression=entry.compression,
+        compression="" if entry.label == _PLUS_FAKE else entry.compression,
         media="frames",
     )
 

@@ -22,7 +22,6 @@ Rules:
   swaps without deepfacelab and the 12 reenactments without heygen.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,7 +29,14 @@ from typing import Literal
 
 from faceshards.fields import SPLITS
 from faceshards.wording import suggestion
-from pipeline.datasets import celeb_df, deepfakebench, ff_splits, folders, shared_ids
+from pipeline.datasets import (
+    celeb_df,
+    deepfakebench,
+    df40_names,
+    ff_splits,
+    folders,
+    shared_ids,
+)
 from pipeline.datasets.base import (
     REAL_METHOD,
     Adapter,
@@ -42,35 +48,8 @@ from pipeline.datasets.base import (
     wrong_root,
 )
 from pipeline.datasets.celeb_df import LIST
+from pipeline.datasets.df40_names import METHODS, PAPER_METHODS
 from pipeline.datasets.lists import CrossCheck
-
-FACE_SWAPS = (
-    *("fsgan", "faceswap", "simswap", "inswap", "blendface", "uniface", "mobileswap", "e4s"),
-    *("facedancer", "deepfacelab"),
-)
-REENACTMENTS = (
-    *("fomm", "facevid2vid", "wav2lip", "MRAA", "one_shot_free", "pirender", "tpsm", "lia"),
-    *("danet", "sadtalker", "mcnet", "hyperreenact", "heygen"),
-)
-SYNTHESES = (
-    *("VQGAN", "StyleGAN2", "StyleGAN3", "StyleGANXL", "sd2.1", "ddim", "RDDM", "pixart", "DiT"),
-    *("SiT", "MidJourney", "whichfaceisreal"),
-)
-EDITINGS = ("CollabDiff", "e4e", "stargan", "starganv2", "styleclip")
-METHODS = (*FACE_SWAPS, *REENACTMENTS, *SYNTHESES, *EDITINGS)
-PAPER_METHODS = tuple(m for m in (*FACE_SWAPS, *REENACTMENTS) if m not in ("deepfacelab", "heygen"))
-"""The 9 + 12 methods that the metric-learning paper tests on."""
-
-_ALIASES = {
-    "InSwapper": "inswap",
-    "FS_vid2vid": "facevid2vid",
-    "OneShot": "one_shot_free",
-    "DaGAN": "danet",
-    "heygen_new": "heygen",
-    "DDPM": "ddim",
-    "Whichisreal": "whichfaceisreal",
-}
-"""Other names of the same methods: those of the paper, and of some downloads."""
 
 _REALS: dict[str, Literal["ff", "cdf"]] = {
     "Celeb-real/frames": "cdf",
@@ -83,14 +62,6 @@ _CELEB_FOLDERS = ("celeb-real", "youtube-real")
 _OF_METHODS = {"ff", "cdf", "frames"}
 _BESIDE = frozenset({"landmarks", "masks"})
 _DEPTH = 4
-
-
-def normal(name: str) -> str:
-    """A name without case and separators, which downloads of DF40 write in several ways."""
-    return re.sub("[_.-]", "", name.casefold())
-
-
-_BY_NAME = {normal(m): m for m in METHODS} | {normal(a): m for a, m in _ALIASES.items()}
 
 
 @dataclass(frozen=True)
@@ -171,14 +142,13 @@ def _in_paper(place: _Place) -> bool:
 def _places(source: Source) -> Iterator[_Place]:
     """Folders with rows in them: below a root, or below a folder of it such as DF40_train."""
     for index, root in enumerate(source.roots):
-        tops = [name for name in folders.subfolders(root) if normal(name) not in _BY_NAME]
+        tops = [name for name in folders.subfolders(root) if not df40_names.method(name)]
         for prefix in ("", *(f"{name}/" for name in tops)):
             for relative, domain in _REALS.items():
                 if (root / prefix / relative).is_dir():
                     yield _Place(index, f"{prefix}{relative}", REAL_METHOD, domain)
             for name in folders.subfolders(root / prefix):
-                if normal(name) in _BY_NAME:
-                    method = _BY_NAME[normal(name)]
+                if method := df40_names.method(name):
                     yield from _of_method(root, index, f"{prefix}{name}", method)
 
 
@@ -187,7 +157,7 @@ def _unknown(source: Source) -> Iterator[Rejected]:
     for index, root in enumerate(source.roots):
         for prefix in ("", *(f"{name}/" for name in folders.subfolders(root))):
             for name in folders.subfolders(root / prefix):
-                if normal(name) in _BY_NAME or name.casefold() in (*_CONTAINERS, *_CELEB_FOLDERS):
+                if df40_names.method(name) or name.casefold() in (*_CONTAINERS, *_CELEB_FOLDERS):
                     continue
                 if _OF_METHODS & set(folders.subfolders(root / prefix / name)):
                     detail = f"not a method of DF40. {suggestion(name, METHODS)}"
@@ -308,8 +278,8 @@ def _key(path: str) -> str:
     """A path from the method's folder on, spelled alike however disk and lists spell it."""
     parts = path.casefold().split("/")
     for at, part in enumerate(parts):
-        if normal(part) in _BY_NAME:
-            return "/".join((_BY_NAME[normal(part)], *parts[at + 1 :]))
+        if method := df40_names.method(part):
+            return "/".join((method, *parts[at + 1 :]))
         if part in _REAL_TOPS:
             return "/".join(parts[at:])
     return "/".join(parts)

@@ -4,8 +4,9 @@ import pytest
 
 from pipeline.datasets.deepfakebench import method_of
 from pipeline.errors import UserError
+from pipeline.labels import semantics
 from tests.datasets.sketches import sketch
-from tests.datasets.trees import entry, put, rejects, rows, run
+from tests.datasets.trees import SEMANTICS, entry, put, rejects, rows, run
 
 FF = "FaceForensics++"
 YOUTUBE = f"{FF}/original_sequences/youtube/c23/frames"
@@ -170,6 +171,84 @@ def test_labels():
     assert method_of("DFDCP_FakeA") == "method_A"
     assert method_of("simswap_Fake") == "simswap"
     assert method_of("surreal") == method_of("real") == ""
+
+
+# The labels of fakes in the configuration of DF40's code.
+DF40_LABELS = """
+    DFD_fake FF-SH FF-F2F FF-DF FF-FS FF-NT FF-FH CelebDFv1_fake CelebDFv2_fake
+    DFDCP_FakeA DFDCP_FakeB DFDC_Fake DF_fake UADFV_Fake roop_Fake FSAll_Fake FRAll_Fake
+    EFSAll_Fake DF40_train_Fake e4s_Fake danet_Fake fomm_Fake Collaborative_Diffusion_Fake
+    e4e_Fake hyperreenact_Fake MRAA_Fake one_shot_free_Fake pirender_Fake tpsm_Fake
+    facedancer_Fake facevid2vid_Fake mcnet_Fake mraa_Fake fsgan_Fake lia_Fake inswap_Fake
+    simswap_Fake sadtalker_Fake wav2lip_Fake uniface_Fake blendface_Fake mobileswap_Fake
+    faceswap_Fake dalle2_face_Fake MidJourney_Fake heygen_Fake whichisreal_Fake
+    StyleGAN2_Fake StyleGAN3_Fake StyleGANXL_Fake ddim_Fake DiT_Fake pixart_Fake SiT_Fake
+    sd1.5_Fake sd2.1_Fake VQGAN_Fake rddm_Fake stargan_Fake starganv2_Fake styleclip_Fake
+    deepfacelab_Fake CollabDiff_Fake adm_Fake biggan_Fake glide_Fake midjourney_Fake
+    sdv4_Fake sdv5_Fake vqdm_Fake wukong_Fake
+"""
+
+
+def test_every_label_of_df40_has_a_category_and_a_vector():
+    loaded = semantics.load(SEMANTICS)
+    labels = DF40_LABELS.split()
+    assert len(labels) == 71
+    unknown = set()
+    for label in labels:
+        known = loaded.manipulation("mine", "deepfakebench", method_of(label))
+        if known.category == "unknown" or not known.vectors:
+            unknown.add(label)
+    # It stands for swaps, reenactments and syntheses alike; the folder tells which.
+    assert unknown == {"DF40_train_Fake"}
+    for label, method in (
+        ("mraa_Fake", "MRAA"),
+        ("rddm_Fake", "RDDM"),
+        ("whichisreal_Fake", "whichfaceisreal"),
+        ("Collaborative_Diffusion_Fake", "CollabDiff"),
+    ):
+        assert method_of(label) == method
+        assert loaded.manipulation("x", "deepfakebench", method) == loaded.manipulation(
+            "x", "df40", method
+        )
+
+
+def test_a_label_of_several_methods_is_told_by_the_folder(look, root):
+    sketch(root, "DF40/{MRAA,SimSwap}/cdf/frames/id0_id1_0000/000.png\nmix/frames/v/000.png")
+    lists = {
+        "DF40_all": {
+            "FRAll_Fake": {
+                "test": {"a": record("FRAll_Fake", "x/DF40/MRAA/cdf/frames/id0_id1_0000", 0)}
+            },
+            "roop_Fake": {
+                "test": {"b": record("roop_Fake", "x/DF40/SimSwap/cdf/frames/id0_id1_0000", 0)}
+            },
+            "EFSAll_Fake": {"test": {"c": record("EFSAll_Fake", "mix/frames/v", 0)}},
+        }
+    }
+    kinds = {r["method"]: r["category"] for r in rows(look(lists)).values()}
+    assert kinds == {"MRAA": "RE", "simswap": "FS", "EFSAll": "EFS"}
+
+
+def test_celeb_df_plus_plus_has_methods_where_others_have_compressions(look, root):
+    top, name = "Celeb-DF-v3/Celeb-synthesis", "frames/id0_id1_0000"
+    sketch(root, f"{top}/{{FaceSwap/Celeb-DF-v2,FaceReenact/LIA}}/frames/id0_id1_0000/000.png")
+    fakes = {
+        "Celeb-DF-v2": {
+            "id0_id1_0000": record(
+                "CelebDFv3_fake", f"{top}/FaceSwap/Celeb-DF-v2/frames/id0_id1_0000", 0
+            )
+        },
+        "LIA": {
+            "id0_id1_0000": record(
+                "CelebDFv3_fake", f"{top}/FaceReenact/LIA/frames/id0_id1_0000", 0
+            )
+        },
+    }
+    found = look({"Celeb-DF-v3": {"CelebDFv3_fake": {"test": fakes}}})
+    assert {(r["method"], r["category"], r["compression"]) for r in rows(found).values()} == {
+        ("Celeb-synthesis", "FS", ""),
+        ("LIA", "RE", ""),
+    }
 
 
 @pytest.mark.parametrize(

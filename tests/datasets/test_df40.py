@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline.datasets import df40
+from pipeline.datasets import df40, df40_names
 from pipeline.errors import UserError
 from tests.datasets.sketches import ffpp_splits, sketch
 from tests.datasets.trees import entry, put, rejects, rows, run
@@ -208,9 +208,9 @@ def test_splits_are_asked_for_only_where_they_are_needed(root, look, tmp_path):
 
 
 def test_the_paper_tests_on_9_and_12_methods(look, tmp_path):
-    assert len(df40.METHODS) == len({df40.normal(m) for m in df40.METHODS}) == 40
-    assert len(set(df40.PAPER_METHODS) & set(df40.FACE_SWAPS)) == 9
-    assert len(set(df40.PAPER_METHODS) & set(df40.REENACTMENTS)) == 12
+    assert len(df40_names.METHODS) == len({df40_names.normal(m) for m in df40_names.METHODS}) == 40
+    assert len(set(df40_names.PAPER_METHODS) & set(df40_names.FACE_SWAPS)) == 9
+    assert len(set(df40_names.PAPER_METHODS) & set(df40_names.REENACTMENTS)) == 12
 
 
 @pytest.mark.slow
@@ -224,9 +224,9 @@ def test_178_reals_and_11_366_fakes(look, tmp_path):
     ):
         for name in names:
             put(real / folder / "frames" / name / "000.png", b"x")
-    for place, method in enumerate(df40.METHODS):
+    for place, method in enumerate(df40_names.METHODS):
         # 21 methods share 11,366 fakes: 5 have 542 and 16 have 541. The others have one each.
-        at = df40.PAPER_METHODS.index(method) if method in df40.PAPER_METHODS else -1
+        at = df40_names.PAPER_METHODS.index(method) if method in df40_names.PAPER_METHODS else -1
         count = 1 if at < 0 else 541 + (at < 5)
         for i in range(count):
             name = f"id{i % 60}_id{(i + place) % 60}_{i:04d}"

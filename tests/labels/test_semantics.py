@@ -8,7 +8,7 @@ import pytest
 from pipeline.datasets import (
     deeperforensics,
     deepfakebench,
-    df40,
+    df40_names,
     diffusionface,
     faceforensics,
     faceshifter,
@@ -195,11 +195,16 @@ def test_forgerynets_sixth_method_may_be_a_swap(shipped: Semantics) -> None:
 
 def test_every_method_an_adapter_knows_has_a_line(shipped: Semantics) -> None:
     known = {
-        "df40": df40.METHODS,
+        "df40": df40_names.METHODS,
         "deeperforensics": deeperforensics.VARIANTS,
         "diffusionface": diffusionface.CATEGORIES,
         "ffsc": ffsc.ATTRIBUTES,
-        "deepfakebench": {*deepfakebench.METHODS.values(), *df40.METHODS} - {"real"},
+        "deepfakebench": {
+            *deepfakebench.METHODS.values(),
+            *df40_names.METHODS,
+            *deepfakebench.COLLECTIVE,
+        }
+        - {"real", "DF40_train"},
         "forgerynet": forgerynet.METHODS.values(),
         "faceforensics": faceforensics.SHOWN,
         "faceshifter": [faceshifter.METHOD],
@@ -222,10 +227,10 @@ def test_every_method_an_adapter_knows_has_a_line(shipped: Semantics) -> None:
 def test_df40_by_category(shipped: Semantics) -> None:
     of_df40 = shipped.methods["df40"]
     for category, methods, count in (
-        ("FS", df40.FACE_SWAPS, 10),
-        ("RE", df40.REENACTMENTS, 13),
-        ("EFS", df40.SYNTHESES, 12),
-        ("FE", df40.EDITINGS, 5),
+        ("FS", df40_names.FACE_SWAPS, 10),
+        ("RE", df40_names.REENACTMENTS, 13),
+        ("EFS", df40_names.SYNTHESES, 12),
+        ("FE", df40_names.EDITINGS, 5),
     ):
         assert len(methods) == count
         assert {of_df40[method].category for method in methods} == {category}
