@@ -13,6 +13,8 @@ Rules:
   clips leak.
 - ``split: ffpp_test`` takes the clips that are test in FaceForensics++, reals and fakes, all as
   test, as the SJEDD paper does. The other clips are ``excluded``.
+- ``split: ffpp_random`` takes the same reals, and the fakes of 140 clips that ``split_seed`` draws
+  from all 1,000: the released code of the SJEDD paper draws its 140 fakes at random.
 - What a split file lists and a variant's folder lacks is ``missing``; a variant that was never
   downloaded is no fault.
 """
@@ -23,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from faceshards.fields import SPLITS
-from pipeline.datasets import faceforensics, ff_splits, folders, lists, shared_ids
+from pipeline.datasets import faceforensics, ff_splits, folders, lists, shared_ids, splits
 from pipeline.datasets.base import Adapter, Option, Rejected, Source, Total, Video, wrong_root
 from pipeline.datasets.lists import CrossCheck
 from pipeline.errors import UserError
@@ -50,13 +52,14 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
     official = source.options["split"] == "official"
     fakes = _official(source, [source.roots[i] for i in own]) if official else {}
     clips = {name[:3]: split for name, split in fakes.items()} if official else _ffpp_test(source)
+    drawn = _drawn(source) if source.options["split"] == "ffpp_random" else clips
     for index in own:
         for variant in folders.subfolders(source.roots[index] / _VIDEOS):
             path = source.path(index, f"{_VIDEOS}/{variant}")
             if variant not in VARIANTS:
                 yield Rejected(path, "unsupported_media", "not a variant of DeeperForensics-1.0")
             elif source.options["variant"] in ("all", variant):
-                yield from _variant(source, index, variant, fakes, clips)
+                yield from _variant(source, index, variant, fakes, drawn)
             else:
                 yield Rejected(path, "excluded", "by option variant")
     for index in range(len(source.roots)):
@@ -67,7 +70,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
 def _variant(
     source: Source, index: int, variant: str, fakes: Mapping[str, str], clips: Mapping[str, str]
 ) -> Iterator[Video | Rejected]:
-    """Fakes of one variant. ``fakes``: official split by name; empty for ``ffpp_test``."""
+    """Fakes of one variant. ``fakes``: official split by name; empty where ``clips`` decide."""
     folder = source.roots[index] / _VIDEOS / variant
     unlisted = ("inconsistent", f"in no file of {_SPLITS}") if fakes else None
     check = CrossCheck(fakes, unlisted)
@@ -133,6 +136,14 @@ def _ffpp_test(source: Source) -> dict[str, str]:
     return {clip: split for clip, split in pairs.split.items() if split == "test"}
 
 
+def _drawn(source: Source) -> dict[str, str]:
+    """As many clips of FaceForensics++ as its test split has, drawn from all of them."""
+    pairs = ff_splits.find(source, source.roots)
+    seed = source.params.split_seed
+    order = sorted(pairs.split, key=lambda clip: splits.place(seed, f"deeperforensics/{clip}"))
+    return dict.fromkeys(order[: len(_ffpp_test(source))], "test")
+
+
 def _official(source: Source, roots: list[Path]) -> dict[str, str]:
     """Split of each fake by its name, from train to test."""
     for root in roots:
@@ -169,9 +180,10 @@ ADAPTER = Adapter(
     options={
         **faceforensics.ADAPTER.options,
         "split": Option(
-            "official = lists/splits; ffpp_test = the test clips of FaceForensics++ alone",
+            "official = lists/splits; ffpp_test = the test clips of FaceForensics++ alone; "
+            "ffpp_random = the same reals, and fakes of as many clips drawn by datasets.split_seed",
             "official",
-            ("official", "ffpp_test"),
+            ("official", "ffpp_test", "ffpp_random"),
         ),
         "variant": Option(
             "one folder of manipulated_videos, or all of them", "all", ("all", *VARIANTS)
@@ -187,5 +199,7 @@ ADAPTER = Adapter(
         Total(1_000, {"label": 0}, {"split": "official"}, note="from FaceForensics++"),
         Total(140, {"method": VARIANTS[0]}, {"split": "ffpp_test"}),
         Total(140, {"label": 0}, {"split": "ffpp_test"}, note="from FaceForensics++"),
+        Total(140, {"method": VARIANTS[0]}, {"split": "ffpp_random"}),
+        Total(140, {"label": 0}, {"split": "ffpp_random"}, note="from FaceForensics++"),
     ),
 )

@@ -39,12 +39,17 @@ def components(ties: Iterable[Sequence[str]]) -> dict[str, str]:
     return {one: top(one) for one in parent}
 
 
+def place(seed: int, name: str) -> int:
+    """Where a name falls among the numbers below 2 ** 64; the same for a seed and name always."""
+    digest = hashlib.blake2b(f"split/{seed}/{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
 def draw(seed: int, group: str, shares: Sequence[int] = SHARES) -> str:
     """The split of a group: train, val or test with these shares, by a hash of seed and name."""
-    digest = hashlib.blake2b(f"split/{seed}/{group}".encode(), digest_size=8).digest()
-    place = int.from_bytes(digest, "big") * sum(shares) >> 64
+    percent = place(seed, group) * sum(shares) >> 64
     for split, share in zip(SPLITS, shares, strict=True):
-        if place < share:
+        if percent < share:
             return split
-        place -= share
+        percent -= share
     raise ValueError(f"shares {tuple(shares)} are not three numbers from 0 with a sum above 0")

@@ -3,7 +3,7 @@ import pytest
 from pipeline.datasets.deeperforensics import VARIANTS
 from pipeline.errors import UserError
 from tests.datasets.sketches import sketch
-from tests.datasets.trees import entry, put, put_ffpp, rejects, rows, run
+from tests.datasets.trees import entry, put, put_ffpp, put_splits, rejects, rows, run
 
 SPLITS = {"train": "000_M101 003_W004", "val": "001_M004", "test": "002_W004 004_M101 005_M004"}
 
@@ -24,8 +24,9 @@ def roots(tmp_path):
 
 @pytest.fixture
 def look(tmp_path):
-    def looked(*roots, **options):
-        return run(entry("deeperforensics", *roots, name="dfo", **options), tmp_path / "cache")
+    def looked(*roots, split_seed=0, **options):
+        entries = entry("deeperforensics", *roots, name="dfo", **options)
+        return run(entries, tmp_path / "cache", split_seed=split_seed)
 
     return looked
 
@@ -96,6 +97,25 @@ def test_odd_and_missing_files(roots, look):
         f"{top}/end_to_end/000_M101.mp4": "missing",
         "dfo/1/original_sequences/youtube/c23/videos/004.mp4": "missing",
     }
+
+
+def test_fakes_of_clips_drawn_from_all(tmp_path, look):
+    """As the released code of the SJEDD paper draws them; the reals are those of the test clips."""
+    own, ffpp = tmp_path / "own", tmp_path / "ffpp"
+    clips = [f"{n:03d}" for n in range(40)]
+    pairs = [[a, b] for a, b in zip(clips[::2], clips[1::2], strict=True)]
+    put_splits(ffpp / "splits", pairs[:12], pairs[12:14], pairs[14:])
+    sketch(ffpp, f"original_sequences/youtube/c23/videos/{{{','.join(clips)}}}.mp4")
+    sketch(own, f"manipulated_videos/end_to_end/{{{','.join(f'{c}_M101' for c in clips)}}}.mp4")
+    found = rows(look(own, ffpp, split="ffpp_random", variant="end_to_end")).values()
+    assert {row["split"] for row in found} == {"test"}
+    reals = {row["target_id"] or row["identity"] for row in found if row["label"] == 0}
+    fakes = {row["target_id"] for row in found if row["label"] == 1}
+    assert reals == {f"ffpp-id:{clip}" for clip in clips[28:]}
+    assert len(fakes) == len(reals) == 12
+    assert fakes - reals
+    other = rows(look(own, ffpp, split="ffpp_random", split_seed=1)).values()
+    assert {row["target_id"] for row in other if row["label"] == 1} != fakes
 
 
 def test_eleven_variants():

@@ -234,15 +234,9 @@ def test_celeb_df_plus_plus_has_methods_where_others_have_compressions(look, roo
     sketch(root, f"{top}/{{FaceSwap/Celeb-DF-v2,FaceReenact/LIA}}/frames/id0_id1_0000/000.png")
     fakes = {
         "Celeb-DF-v2": {
-            "id0_id1_0000": record(
-                "CelebDFv3_fake", f"{top}/FaceSwap/Celeb-DF-v2/frames/id0_id1_0000", 0
-            )
+            "id0_id1_0000": record("CelebDFv3_fake", f"{top}/FaceSwap/Celeb-DF-v2/{name}", 0)
         },
-        "LIA": {
-            "id0_id1_0000": record(
-                "CelebDFv3_fake", f"{top}/FaceReenact/LIA/frames/id0_id1_0000", 0
-            )
-        },
+        "LIA": {"id0_id1_0000": record("CelebDFv3_fake", f"{top}/FaceReenact/LIA/{name}", 0)},
     }
     found = look({"Celeb-DF-v3": {"CelebDFv3_fake": {"test": fakes}}})
     assert {(r["method"], r["category"], r["compression"]) for r in rows(found).values()} == {
