@@ -11,7 +11,13 @@ Rules:
 - ``id<A>_id<B>_<clip>``: A is the target (whose video it is), B the source (whose face went in).
   Clips of YouTube-real have five digits and no known person.
 - Celeb-DF++ has its fakes in folders by method. Names of other forms than the above are kept:
-  people are taken from the ids in them, in the same order.
+  people are taken from the ids in them, in the same order. A talking face
+  (``id<A>_<clip>_test_<sound>``) shows one person and has no second one.
+- Option ``protocol`` is one of the three of Celeb-DF++. GF-eval trains on what Celeb-DF v2 has and
+  tests on the list; GFQ-eval tests on the list in a compressed copy; GFD-eval tests on the list and
+  trains on other datasets. What is not part of it is ``excluded``.
+- All methods of Celeb-DF++ but those of FaceSwap and LivePortrait are face crops already. Option
+  ``part`` reads one kind alone, so that each can be a dataset of its own in params.yaml.
 """
 
 import re
@@ -41,6 +47,8 @@ _REALS = {"celeb-real": "Celeb-real", "youtube-real": "YouTube-real"}
 _FAKES = FAKE.lower()
 _KINDS = {"faceswap": "source", "facereenact": "target", "talkingface": "target"}
 """Folders of Celeb-DF++ that hold one folder per method, and whom those methods show."""
+_NOT_CROPPED = "liveportrait"
+"""The one method outside FaceSwap whose videos are no face crops."""
 _ORIGINAL = ("celeb-df", "celeb-df-v2")
 """What Celeb-DF++ calls the fakes of v2."""
 _LEVELS = tuple(folders.MEDIA)
@@ -48,6 +56,7 @@ _LINE = re.compile(r"([01])\s+(\S.*)")
 _CELEB = re.compile(r"id\d+_\d{4}", re.ASCII)
 _YOUTUBE = re.compile(r"\d{5}", re.ASCII)
 _SWAP = re.compile(r"id\d+_id\d+_\d{4}", re.ASCII)
+_TALKING = re.compile(r"(id\d+)_(\d{4})_test_.+", re.ASCII)
 _PERSON = re.compile(r"(?<![A-Za-z0-9])id\d+(?![A-Za-z0-9])", re.ASCII)
 _VAL_SHARES = (85, 15, 0)
 _REMEDY = "Take the official file."
@@ -56,6 +65,11 @@ _BOTH = -1
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
+    if source.options["protocol"] == "GFQ-eval" and not source.options["compression"]:
+        raise UserError(
+            f"Dataset {source.name}: protocol GFQ-eval tests compressed copies. Say with option "
+            "compression how this one was compressed, such as c35."
+        )
     listed = read_list(source, lists.find(source, LIST, "what is test"))
     check = CrossCheck(listed, unlisted=None)
     places: dict[str, str] = {}
@@ -64,6 +78,9 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
         if not kinds:
             raise wrong_root(source, root, ADAPTER)
         for relative, method, shows in kinds:
+            if source.options["part"] not in ("all", _part(relative)):
+                yield Rejected(source.path(index, relative), "excluded", "by option part")
+                continue
             level, media = folders.medium(root / relative)
             relative = f"{relative}/{level}".rstrip("/")
             group = _group(relative)
@@ -102,6 +119,13 @@ def _methods(root: Path, kind: str) -> Iterator[tuple[str, str, str]]:
     shows = _KINDS[PurePosixPath(kind).name.lower()]
     for method in folders.subfolders(root / kind):
         yield f"{kind}/{method}", FAKE if method.lower() in _ORIGINAL else method, shows
+
+
+def _part(folder: str) -> str:
+    """Whether the videos of a folder are whole pictures or face crops, as option ``part`` says."""
+    *above, method = folder.lower().split("/")
+    whole = method == _NOT_CROPPED or not {"facereenact", "talkingface"} & set(above)
+    return "whole" if whole else "crops"
 
 
 def _group(folder: str) -> str:
@@ -143,11 +167,16 @@ def _video(
     if said is not None and said != int(not real):
         words = {0: "real", 1: "fake", _BOTH: "real and fake"}
         return Rejected(path, "inconsistent", f"{LIST} says {words[said]}")
-    target, donor = (*people, "", "")[:2]
     clip = name
-    if not real:
+    if talking := None if real else _TALKING.fullmatch(name):
+        people = people[:1]
+        clip = f"{talking[1]}_{talking[2]}"
+    elif not real:
         clip = f"{name.split('_')[0]}_{name.rsplit('_', 1)[-1]}" if _SWAP.fullmatch(name) else ""
+    target, donor = (*people, "", "")[:2]
     split = "train" if said is None else "test"
+    if why := _outside(source, split, method):
+        return Rejected(path, "excluded", why)
     if split == "train" and source.options["val"] == "ours":
         split = splits.draw(source.params.split_seed, target or f"youtube-real/{clip}", _VAL_SHARES)
     return Video(
@@ -161,15 +190,26 @@ def _video(
         source_id=donor,
         pair_id=source.unique(clip),
         leak_group=leak_group(*people, *ids_in(name)) or source.unique(clip),
+        compression=source.options["compression"],
         media=media,
     )
+
+
+def _outside(source: Source, split: str, method: str) -> str:
+    """Why a video is no part of the protocol; "" where it is."""
+    protocol = source.options["protocol"]
+    if protocol == "official" or split == "test":
+        return ""
+    if protocol == "GF-eval":
+        return "" if method in (REAL_METHOD, FAKE) else f"{protocol} does not train on {method}"
+    return f"{protocol} trains on nothing of it"
 
 
 _CELEB_PATHS, _YOUTUBE_PATHS = "(?i)celeb-real/", "(?i)youtube-real/"
 
 
 def _totals(version: str, reals: int, youtube: int, fakes: int) -> tuple[Total, ...]:
-    options = {"version": version}
+    options = {"version": version, "protocol": "official", "part": "all"}
     return (
         Total(reals, {"label": 0}, options, _CELEB_PATHS),
         Total(youtube, {"label": 0}, options, _YOUTUBE_PATHS),
@@ -178,9 +218,9 @@ def _totals(version: str, reals: int, youtube: int, fakes: int) -> tuple[Total, 
 
 
 _V2_REALS = (
-    Total(108, {"label": 0, "split": "test"}, {"version": "v2"}, _CELEB_PATHS),
-    Total(70, {"label": 0, "split": "test"}, {"version": "v2"}, _YOUTUBE_PATHS),
-    Total(340, {"label": 1, "split": "test"}, {"version": "v2"}),
+    Total(108, {"label": 0, "split": "test"}, {"version": "v2", "part": "all"}, _CELEB_PATHS),
+    Total(70, {"label": 0, "split": "test"}, {"version": "v2", "part": "all"}, _YOUTUBE_PATHS),
+    Total(340, {"label": 1, "split": "test"}, {"version": "v2", "part": "all"}),
 )
 _PLUS_TEST = {
     **dict.fromkeys(("BlendFace", "GHOST", "HifiFace", "InSwapper", "MobileFaceSwap"), 200),
@@ -203,6 +243,17 @@ ADAPTER = Adapter(
         "val": Option(
             "none = as published; ours = held out of train by people", "none", ("none", "ours")
         ),
+        "protocol": Option(
+            "official = the list is test and the rest train; or one of the three of Celeb-DF++",
+            "official",
+            ("official", "GF-eval", "GFQ-eval", "GFD-eval"),
+        ),
+        "part": Option(
+            "of Celeb-DF++: all; whole = videos of whole pictures; crops = those of face crops",
+            "all",
+            ("all", "whole", "crops"),
+        ),
+        "compression": Option("how this copy was compressed, for its column, such as c35", ""),
     },
     title="Celeb-DF (v1, v2, Celeb-DF++)",
     licence="Terms to Use Celeb-DF: research only",
@@ -215,9 +266,9 @@ ADAPTER = Adapter(
         *_totals("v2", 590, 300, 5_639),
         *_V2_REALS,
         *_totals("++", 590, 300, 5_639),
-        Total(178, {"label": 0, "split": "test"}, {"version": "++"}),
+        Total(178, {"label": 0, "split": "test"}, {"version": "++", "part": "all"}),
         *(
-            Total(count, {"method": method, "split": "test"}, {"version": "++"})
+            Total(count, {"method": method, "split": "test"}, {"version": "++", "part": "all"})
             for method, count in _PLUS_TEST.items()
         ),
     ),

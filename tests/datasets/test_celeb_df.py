@@ -190,6 +190,80 @@ def test_celeb_df_plus_plus(tmp_path, look):
     }
 
 
+@pytest.fixture
+def plus(tmp_path):
+    root = put_all(
+        tmp_path / "plus",
+        """
+        Celeb-real/{id0_0000,id1_0000}.mp4 YouTube-real/00170.mp4
+        Celeb-synthesis/FaceSwap/Celeb-DF-v2/{id0_id1_0000,id1_id0_0000}.mp4
+        Celeb-synthesis/FaceSwap/SimSwap/{id0_id1_0000,id1_id0_0000}.mp4
+        Celeb-synthesis/FaceReenact/LIA/{id0_id1_0000,id1_id0_0000}.mp4
+        Celeb-synthesis/FaceReenact/LivePortrait/id0_id1_0000.mp4
+        Celeb-synthesis/TalkingFace/FLOAT/{id0_0003_test_00170,id1_0002_test_id5}.mp4
+        """,
+    )
+    listed = """
+        1 Celeb-real/id0_0000.mp4
+        0 Celeb-synthesis/FaceSwap/Celeb-DF-v2/id0_id1_0000.mp4
+        0 Celeb-synthesis/FaceSwap/SimSwap/id0_id1_0000.mp4
+        0 Celeb-synthesis/FaceReenact/LIA/id0_id1_0000.mp4
+        0 Celeb-synthesis/FaceReenact/LivePortrait/id0_id1_0000.mp4
+        0 Celeb-synthesis/TalkingFace/FLOAT/id0_0003_test_00170.mp4
+    """
+    put(root / LIST, listed.encode())
+    return root
+
+
+def test_a_talking_face_has_no_second_person(plus, look):
+    found = {r["path"].rpartition("/")[2]: r for r in rows(look(plus)).values()}
+    row = found["id1_0002_test_id5.mp4"]
+    assert (row["identity"], row["target_id"], row["source_id"]) == (
+        *("celebdf-id:id1", "celebdf-id:id1", ""),
+    )
+    assert row["leak_group"] == "celebdf-id:id1"
+    assert row["pair_id"] == "cdf:id1_0002"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "train", "excluded"),
+    [
+        ("official", {"real": 2, "Celeb-synthesis": 1, "SimSwap": 1, "LIA": 1, "FLOAT": 1}, 0),
+        ("GF-eval", {"real": 2, "Celeb-synthesis": 1}, 3),
+        ("GFQ-eval", {}, 6),
+        ("GFD-eval", {}, 6),
+    ],
+)
+def test_protocols_of_celeb_df_plus_plus(plus, look, protocol, train, excluded):
+    options = {"version": "++", "protocol": protocol, "compression": "c35"}
+    found = look(plus, options=options)
+    table = rows(found).values()
+    methods = [row["method"] for row in table if row["split"] == "train"]
+    assert {method: methods.count(method) for method in set(methods)} == train
+    assert sum(row["split"] == "test" for row in table) == 6
+    assert list(rejects(found).values()) == ["excluded"] * excluded
+    assert {row["compression"] for row in table} == {"c35"}
+
+
+def test_a_compressed_copy_says_how(plus, look):
+    with pytest.raises(UserError, match="protocol GFQ-eval tests compressed copies"):
+        look(plus, options={"protocol": "GFQ-eval"})
+
+
+def test_sets_that_are_cropped_already_can_be_read_apart(plus, look):
+    parts = {
+        part: {row["method"] for row in rows(look(plus, options={"part": part})).values()}
+        for part in ("whole", "crops")
+    }
+    assert parts == {
+        "whole": {"real", "Celeb-synthesis", "SimSwap", "LivePortrait"},
+        "crops": {"LIA", "FLOAT"},
+    }
+    assert len(rows(look(plus))) == sum(
+        len(rows(look(plus, options={"part": part}))) for part in parts
+    )
+
+
 def test_without_the_list(root, look):
     (root / LIST).unlink()
     with pytest.raises(UserError, match=f"there is no {LIST}"):
