@@ -85,9 +85,25 @@ def _parser() -> argparse.ArgumentParser:
         _datasets,
         "say what datasets can be read, and what is there of yours",
         "Without NAME: what each adapter expects on disk, licence and access, and what was found "
-        "of the datasets in manifests/datasets.yaml. With NAME: one adapter or dataset in detail.",
+        "of the datasets in manifests/datasets.yaml. With NAME: one adapter or dataset in detail. "
+        "With `verify NAME --against LIST`: compare a dataset of yours with a published list of "
+        "its files. Exit code 0 where both have the same, 1 where files are missing or labelled "
+        "otherwise, 3 where there are only more.",
     )
     command.add_argument("name", metavar="NAME", nargs="?", help="adapter, or dataset of yours")
+    command.add_argument("verified", metavar="NAME", nargs="?", help="behind `verify`: the dataset")
+    command.add_argument(
+        "--against",
+        metavar="LIST",
+        type=Path,
+        help="with verify: a list of paths, or of sha256 of paths: lines, .json or .csv",
+    )
+    command.add_argument(
+        "--label-one-is",
+        choices=("fake", "real"),
+        default="fake",
+        help="with verify: what the label 1 of the list means",
+    )
 
     _add(
         commands,
@@ -277,10 +293,12 @@ def _retry(arguments: argparse.Namespace) -> None:
     print(f"{counted(count, 'reject')} taken back. {next_step}")
 
 
-def _datasets(arguments: argparse.Namespace) -> None:
+def _datasets(arguments: argparse.Namespace) -> int | None:
     from pipeline import config, tables
     from pipeline.datasets import catalogue
 
+    if arguments.against or arguments.verified:
+        return _verify_dataset(arguments)
     listed = config.load_datasets() if config.DATASETS.is_file() else {}
     path = Path("manifests/videos.parquet")
     videos = tables.read(path, "videos") if path.is_file() else None
@@ -288,6 +306,20 @@ def _datasets(arguments: argparse.Namespace) -> None:
         print(catalogue.overview(listed, videos))
     else:
         print(catalogue.detail(arguments.name, listed, videos))
+    return 0
+
+
+def _verify_dataset(arguments: argparse.Namespace) -> int:
+    from pipeline.commands import verify_dataset
+    from pipeline.errors import UserError
+
+    if arguments.name != "verify" or not (arguments.verified and arguments.against):
+        raise UserError("Write it as `faceshards datasets verify NAME --against LIST`.")
+    text, code = verify_dataset.verify(
+        arguments.verified, arguments.against, arguments.label_one_is
+    )
+    print(text)
+    return code
 
 
 def _audit(_: argparse.Namespace) -> int:
