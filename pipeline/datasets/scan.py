@@ -201,8 +201,8 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
         if facts.st_size == 0:
             return Rejected(video.path, "empty")
         if video.media in PACKED:
-            inside = video.path.partition("!")[2]
             whole = seen.shared(video.file, facts, mode)
+            inside = video.path.partition(f"{os.path.basename(video.file)}!")[2]  # noqa: PTH119
             fingerprint = inside_fingerprint(whole, inside)
         else:
             fingerprint = seen.fingerprint(video.file, facts, mode)

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.datasets import fingerprint
 from pipeline.errors import UserError
+from pipeline.video.watched import as_scan_saw_it
 from tests.datasets.pictures import put_parquet
 from tests.datasets.trees import entry, rejects, rows, run
 
@@ -127,3 +128,12 @@ def test_damaged_files(look):
         "own/none.parquet": "empty",
         "own/pipe.parquet": "unsupported_media",
     }
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "b!c.parquet"])
+def test_stages_find_the_picture_that_scan_saw(look, name):
+    put_parquet(look.root / name, [b"a", b"b"], label=["real", "fake"])
+    for row in rows(look()).values():
+        location = str(look.root / row["path"])
+        with as_scan_saw_it("parquet", location, row["fingerprint"], "sampled"):
+            pass
