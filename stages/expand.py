@@ -1,5 +1,7 @@
 """New fakes by region swaps between faces of different people (SJEDD, section III)."""
 
+import sys
+
 import pyarrow as pa
 
 from pipeline import config
@@ -17,7 +19,7 @@ def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     known, faces, samples, landmarks = inputs(("videos", "faces", "samples", "landmarks"), videos)
     datasets = params.expand.datasets
     upright = {d for d in datasets if resolve(params.faces, d, "train").align}
-    plan, refused = expansion_plan(
+    found = expansion_plan(
         known,
         faces,
         samples,
@@ -29,7 +31,9 @@ def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
         (STORES / "faces").absolute(),
     )
     store = table_store("expand", "expanded", SAMPLES_PER_PARTITION)
-    return Stage("expand", SwapTask(params.expand), plan, store, refused)
+    for note in found.notes:
+        print(f"expand: {note}", file=sys.stderr)
+    return Stage("expand", SwapTask(params.expand), found.plan, store, found.counts)
 
 
 def main() -> None:
