@@ -135,6 +135,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
             high=1,
         ),
         Column(
+            "embedding",
+            _floats,
+            "who the track looks like (faces.identity), a unit vector to 1e-3; [] where it is off",
+        ),
+        Column(
             "detector",
             _text,
             "whose box it is; none: a cropped face's whole picture",

@@ -80,6 +80,7 @@ class World:
                 "landmarks5": [],
                 "pose_deg": [],
                 "track_share": 1.0,
+                "embedding": [],
                 "detector": "dlib",
                 "affine": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
                 "crop_px": 224,
@@ -109,7 +110,7 @@ class World:
     def plan(self, params: ExpandParams = PARAMS, lossless: tuple[str, ...] = ("ffpp",)) -> Any:
         names = ("videos", "faces", "samples", "landmarks")
         tables_ = [Held(self.table(n)) for n in names]
-        return expansion_plan(*tables_, params, 0, lossless, self.upright, STORE)
+        return expansion_plan(*tables_, params, 0, lossless, self.upright, STORE, {"ffpp": 0.9})
 
 
 def persons(video: dict[str, Any]) -> set[str]:
@@ -507,3 +508,40 @@ def test_one_of_the_nearest_is_drawn_for_each_sample() -> None:
     assert all(first < 3 <= second < 6 for first, second in places)
     assert {first for first, _ in places} == {0, 1, 2}
     assert world.plan(params)[0].table.equals(plan.table)
+
+
+def test_embeddings_tell_unknown_people_apart() -> None:
+    world = unknown_world()
+    world.add("Deepfakes", "faceless")
+    world.add("Deepfakes", "known", identity="q")
+    looks = {"a": [1.0, 0.0], "b": [0.6, 0.8], "copy": [0.98, 0.2], "known": [1.0, 0.0]}
+    for face in world.rows["faces"]:
+        face["embedding"] = looks.get(face["video_id"].rsplit("/", 1)[1], [])
+    plan, counts, _ = world.plan(replace(PARAMS_DEEPFAKES, identity="embedding"))
+    sources = set(plan.table["source_face_id"].to_pylist())
+    # The known one looks like the target, and the target is not known.
+    assert {face.rsplit("/", 1)[0] for face in sources} == {"ffpp/Deepfakes/b"}
+    assert counts["ffpp_swap_sources_unknown_person"] == 3, "the faces without embedding"
+    for video in world.rows["videos"]:
+        video["identity"] = {"a": "p", "known": "q"}.get(video["path"], "")
+    plan, *_ = world.plan(replace(PARAMS_DEEPFAKES, identity="embedding", among_nearest=6))
+    sources = set(plan.table["source_face_id"].to_pylist())
+    # Names go before looks where both are known.
+    assert {face.rsplit("/", 1)[0] for face in sources} == {
+        "ffpp/Deepfakes/b",
+        "ffpp/Deepfakes/known",
+    }
+
+
+def test_people_of_one_video_are_looked_at_one_by_one() -> None:
+    world = World(persons=0, faces_each=2)
+    world.add("real", "a")
+    world.add("Deepfakes", "b")
+    for face in world.rows["faces"]:
+        face["track"] = face["sample"]
+        face["embedding"] = [1.0, 0.0] if face["sample"] == 0 else [0.0, 1.0]
+    plan, *_ = world.plan(replace(PARAMS_DEEPFAKES, identity="embedding"))
+    pairs = {
+        (row["target_face_id"][-3], row["source_face_id"][-3]) for row in plan.table.to_pylist()
+    }
+    assert pairs == {("0", "1"), ("1", "0")}
