@@ -1,5 +1,7 @@
 """New fakes by region swaps between faces of different people (SJEDD, section III)."""
 
+import sys
+
 import pyarrow as pa
 
 from pipeline import config
@@ -8,6 +10,7 @@ from pipeline.config.params import Params, resolve
 from pipeline.engine.stage import STORES, Stage, inputs, run_stage, table_store
 from pipeline.expansion.expand import SwapTask
 from pipeline.expansion.plan import expansion_plan
+from pipeline.faces.identity import DIFFERENT
 
 SAMPLES_PER_PARTITION = 1000
 
@@ -17,7 +20,8 @@ def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     known, faces, samples, landmarks = inputs(("videos", "faces", "samples", "landmarks"), videos)
     datasets = params.expand.datasets
     upright = {d for d in datasets if resolve(params.faces, d, "train").align}
-    plan, refused = expansion_plan(
+    names = {d: resolve(params.faces, d, "train").identity for d in datasets}
+    found = expansion_plan(
         known,
         faces,
         samples,
@@ -27,9 +31,12 @@ def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
         params.faces.lossless,
         upright,
         (STORES / "faces").absolute(),
+        {dataset: DIFFERENT[name] for dataset, name in names.items() if name != "none"},
     )
     store = table_store("expand", "expanded", SAMPLES_PER_PARTITION)
-    return Stage("expand", SwapTask(params.expand), plan, store, refused)
+    for note in found.notes:
+        print(f"expand: {note}", file=sys.stderr)
+    return Stage("expand", SwapTask(params.expand), found.plan, store, found.counts)
 
 
 def main() -> None:

@@ -60,8 +60,8 @@ def contradictions(
     Args:
         params: all parameters.
         entries: names of the datasets in datasets.yaml.
-        videos: table ``videos``: columns ``dataset``, ``split``, ``label``, ``method`` and, where
-            a run names categories, ``category``.
+        videos: table ``videos``: columns ``dataset``, ``split``, ``label``, ``method``,
+            ``identity`` and, where a run names categories, ``category``.
         graphs: names of the label graphs; () = not known.
     """
     return [
@@ -146,6 +146,13 @@ def _expansion(params: Params, entries: Collection[str], videos: pa.Table) -> It
                 f"expand.datasets names {dataset}, which has no real train videos to put regions "
                 f"into. {way_out}"
             )
+        if params.expand.identity == "required" and not _named(here):
+            yield (
+                f"expand.datasets names {dataset}, whose real train videos do not say who is in "
+                "them, so that no face could be told from one of another person. Give them an "
+                "identity (a CSV has a column for it), set expand.identity to what else tells "
+                f"people apart, or take it out; `datasets: []` expands nothing."
+            )
         methods = set(here["method"].unique().to_pylist())
         if not methods & set(params.expand.source_methods):
             yield (
@@ -153,6 +160,11 @@ def _expansion(params: Params, entries: Collection[str], videos: pa.Table) -> It
                 f"{' or '.join(params.expand.source_methods)}. It has "
                 f"{', '.join(sorted(methods))}."
             )
+
+
+def _named(videos: pa.Table) -> bool:
+    real = videos.filter(pc.equal(videos["label"], 0))
+    return not real.num_rows or bool(pc.any(pc.not_equal(real["identity"], "")).as_py())
 
 
 def _run(name: str, params: Params, entries: Collection[str], videos: pa.Table) -> Iterator[str]:

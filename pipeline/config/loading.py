@@ -80,6 +80,14 @@ def _contradictions(params: Params) -> Iterator[str]:
                 f"expand.datasets names {name!r}, whose faces are not stored losslessly. "
                 "Add it to faces.lossless."
             )
+        if (
+            expand.identity == "embedding"
+            and resolve(params.faces, name, "train").identity == "none"
+        ):
+            yield (
+                f"expand.identity is 'embedding', but faces.identity is 'none' for {name!r}, so "
+                "that there are none. Set it to dlib or arcface."
+            )
     if expand.datasets and not expand.generators:
         yield "expand.generators must not be empty where there are datasets."
     swaps = expand.datasets and "swap" in expand.generators

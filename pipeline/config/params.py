@@ -233,7 +233,14 @@ class ExpandParams:
     source_methods: tuple[NonEmpty, ...] = ("Deepfakes", "FaceSwap")
     """Manipulations whose faces may be sources; ``real`` for pristine ones."""
     per_region: Annotated[int, Range(1, 10_000_000)] | Literal["match"] = "match"
-    """Images per region and dataset; ``match`` = mean number of samples of a manipulation there."""
+    """Images per region and dataset; ``match`` = mean number of samples of the manipulations that
+    are named in ``source_methods``."""
+    identity: Literal["required", "embedding", "assume_different"] = "required"
+    """What tells people apart where their videos do not say who they are: nothing, so that those
+    videos are left out; the embeddings of ``faces.identity``; that their videos are different."""
+    among_nearest: Annotated[int, Range(1, 100)] = 1
+    """A source is one of so many nearest, drawn for each sample; 1 = the nearest, as in the
+    paper."""
     generators: tuple[Literal["swap", "xray"], ...] = ("swap",)
     """``swap``: one region; ``xray``: the whole face of another real one, as in Face X-ray."""
     align: Literal["auto", "similarity", "none", "piecewise"] = "auto"

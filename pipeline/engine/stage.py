@@ -36,8 +36,8 @@ class Stage:
     task: Task
     plan: Plan
     store: Store
-    planned_rejects: Sequence[tuple[str, str, str]] = field(default_factory=tuple)
-    """Id, reason and detail of units that the plan itself had to refuse."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What the plan counted, for the metrics."""
 
 
 def inputs(names: Sequence[str], videos: pa.Table | None) -> list[TableSource]:
@@ -89,15 +89,13 @@ def run_stage(stage: Stage, engine: EngineParams) -> dict[str, int]:
     name, table = stage.name, stage.store.table
     table_path = Path(f"manifests/{table}.parquet")
     rejects_path = Path(f"manifests/rejected/{name}.parquet")
-    named = [dict(zip(("id", "reason", "detail"), r, strict=True)) for r in stage.planned_rejects]
     with brought_up_to_date(
         name, stage.task, stage.plan, stage.store, engine, version(name)
     ) as whole:
         counts = write_table(whole, table_path, table)
-        parts = [tables.from_rows("rejected", named), *(partition.rejects(p.path) for p in whole)]
-        rejects = tables.write(rejects_path, "rejected", parts)
-        counts["inputs"] += len(named)
-        counts["rejects"] = rejects
+        parts = (partition.rejects(part.path) for part in whole)
+        counts["rejects"] = tables.write(rejects_path, "rejected", parts)
+        counts |= stage.counts
         write_metrics(name, counts)
     return counts
 

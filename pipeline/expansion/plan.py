@@ -1,45 +1,35 @@
 """Which face gets which region of which other face (SJEDD, section III-A). Pure; no images.
 
 Targets are real train faces, chosen equally over videos; a target's source is the nearest face of
-another identity among the train faces of the source methods. Choices go by hashes of names, so a
-new video changes few of them.
+another person among the train faces of the source methods. What landmarks and tables alone rule out
+is refused here, and the next target takes its place, so that as many samples are planned as are
+wanted, where there are enough. Choices go by hashes of names, so a new video changes few of them.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from faceshards import keys
-from pipeline.audit.relations import names_of
 from pipeline.config.params import ExpandParams
 from pipeline.engine.rows import Plan, in_batches
-from pipeline.errors import UserError
-from pipeline.expansion.matching import nearest_sources
+from pipeline.expansion import geometry
+from pipeline.expansion.candidates import VIDEO_COLUMNS, check_datasets, train_faces
+from pipeline.expansion.matching import Exclusions, Faces, nearest_sources
+from pipeline.expansion.notes import assumed, short
+from pipeline.expansion.people import People, people, tied
 from pipeline.expansion.regions import WHOLE_FACE
+from pipeline.expansion.targets import choose_targets, matching_count
 from pipeline.labels.semantics import REAL
-from pipeline.selection.quotas import equal_quotas
-from pipeline.tables import belong
-from pipeline.tables.sources import Filtered, Places, TableSource, read
-
-LeftBehind = tuple[str, str, str]
-"""Id, reason and detail of a sample that cannot be made."""
-
-_STORED = ("digest", "tar", "offset", "size")
-_FACE_COLUMNS = ("video_id", "encoding", *_STORED)
-_VIDEO_COLUMNS = (
-    "dataset",
-    "method",
-    "identity",
-    "target_id",
-    "source_id",
-    "pair_id",
-    "leak_group",
-)
+from pipeline.tables.arrays import Bools, Ints
+from pipeline.tables.sources import TableSource, read
 
 _SCHEMA = pa.schema(
     [
@@ -65,15 +55,41 @@ _SCHEMA = pa.schema(
     ]
 )
 
+_PAIRS_AT_ONCE = 1 << 16
+
+
+class Expansion(NamedTuple):
+    """What is to be made, and what was refused."""
+
+    plan: Plan
+    counts: dict[str, int]
+    """For the metrics, each name beginning with ``<dataset>_<generator>_``: ``<region>_wanted`` and
+    ``<region>_planned`` samples; ``targets`` and ``sources`` there are, and how many of them were
+    refused for each reason; ``<region>_leaves_crop`` targets; ``pairs_<reason>``, nearest sources
+    that do not fit."""
+    notes: list[str]
+    """Sentences that whoever runs it must see."""
+
 
 @dataclass(frozen=True)
-class _Pick:
-    """One sample that is wanted: the ``count``-th swap of a region into a target."""
+class Request:
+    """What is to be made of one dataset by one generator."""
 
+    dataset: str
+    generator: str
+    regions: Sequence[str]
+    methods: Sequence[str]
+    """Whose faces may be sources."""
+    align: str
+
+
+class _Pick(NamedTuple):
+    """One sample: the ``count``-th swap of a region into a target."""
+
+    sample_id: str
     target: int
-    """Place among the targets."""
+    source: int
     region: str
-    count: int
 
 
 def expansion_plan(
@@ -86,13 +102,14 @@ def expansion_plan(
     lossless: tuple[str, ...],
     upright: Collection[str],
     store: Path,
-) -> tuple[Plan, list[LeftBehind]]:
-    """Plans all region swaps.
+    different: Mapping[str, float] | None = None,
+) -> Expansion:
+    """Plans all samples that are made of two faces.
 
     Every region of every dataset gets ``per_region`` targets, or with ``match`` the mean number of
-    train samples of a fake method there (rounded half up), as in the paper. Where that is more than
-    there are targets, all of them are used once, then once more with their next-nearest source, and
-    so on; k in the sample's id counts these rounds. Targets and sources need landmarks.
+    train samples of the source methods there (rounded half up), as in the paper. Where that is more
+    than there are targets, all of them are used once, then once more with their next-nearest
+    source, and so on; k in the sample's id counts these rounds. Targets and sources need landmarks.
 
     Args:
         videos: table ``videos``.
@@ -104,29 +121,35 @@ def expansion_plan(
         lossless: datasets whose faces are stored losslessly (``faces.lossless``).
         upright: datasets whose crops are turned upright (``faces.align``).
         store: folder of the faces store; ``faces.tar`` is relative to it.
+        different: for ``identity: embedding``: of each dataset, the cosine below which two
+            embeddings are those of different people.
 
     Returns:
-        The plan, sorted by ``sample_id``, and a reject ``no_source`` for every wanted sample that
-        no source is left for. Rows of the plan plus rejects = wanted samples.
+        The plan, sorted by ``sample_id``, and what was refused. Samples that are wanted and for
+        which there is no pair of faces are not in it, and a note tells how many.
 
     Raises:
         UserError: a dataset is not there, is not stored losslessly or has no real faces, a source
             method has no samples, or the tables do not belong together.
     """
-    known = read(videos, ["video_id", *_VIDEO_COLUMNS])
-    candidates = _train_faces(known, faces, samples, landmarks, params.datasets)
-    _check_datasets(known, candidates, params, lossless)
+    about = read(videos, ["video_id", *VIDEO_COLUMNS])
+    further = ("embedding",) if params.identity == "embedding" else ()
+    candidates = train_faces(about, faces, samples, landmarks, params.datasets, further)
+    check_datasets(about, candidates, params, lossless)
     parts = [_SCHEMA.empty_table()]
-    rejects: list[LeftBehind] = []
+    counts: dict[str, int] = {}
+    notes: list[str] = []
     for dataset in params.datasets:
         here = candidates.filter(pc.equal(candidates["dataset"], dataset))
-        align = params.align
-        if align == "auto":
-            align = "none" if dataset in upright else "similarity"
+        who = people(here, params.identity)
+        notes += assumed(dataset, here, params)
         for generator in params.generators:
-            part, left = _dataset_plan(dataset, here, generator, align, params, seed, store)
+            request = _request(dataset, generator, params, dataset in upright)
+            limit = (different or {}).get(dataset, 0.0)
+            part, counted = _Planner(request, here, who, limit, params, seed).planned(store)
             parts.append(part)
-            rejects += left
+            counts |= {f"{dataset}_{generator}_{name}": n for name, n in counted.items()}
+            notes += short(dataset, generator, request.regions, counted)
     plan = Plan(
         in_batches(pa.concat_tables(parts).combine_chunks().sort_by("sample_id")),
         id="sample_id",
@@ -135,204 +158,150 @@ def expansion_plan(
         location=_roles("tar", "offset", "size"),
         attach=("target_face_id", "source_face_id", "source_method"),
     )
-    return plan, sorted(rejects)
+    return Expansion(plan, counts, notes)
 
 
 def _roles(*names: str) -> tuple[str, ...]:
     return tuple(f"{role}_{name}" for role in ("target", "source") for name in names)
 
 
-def _train_faces(
-    videos: pa.Table,
-    faces: TableSource,
-    samples: TableSource,
-    landmarks: TableSource,
-    datasets: Sequence[str],
-) -> pa.Table:
-    """Train samples of the datasets with their face, video and points (null without landmarks)."""
-    chosen = read(samples, ["face_id", "label", "split"])
-    chosen = chosen.filter(pc.equal(chosen["split"], "train")).drop_columns(["split"])
-    chosen = _attach(chosen, "face_id", read(faces, ["face_id", *_FACE_COLUMNS]), _FACE_COLUMNS)
-    _check_there(chosen, "face_id", "video_id", "faces")
-    chosen = _attach(chosen, "video_id", videos, _VIDEO_COLUMNS)
-    _check_there(chosen, "video_id", "dataset", "videos")
-    wanted = pc.is_in(chosen["dataset"], value_set=pa.array(datasets, pa.string()))
-    chosen = chosen.filter(wanted)
-    among = Places([chosen["face_id"]])
-    here = Filtered(landmarks, ("face_id",), lambda rows: among.find(rows["face_id"]) >= 0)
-    chosen = _attach(chosen, "face_id", read(here, ["face_id", "points"]), ("points",))
-    return chosen.sort_by("face_id")
-
-
-def _check_there(table: pa.Table, key: str, attached: str, other: str) -> None:
-    """Raises UserError where a row got no values from another table."""
-    if table[attached].null_count:
-        raise belong.mismatch(table.filter(pc.is_null(table[attached]))[key][0].as_py(), other)
-
-
-def _attach(table: pa.Table, key: str, other: pa.Table, columns: Iterable[str]) -> pa.Table:
-    """The table with columns of the other table's row of the same key; null where there is none."""
-    at = pc.index_in(table[key], value_set=other[key].combine_chunks())
-    for column in columns:
-        table = table.append_column(column, other[column].take(at))
-    return table
-
-
-def _check_datasets(
-    videos: pa.Table, candidates: pa.Table, params: ExpandParams, lossless: tuple[str, ...]
-) -> None:
-    there: set[str] = set()
-    swaps = "swap" in params.generators
-    for dataset in params.datasets:
-        here = candidates.filter(pc.equal(candidates["dataset"], dataset))
-        if not here.num_rows:
-            known = ", ".join(sorted(pc.unique(videos["dataset"]).to_pylist()))
-            raise UserError(
-                f"expand.datasets names {dataset}, which has no train samples. There are videos of "
-                f"{known}. Take it out (`datasets: []` expands nothing), or add it to "
-                "manifests/datasets.yaml with a train split."
-            )
-        if dataset not in lossless or pc.any(pc.not_equal(here["encoding"], "png")).as_py():
-            raise UserError(
-                f"expand.datasets names {dataset}, whose faces are not stored losslessly, so that "
-                f"expanded images would pass JPEG once more than others. Add {dataset} to "
-                "faces.lossless and run `dvc repro`."
-            )
-        methods = set(pc.unique(here["method"]).to_pylist())
-        there |= methods
-        if swaps and not methods & set(params.source_methods):
-            raise UserError(
-                f"expand.source_methods: {dataset} has no train samples of "
-                f"{' or '.join(params.source_methods)}. It has {', '.join(sorted(methods))}."
-            )
-        if not pc.any(pc.and_(pc.equal(here["label"], 0), pc.is_valid(here["points"]))).as_py():
-            raise UserError(
-                f"expand.datasets names {dataset}, which has no real train samples with landmarks "
-                "to put regions into. Remove it, or add real videos to its train split."
-            )
-    if (
-        swaps
-        and params.datasets
-        and (absent := [m for m in params.source_methods if m not in there])
-    ):
-        raise UserError(
-            f"expand.source_methods names {absent[0]}, which has no train samples in "
-            f"{', '.join(params.datasets)}. There are {', '.join(sorted(there))}."
-        )
-
-
-def _dataset_plan(
-    dataset: str,
-    candidates: pa.Table,
-    generator: str,
-    align: str,
-    params: ExpandParams,
-    seed: int,
-    store: Path,
-) -> tuple[pa.Table, list[LeftBehind]]:
+def _request(dataset: str, generator: str, params: ExpandParams, upright: bool) -> Request:
+    align = params.align
+    if align == "auto":
+        align = "none" if upright else "similarity"
     # Face X-ray blends real faces into each other.
-    methods = params.source_methods if generator == "swap" else (REAL,)
-    regions = params.regions if generator == "swap" else (WHOLE_FACE,)
-    wanted = params.per_region
-    if wanted == "match":
-        wanted = _mean_per_fake_method(dataset, candidates)
-    usable = candidates.filter(pc.is_valid(candidates["points"]))
-    targets = usable.filter(pc.equal(usable["label"], 0))
-    sources = usable.filter(pc.is_in(usable["method"], value_set=pa.array(methods, pa.string())))
-    ids, of_video = targets["face_id"].to_pylist(), targets["video_id"].to_pylist()
-    picks = [
-        _Pick(target, region, count)
-        for region in regions
-        for target, count in choose_targets(ids, of_video, wanted, f"{seed}/{region}")
-    ]
-    used = sorted({pick.target for pick in picks})
-    row_of = {target: row for row, target in enumerate(used)}
-    used_targets = targets.take(used)
-    nearest, _ = nearest_sources(
-        _points(used_targets),
-        _points(sources),
-        names_of(used_targets),
-        names_of(sources),
-        count=1 + max((pick.count for pick in picks), default=0),
-    )
-    found: list[tuple[str, _Pick, int]] = []
-    rejects: list[LeftBehind] = []
-    for pick in picks:
-        sample_id = keys.swap_id(ids[pick.target], f"{generator}_{pick.region}", pick.count)
-        source = int(nearest[row_of[pick.target], pick.count])
-        if source >= 0:
-            found.append((sample_id, pick, source))
-        else:
-            among = " or ".join(methods)
-            detail = f"{pick.count} faces of another identity among {among} of {dataset}"
-            rejects.append((sample_id, "no_source", detail))
-    return _rows(found, targets, sources, generator, align, store), rejects
+    if generator == "swap":
+        return Request(dataset, generator, params.regions, params.source_methods, align)
+    return Request(dataset, generator, (WHOLE_FACE,), (REAL,), align)
 
 
-def _mean_per_fake_method(dataset: str, candidates: pa.Table) -> int:
-    """Mean number of samples of a fake method, rounded half up."""
-    fakes = candidates.filter(pc.equal(candidates["label"], 1))
-    methods: int = len(pc.unique(fakes["method"]))
-    if not methods:
-        raise UserError(
-            f"expand.per_region is match, but {dataset} has no fake train samples to match. "
-            "Give a number."
+class _Planner:
+    """Plans one request: everybody who may take part first, then who gets what of whom."""
+
+    def __init__(
+        self,
+        request: Request,
+        candidates: pa.Table,
+        who: People,
+        different: float,
+        params: ExpandParams,
+        seed: int,
+    ) -> None:
+        self.request, self.params, self.seed = request, params, seed
+        self.candidates = candidates
+        self.counts: Counter[str] = Counter()
+        real = pc.equal(candidates["label"], 0).to_numpy()
+        methods = pa.array(request.methods, pa.string())
+        usable = self._usable(who)
+        self.targets = self._kept("targets", real, usable)
+        of_methods = pc.is_in(candidates["method"], value_set=methods).to_numpy()
+        self.sources = self._kept("sources", of_methods, usable)
+        self.points = (_points(candidates, self.targets), _points(candidates, self.sources))
+        groups = [
+            np.unique(who.group[rows], return_inverse=True) for rows in (self.targets, self.sources)
+        ]
+        ties = tied(who, groups[0][0], groups[1][0], different)
+        self.ties = Exclusions(groups[0][1].ravel(), groups[1][1].ravel(), ties)
+
+    def _usable(self, who: People) -> dict[str, Bools]:
+        """Faces (N,) that each reason refuses."""
+        valid = pc.is_valid(self.candidates["points"]).to_numpy()
+        rows = np.flatnonzero(valid)
+        bad = np.full(len(valid), geometry.FINE, np.int8)
+        bad[rows] = geometry.bad_faces(_points(self.candidates, rows).reshape(-1, 68, 2))
+        refused = {"no_landmarks": ~valid}
+        if self.params.identity == "required":
+            refused["unknown_person"] = ~who.known[who.group]
+        elif who.looks is not None:
+            refused["unknown_person"] = ~(who.known | who.looks.any(axis=1))[who.group]
+        return refused | {reason: bad == code for code, reason in enumerate(geometry.FACE_REASONS)}
+
+    def _kept(self, role: str, wanted: Bools, refused: Mapping[str, Bools]) -> Ints:
+        """Rows of the candidates that nothing refuses; counts the others by the first reason."""
+        self.counts[role] = int(wanted.sum())
+        for reason, faces in refused.items():
+            self.counts[f"{role}_{reason}"] = int((wanted & faces).sum())
+            wanted = wanted & ~faces
+        return np.flatnonzero(wanted)
+
+    def planned(self, store: Path) -> tuple[pa.Table, dict[str, int]]:
+        """Rows of the plan, and what was counted."""
+        params, request = self.params, self.request
+        wanted = params.per_region
+        if wanted == "match":
+            wanted = matching_count(request.dataset, self.candidates, params)
+        crop_px = self.candidates["crop_px"].to_numpy()[self.targets]
+        faces = self.points[0].reshape(-1, 68, 2)
+        inside = {one: ~geometry.leaves_crop(faces, one, crop_px) for one in request.regions}
+        sources = self._sources(wanted, [int(one.sum()) for one in inside.values()])
+        ids = self.candidates["face_id"].take(pa.array(self.targets)).to_pylist()
+        of_video = self.candidates["video_id"].take(pa.array(self.targets)).to_pylist()
+        picks: list[_Pick] = []
+        for region in request.regions:
+            usable = np.stack([inside[region] & (s >= 0).any(axis=1) for s in sources], axis=1)
+            chosen = choose_targets(ids, of_video, usable, wanted, f"{self.seed}/{region}")
+            for target, count in chosen:
+                sample_id = keys.swap_id(ids[target], f"{request.generator}_{region}", count)
+                near = sources[count][target]
+                near = near[near >= 0]
+                nth = keys.hash64(f"{self.seed}/{sample_id}") % len(near)
+                picks.append(_Pick(sample_id, target, int(near[nth]), region))
+            self.counts[f"{region}_leaves_crop"] = int((~inside[region]).sum())
+            self.counts[f"{region}_wanted"] = wanted
+            self.counts[f"{region}_planned"] = len(chosen)
+        return _rows(picks, self, store), dict(self.counts)
+
+    def _sources(self, wanted: int, targets: Sequence[int]) -> list[Ints]:
+        """Of each round, (targets, ``among_nearest``) sources; -1 where there is none that fits."""
+        each = self.params.among_nearest
+        rounds = 1
+        while True:
+            nearest, _ = nearest_sources(*self.points, self.ties, count=rounds * each)
+            fits = self._fitting(nearest)
+            used = int((fits.reshape(len(nearest), rounds, each) >= 0).any(axis=2).sum())
+            enough = used >= wanted and min(targets, default=0) * rounds >= wanted
+            if enough or not len(nearest) or (nearest[:, -1] < 0).all():
+                return [fits[:, at * each : (at + 1) * each] for at in range(rounds)]
+            rounds *= 2
+
+    def _fitting(self, nearest: Ints) -> Ints:
+        """The same without sources that do not fit their target; counts those of the first."""
+        target, place = np.nonzero(nearest >= 0)
+        fits = nearest.copy()
+        for start in range(0, len(target), _PAIRS_AT_ONCE):
+            rows = slice(start, start + _PAIRS_AT_ONCE)
+            source = nearest[target[rows], place[rows]]
+            pairs = (self.points[0][target[rows]], self.points[1][source])
+            unlike = geometry.unlike(*(one.reshape(-1, 68, 2) for one in pairs))
+            bad = unlike != geometry.FINE
+            fits[target[rows][bad], place[rows][bad]] = -1
+        self.counts["targets_no_source"] = int((nearest < 0).all(axis=1).sum())
+        self.counts["targets_no_fitting_source"] = int(
+            ((fits < 0).all(axis=1) & (nearest >= 0).any(axis=1)).sum()
         )
-    return (2 * int(fakes.num_rows) + methods) // (2 * methods)
+        return fits
 
 
-def choose_targets(
-    face_ids: Sequence[str], video_ids: Sequence[str], wanted: int, salt: str
-) -> list[tuple[int, int]]:
-    """Chooses faces equally over videos, each face at most once more than any other.
-
-    Args:
-        face_ids: the faces there are, unique.
-        video_ids: the video of each.
-        wanted: how many are to be chosen.
-        salt: another salt, another choice.
-
-    Returns:
-        (index into ``face_ids``, round from 0) of ``wanted`` choices; none where there are no
-        faces.
-    """
-    by_video: dict[str, list[int]] = {}
-    for index in sorted(range(len(face_ids)), key=lambda i: keys.hash64(f"{salt}/{face_ids[i]}")):
-        by_video.setdefault(video_ids[index], []).append(index)
-    preferred = sorted(by_video, key=lambda video: keys.hash64(f"{salt}/{video}"))
-    available = np.array([len(by_video[video]) for video in preferred], np.int64)
-    chosen: list[tuple[int, int]] = []
-    round_ = 0
-    while face_ids and len(chosen) < wanted:
-        quotas = equal_quotas(available, wanted - len(chosen)).tolist()
-        for video, quota in zip(preferred, quotas, strict=True):
-            chosen += [(index, round_) for index in by_video[video][:quota]]
-        round_ += 1
-    return chosen
-
-
-def _points(table: pa.Table) -> NDArray[np.float64]:
+def _points(table: pa.Table, rows: Ints) -> Faces:
     """float64 (rows, 136)."""
-    flat = pc.list_flatten(table["points"]).to_numpy()
-    return np.asarray(flat, np.float64).reshape(table.num_rows, 136)
+    points = pc.list_flatten(table["points"].take(pa.array(rows))).to_numpy()
+    return np.asarray(points, np.float64).reshape(len(rows), 136)
 
 
 def _rows(
-    found: Sequence[tuple[str, _Pick, int]],
-    targets: pa.Table,
-    sources: pa.Table,
-    generator: str,
-    align: str,
+    found: Sequence[_Pick],
+    planner: _Planner,
     store: Path,
 ) -> pa.Table:
-    target = targets.take(pa.array([pick.target for _, pick, _ in found], pa.int64()))
-    source = sources.take(pa.array([at for _, _, at in found], pa.int64()))
+    targets, sources = (np.array([*map(itemgetter(at), found)], np.int64) for at in (1, 2))
+    target = planner.candidates.take(pa.array(planner.targets[targets]))
+    source = planner.candidates.take(pa.array(planner.sources[sources]))
     columns = {
-        "sample_id": pa.array([sample_id for sample_id, _, _ in found], pa.string()),
+        "sample_id": pa.array([pick.sample_id for pick in found], pa.string()),
         "video_id": target["video_id"],
-        "generator": pa.repeat(pa.scalar(generator), len(found)),
-        "align": pa.repeat(pa.scalar(align), len(found)),
-        "region": pa.array([pick.region for _, pick, _ in found], pa.string()),
+        "generator": pa.repeat(pa.scalar(planner.request.generator), len(found)),
+        "align": pa.repeat(pa.scalar(planner.request.align), len(found)),
+        "region": pa.array([pick.region for pick in found], pa.string()),
         "target_face_id": target["face_id"],
         "source_face_id": source["face_id"],
         "source_method": source["method"],

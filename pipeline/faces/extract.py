@@ -125,9 +125,18 @@ class FacesTask:
         enough(len(shown), len(times_s), inputs["min_frames"], reader.damage)
         likeness = track.Likeness(looks, embedder.same, embedder.different) if embedder else None
         tracks = track.link([[face.box for face in picture] for picture in faces], likeness)
+        people = track.looks(tracks, likeness)
         shares = track_shares(tracks, [len(samples) for samples in seen], len(times_s))
         outputs = [
-            Output({**face.fields, "track": number, "track_share": shares[number]}, (face.member,))
+            Output(
+                {
+                    **face.fields,
+                    "track": number,
+                    "track_share": shares[number],
+                    "embedding": people[number],
+                },
+                (face.member,),
+            )
             for picture, numbers in zip(faces, tracks, strict=True)
             for face, number in zip(picture, numbers, strict=True)
         ]

@@ -82,7 +82,7 @@ class DlibEmbedder:
         from pipeline.faces.dlib_models import model_path
 
         self.same = cosine(DLIB_DISTANCE - DLIB_MARGIN, DLIB_LENGTH)
-        self.different = cosine(DLIB_DISTANCE, DLIB_LENGTH)
+        self.different = DIFFERENT["dlib"]
         self._boxes_of = boxes_of
         self._rectangle = dlib.rectangle
         self._predictor = dlib.shape_predictor(str(model_path(DLIB_POINTS)))
@@ -146,6 +146,10 @@ def unit(vectors: NDArray[np.float64]) -> Embeddings:
 def cosine(distance: float, length: float) -> float:
     """Cosine of two vectors of one length that are so far apart, rounded to 1e-3."""
     return round(1 - distance**2 / (2 * length**2), SIMILARITY_DECIMALS)
+
+
+DIFFERENT = {"dlib": cosine(DLIB_DISTANCE, DLIB_LENGTH), "arcface": ARCFACE_DIFFERENT}
+"""By ``faces.identity``: the cosine below which two faces are those of different people."""
 
 
 def make_embedder(params: FacesParams) -> Embedder:

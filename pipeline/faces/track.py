@@ -117,6 +117,27 @@ def similarities(sums: Floats, embeddings: NDArray[np.float32]) -> Floats:
     return np.asarray(np.round(products.sum(axis=2), SIMILARITY_DECIMALS), np.float64)
 
 
+def looks(numbers: Sequence[Sequence[int]], likeness: Likeness | None) -> list[list[float]]:
+    """What each track looks like: the mean embedding of its faces as a unit vector, to 1e-3.
+
+    Args:
+        numbers: track of every box, as :func:`link` gives them.
+        likeness: embeddings of the same boxes; without them, each track has an empty list.
+    """
+    count = 1 + max((number for row in numbers for number in row), default=-1)
+    if not likeness:
+        return [[] for _ in range(count)]
+    sums: dict[int, Floats] = {}
+    for row, embeddings in zip(numbers, likeness.embeddings, strict=True):
+        for number, embedding in zip(row, embeddings, strict=True):
+            sums[number] = sums.get(number, 0.0) + embedding.astype(np.float64)
+    found = []
+    for number in range(count):
+        mean = sums[number] / max(float(np.linalg.norm(sums[number])), np.finfo(np.float64).tiny)
+        found.append(np.round(mean, SIMILARITY_DECIMALS).tolist())
+    return found
+
+
 def overlap(a: Box, b: Box) -> float:
     """Intersection over union of two boxes, in [0, 1]."""
     wide = min(a[2], b[2]) - max(a[0], b[0])

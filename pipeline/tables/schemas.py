@@ -44,7 +44,6 @@ REJECT_REASONS = {
     "past_end": "the last picture ends before this planned time",
     "no_face": "the detector found no face",
     "no_landmarks": "the landmarker found no points",
-    "no_source": "no face of another identity is available as a source",
     "empty_region": "the region's mask covers no pixel",
     "too_alike": "the swap changes too little to be seen, so that its labels would be wrong",
     "odd_colors": "the colors of the two regions are too unlike to be corrected",
@@ -134,6 +133,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
             "share of the video's planned times at which the track is seen",
             low=0,
             high=1,
+        ),
+        Column(
+            "embedding",
+            _floats,
+            "who the track looks like (faces.identity), a unit vector to 1e-3; [] where it is off",
         ),
         Column(
             "detector",

@@ -26,6 +26,7 @@ def videos(*rows):
             "split": splits,
             "label": pa.array(labels, pa.int8()),
             "method": methods,
+            "identity": ["somebody"] * len(rows),
         }
     )
 
@@ -195,3 +196,12 @@ def test_what_balance_names_and_the_data_do_not_have():
         "balance.per_video names other",
         "balance.method_weights names Y",
     ]
+
+
+def test_nobody_is_known_in_a_dataset_that_is_to_be_expanded():
+    table = videos(*WHOLE)
+    unknown = table.set_column(4, "identity", pa.array([""] * table.num_rows))
+    (problem,) = contradictions(SAMPLE, ["ffpp"], unknown)
+    assert problem.startswith("expand.datasets names ffpp, whose real train videos do not say who")
+    expand = replace(SAMPLE.expand, identity="assume_different")
+    assert contradictions(replace(SAMPLE, expand=expand), ["ffpp"], unknown) == []

@@ -529,3 +529,13 @@ def test_faces_per_video_are_counted_within_datasets(tmp_path):
     assert "the name balance.per_video.+ is '+', but must be a name" in str(told.value)
     assert "balance.per_video.ffpp is 0, but must be a whole number from 1" in str(told.value)
     assert "balance.method_weights.x is 'yes', but must be a number" in str(told.value)
+
+
+def test_embeddings_must_be_there_to_tell_people_apart(tmp_path):
+    path = tmp_path / "params.yaml"
+    text = "expand: {datasets: [ffpp], identity: embedding}\nfaces: {lossless: [ffpp]"
+    path.write_text(text + "}\n")
+    with pytest.raises(UserError, match=r"faces\.identity is 'none' for 'ffpp'"):
+        config.load(path)
+    path.write_text(text + ", per_dataset: {ffpp: {identity: dlib}}}\n")
+    assert config.load(path).expand.identity == "embedding"

@@ -24,6 +24,7 @@ FACE = {
     "landmarks5": [],
     "pose_deg": [],
     "track_share": 1.0,
+    "embedding": [],
     "detector": "dlib",
     "affine": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
     "crop_px": 8,

@@ -302,14 +302,16 @@ def test_tracks_follow_identity_where_it_is_asked_for(monkeypatch):
     left, across, right = (5, 20, 45, 60), (65, 20, 105, 60), (50, 20, 90, 60)
     shown = [[left, across], [], [], [left], [right]]
     show(monkeypatch, *(((i,), i, picture(*boxes)) for i, boxes in enumerate(shown)))
-    tracks, others = {}, {}
+    tracks, looks, others = {}, {}, {}
     for kind in rules:
         outputs = task.work(row(5) | {"rules": kind}).outputs
         tracks[kind] = [o.fields.pop("track") for o in outputs]
         shares = [o.fields.pop("track_share") for o in outputs]
+        looks[kind] = [o.fields.pop("embedding") for o in outputs]
         others[kind] = [(o.fields, o.members) for o in outputs]
         assert shares == [tracks[kind].count(number) / 5 for number in tracks[kind]]
     assert tracks == {"none": [0, 1, 2, 3], "dlib": [0, 1, 0, 0]}
+    assert looks == {"none": [[]] * 4, "dlib": [[1, 0], [0, 1], [1, 0], [1, 0]]}
     assert others["none"] == others["dlib"], "nothing but the tracks"
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.faces import track
-from pipeline.faces.track import MAX_MISSED, MIN_OVERLAP, Likeness, link, overlap
+from pipeline.faces.track import MAX_MISSED, MIN_OVERLAP, Likeness, link, looks, overlap
 
 
 def box(x, y, side=10.0):
@@ -253,3 +253,12 @@ def test_the_order_of_a_pictures_boxes_names_nobody(orders, seed, shown):
         for place, i in enumerate(order):
             assert names.setdefault(row[i], again[place]) == again[place]
     assert len(set(names.values())) == len(names)
+
+
+def test_a_track_looks_like_the_mean_of_its_faces():
+    faces = [np.array([[1, 0], [0, 1]], np.float32), np.zeros((0, 2), np.float32)]
+    seen = Likeness([*faces, np.array([[0.6, 0.8]], np.float32)], 0.6, 0.4)
+    found = looks([[0, 1], [], [0]], seen)
+    assert found == [pytest.approx([0.894, 0.447], abs=1e-3), [0.0, 1.0]]
+    assert looks([[0, 1], [], [0]], None) == [[], []]
+    assert looks([[], []], None) == []

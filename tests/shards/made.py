@@ -199,6 +199,7 @@ def _face(face: str, video: str, sample: int) -> dict[str, Any]:
         "rank": 0,
         "track": 0,
         "track_share": 0.5,
+        "embedding": [],
         "detector": "dlib",
         "pose_deg": [-12.5, 3.0, 0.5],
         "box": [10.0625, 20.0, 110.0, 140.5],
