@@ -161,6 +161,8 @@ def _video(
         source_id=donor,
         pair_id=source.unique(clip),
         leak_group=leak_group(*people, *ids_in(name)) or source.unique(clip),
+        # Reenactment shows the target as somebody else moved: other pictures altogether.
+        aligned=not real and shows == "source",
         media=media,
     )
 
