@@ -301,6 +301,7 @@ def _planned(files: Sequence[Path], params: FacesParams) -> tuple[FacesTask, Any
     sampled: list[Mapping[str, Any]] = []
     for path, video in zip(files, columns["video_id"], strict=True):
         inputs = {"file": str(path), "media": "video", "segments_s": [], "segments_frames": []}
+        inputs["outside"] = 0
         inputs["sampling"] = sampling_text(FramesParams())
         rows = frames.work(inputs).outputs
         sampled += [{"video_id": video, "time_s": row.fields["time_s"]} for row in rows]

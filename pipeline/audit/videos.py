@@ -227,11 +227,15 @@ def split_codes(videos: pa.Table) -> Ints:
 def same_bytes(videos: pa.Table) -> tuple[Ints, Ints, Bools]:
     """Rows whose fingerprint another row has too.
 
+    What lies outside of a fake's labelled parts is another part of the same film, and no copy.
+
     Returns:
         int64 (R,) number of the fingerprint; int64 (R,) row; bool (R,) whether rows of the same
         fingerprint have different labels.
     """
-    encoded = flat(videos["fingerprint"]).dictionary_encode()
+    part = pc.if_else(pc.equal(flat(videos["outside"]), 1), "!outside", "")
+    name = pc.binary_join_element_wise(flat(videos["fingerprint"]), part, "")
+    encoded = name.dictionary_encode()
     code = encoded.indices.to_numpy().astype(np.int64)  # (rows,)
     label = videos["label"].to_numpy()
     count = np.bincount(code)

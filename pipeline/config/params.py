@@ -71,6 +71,9 @@ class DatasetsParams:
 
 Split = Literal["train", "val", "test"]
 
+PartRule = Literal["middle", "fill", "grid"]
+"""What is planned in a labelled part besides the times that lie in it; see :class:`Sampling`."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -86,6 +89,9 @@ class Sampling:
     """The first of every int(frame rate) pictures, as code of the metric-learning lab does."""
     min_frames: Annotated[int, Range(1, 100_000)] = 1
     """A video of which fewer planned pictures can be decoded is rejected whole."""
+    parts: PartRule = "middle"
+    """Of a video that is labelled in parts: ``middle`` looks at the middle of every part as well,
+    ``fill`` at that of parts which hold no planned time, ``grid`` at planned times alone."""
 
 
 SAMPLING_OFF: dict[str, Any] = {"fps": 0.0, "n_even": 0, "every_n": 0, "stride_int_fps": False}

@@ -44,6 +44,7 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 """A file counts as a picture by its suffix, in any case."""
 
 REAL_METHOD = "real"
+OUTSIDE = "outside"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,16 @@ class Option:
     """None: must be given."""
     among: tuple[str, ...] = ()
     """Allowed values; () = any text."""
+
+
+COMMON_OPTIONS = {
+    OUTSIDE: Option(
+        "what lies outside the labelled parts of fakes: left out, or real",
+        "exclude",
+        ("exclude", "real"),
+    ),
+}
+"""Keys that every adapter takes; :mod:`pipeline.datasets.outside` follows this one."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,15 @@ class Source:
         One that has a colon already is kept, so that datasets can share people on purpose.
         """
         return text if not text or ":" in text else f"{self.name}:{text}"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Another film of the same pictures, by which one sees what was altered in a fake."""
+
+    file: Path | str
+    path: str
+    """As :attr:`Video.path`."""
 
 
 @dataclass(slots=True)
@@ -112,6 +132,16 @@ class Video:
     real_of: tuple[str, ...] = ()
     """Of a real: the methods whose fakes it belongs to, where it does not belong to all of the
     dataset. It is left out with them (:mod:`pipeline.datasets.roles`)."""
+    aligned: bool = False
+    """A fake whose pictures are those of the real row of its ``pair_id``, one by one, but for what
+    was altered: ``scan`` takes that row for ``pair``."""
+    pair: Reference | None = None
+    """The pristine film of the same pictures that a fake was made of; ``scan`` looks whether it is
+    there. A folder of pictures where the fake is one."""
+    mask: Reference | None = None
+    """A film that is bright where the fake is altered; likewise."""
+    outside: int = 0
+    """1: the row is what lies outside of its labelled parts; set by ``scan``, not by adapters."""
     segments_frames: tuple[int, ...] = ()
     """Labelled parts where a dataset counts them in frames: start, end, start, end …, 0-based, ends
     excluded. The stage ``frames`` looks up when they are shown."""
@@ -223,7 +253,7 @@ def compare(
     """
     adapter = _adapter(entry)
     options = _options(entry, adapter)
-    own = videos.filter(pc.equal(videos["dataset"], entry.name))
+    own = videos.filter((pc.field("dataset") == entry.name) & (pc.field(OUTSIDE) == 0))
     found = []
     for total in adapter.expected if expected is None else expected:
         if all(options[key] == value for key, value in total.options.items()):
@@ -256,13 +286,12 @@ def _adapter(entry: DatasetEntry) -> Adapter:
 
 def _options(entry: DatasetEntry, adapter: Adapter) -> dict[str, str]:
     where = f"Dataset {entry.name} (adapter {adapter.name})"
+    known = {**adapter.options, **COMMON_OPTIONS}
     for key in entry.options:
-        if key not in adapter.options:
-            raise UserError(
-                f"{where}: unknown option {key}. {suggestion(str(key), adapter.options)}"
-            )
+        if key not in known:
+            raise UserError(f"{where}: unknown option {key}. {suggestion(str(key), known)}")
     values = {}
-    for key, option in adapter.options.items():
+    for key, option in known.items():
         value = entry.options.get(key, option.default)
         if value is None:
             raise UserError(f"{where}: option {key} is missing ({option.meaning}).")

@@ -191,6 +191,8 @@ def _video(
         pair_id=source.unique(clip),
         leak_group=leak_group(*people, *ids_in(name)) or source.unique(clip),
         compression=source.options["compression"],
+        # Reenactment shows the target as somebody else moved: other pictures altogether.
+        aligned=not real and shows == "source",
         media=media,
     )
 

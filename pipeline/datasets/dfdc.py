@@ -150,6 +150,7 @@ def _video(source: Source, file: str, path: str, split: str, label: _Label) -> V
         target_id=clip if label.original else "",
         pair_id=clip,
         leak_group=clip,
+        aligned=bool(label.original),
     )
 
 

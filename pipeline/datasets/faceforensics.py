@@ -11,7 +11,9 @@ files):
 - DeepFakeDetection has no official split: all of it is test.
 - Of a partial copy, what the split files list and the disk lacks is rejected as ``missing``, but
   only in folders that are there: a method that was never downloaded is no fault.
-- Masks and landmarks are never looked at, nor are hidden files.
+- A fake's pictures are those of its target, altered; where masks/ lies beside its compressions,
+  its mask is the video of the same name there. FaceShifter has none. Masks are never rows.
+- Landmarks are never looked at, nor are hidden files.
 """
 
 import re
@@ -24,6 +26,7 @@ from pipeline.datasets.base import (
     REAL_METHOD,
     Adapter,
     Option,
+    Reference,
     Rejected,
     Source,
     Total,
@@ -51,6 +54,8 @@ _OFFICIAL = {f"manipulated_sequences/{name}": m for name, m in _METHODS.items()}
     _ACTORS: REAL_METHOD,
 }
 _FLAT = _METHODS | {"original": REAL_METHOD, "Original": REAL_METHOD}
+_OFFICIAL_DEPTH = 4
+"""Folders above a video: manipulated_sequences, method, compression, videos."""
 _NO_METHOD = ("csv", "splits", "dataset")
 """Folders of a flat copy that hold no videos."""
 _COMPRESSIONS = {"raw": ("raw", "c0"), "c0": ("raw", "c0"), "c23": ("c23",), "c40": ("c40",)}
@@ -184,6 +189,8 @@ def _list(
                     *(entry.path, path, "test", label, folder.method),
                     compression=compression,
                     media=folder.media,
+                    aligned=bool(label),
+                    mask=_mask(source, folder, entry.name) if label else None,
                 )
                 if splits is None or folder.dfd:
                     yield _dfd_video(source, blank, name)
@@ -196,6 +203,20 @@ def _list(
                 path = source.path(same[0].root_index, f"{same[0].relative}/{name}{suffix}")
                 split = splits.pairs.split[name[:3]]
                 yield Rejected(path, "missing", f"listed in {split}.json")
+
+
+def _mask(source: Source, folder: _Folder, name: str) -> Reference | None:
+    """Where the mask of a fake lies in the official layout; whether it does, ``scan`` looks."""
+    parts = folder.relative.split("/")
+    if len(parts) != _OFFICIAL_DEPTH:
+        return None
+    method, compression, level = "/".join(parts[:2]), parts[2], parts[3]
+    below = (
+        f"{method}/masks/{level}" if folder.media == "video" else f"{method}/{compression}/masks"
+    )
+    relative = f"{below}/{name}"
+    file = source.roots[folder.root_index] / relative
+    return Reference(file, source.path(folder.root_index, relative))
 
 
 def _video(source: Source, blank: Video, name: str, splits: _Splits) -> Video | Rejected:

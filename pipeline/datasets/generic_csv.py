@@ -11,15 +11,20 @@ of ``COLUMNS`` optional. Rules:
 - ``identity``, ``source_id``, ``target_id``, ``pair_id`` and ``group`` get the dataset's name and a
   colon in front. A value with a colon is kept as it is: so several datasets can share a person.
 - ``group`` (videos that must not be in two splits) is the identity where absent.
-- ``start_s`` and ``end_s`` limit a video to one labelled part.
+- ``start_s`` and ``end_s`` limit the label to one part of the video, ``parts`` to several:
+  ``1.5-2;3-3.4``. Several lines of one file are parts too, where all else in them is the same.
+- ``pair_path``: the pristine video of the same frames, below the root; ``mask_path``: a video that
+  is bright where this one is altered.
 - ``category`` and ``subtype`` are those of the method in semantics.yaml where absent.
 - ``notes`` is for people and not read.
-- A file that is listed twice counts once; with two labels it is an error.
+- A file that is listed twice without parts counts once; with two labels it is an error.
 """
 
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -31,6 +36,7 @@ from pipeline.datasets.base import (
     VIDEO_SUFFIXES,
     Adapter,
     Option,
+    Reference,
     Rejected,
     Source,
     Video,
@@ -41,11 +47,15 @@ REQUIRED = ("path", "label")
 COLUMNS = (
     *REQUIRED,
     *("split", "method", "category", "subtype", "source_id", "target_id", "identity", "audio_fake"),
-    *("compression", "start_s", "end_s", "group", "pair_id", "notes"),
+    *("compression", "start_s", "end_s", "parts", "group", "pair_id", "pair_path", "mask_path"),
+    "notes",
 )
+_MAY_DIFFER = ("label", "start_s", "end_s", "parts", "notes")
+"""Columns that several lines of one file need not agree in; another label is told before."""
 
 UNKNOWN_METHOD = "unknown"
 _REMEDY = "Correct it, and save it as CSV in UTF-8 with commas."
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*-\s*(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _WORDS = {"real": 0, "genuine": 0, "fake": 1, "manipulated": 1}
 _AUDIO_FAKE = {"": -1, "-1": -1, "0": 0, "1": 1}
 
@@ -64,26 +74,60 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
                 f"Dataset {source.name}: there is no file {manifest}. Adapter {ADAPTER.name} "
                 f"expects {ADAPTER.expects}."
             )
-        first: dict[str, tuple[int, int]] = {}
-        rows = lists.read_csv(source, manifest, REQUIRED, _REMEDY, COLUMNS, verbatim=("path",))
-        for line, row in rows:
-            row = dict.fromkeys(COLUMNS, "") | row
-            where = f"Dataset {source.name}: {manifest}, line {line}"
-            written = lists.as_on_disk(row["path"], partial(_is_there, root))
-            relative = _relative(written, root, where)
-            path = source.path(index, relative)
-            try:
-                label = _label(row["label"], source.options["label_one_is"])
-                before, label_before = first.setdefault(relative, (line, label))
-                if label != label_before:
-                    raise UserError(
-                        f"{where}: {relative} has another label than in line {before}. Keep one."
-                    )
-                if line != before:
-                    raise Reject("duplicate", f"it is in line {before} already")
-                yield _video(source, root / relative, path, label, row, where)
-            except Reject as reject:
-                yield Rejected(path, reject.reason, f"line {line}: {reject.detail}")
+        yield from _of_root(source, index, manifest)
+
+
+def _of_root(source: Source, index: int, manifest: Path) -> Iterator[Video | Rejected]:
+    root = source.roots[index]
+    first: dict[str, tuple[int, int, dict[str, str]]] = {}
+    found: dict[str, Video] = {}
+    rows = lists.read_csv(source, manifest, REQUIRED, _REMEDY, COLUMNS, verbatim=("path",))
+    for line, row in rows:
+        row = dict.fromkeys(COLUMNS, "") | row
+        where = f"Dataset {source.name}: {manifest}, line {line}"
+        written = lists.as_on_disk(row["path"], partial(_is_there, root))
+        relative = _relative(written, root, where)
+        path = source.path(index, relative)
+        try:
+            label = _label(row["label"], source.options["label_one_is"])
+            before, label_before, row_before = first.setdefault(relative, (line, label, row))
+            if label != label_before:
+                raise UserError(
+                    f"{where}: {relative} has another label than in line {before}. Keep one."
+                )
+            if line == before:
+                found[relative] = _video(source, root, relative, path, label, row, where)
+                continue
+            parts = _parts(row, where)
+            if relative not in found or not (parts or found[relative].segments_s):
+                raise Reject("duplicate", f"it is in line {before} already")
+            _check_same(row, row_before, f"{where}: {relative}", before)
+            found[relative] = _with_more(found[relative], parts, where, before)
+        except Reject as reject:
+            yield Rejected(path, reject.reason, f"line {line}: {reject.detail}")
+    yield from found.values()
+
+
+def _check_same(row: Mapping[str, str], before: Mapping[str, str], what: str, line: int) -> None:
+    """Raises UserError where two lines of one file differ in more than their parts."""
+    for name in COLUMNS:
+        if name not in (*_MAY_DIFFER, "path") and row[name] != before[name]:
+            raise UserError(
+                f"{what} has {name} {row[name]!r} here and {before[name]!r} in line {line}. Lines "
+                "of one file may differ in their parts only."
+            )
+
+
+def _with_more(video: Video, parts: tuple[float, ...], where: str, line: int) -> Video:
+    if not (parts and video.segments_s):
+        raise UserError(
+            f"{where}: of this line and line {line}, one labels the whole file and one a part of "
+            "it. Keep one of them, or give both their parts."
+        )
+    known = set(zip(video.segments_s[::2], video.segments_s[1::2], strict=True))
+    if known.issuperset(zip(parts[::2], parts[1::2], strict=True)):
+        raise Reject("duplicate", "another line has this part already")
+    return replace(video, segments_s=video.segments_s + parts)
 
 
 def _is_there(root: Path, name: str) -> bool:
@@ -113,8 +157,15 @@ def _label(text: str, one_is: str) -> int:
 
 
 def _video(
-    source: Source, file: Path, path: str, label: int, row: Mapping[str, str], where: str
+    source: Source,
+    root: Path,
+    relative: str,
+    path: str,
+    label: int,
+    row: Mapping[str, str],
+    where: str,
 ) -> Video:
+    file = root / relative
     audio_fake = _AUDIO_FAKE[_one_of(row, "audio_fake", tuple(_AUDIO_FAKE), where)]
     category = _one_of(row, "category", ("", *CATEGORIES), where)
     method = row["method"] or (REAL_METHOD if label == 0 else UNKNOWN_METHOD)
@@ -143,7 +194,9 @@ def _video(
         leak_group=source.unique(row["group"] or row["identity"]),
         compression=row["compression"],
         media=_media(file),
-        segments_s=_segment(row["start_s"], row["end_s"], where),
+        segments_s=_parts(row, where),
+        pair=_reference(source, root, row["pair_path"], where),
+        mask=_reference(source, root, row["mask_path"], where),
     )
 
 
@@ -155,6 +208,15 @@ def _media(file: Path) -> str:
     )
 
 
+def _reference(source: Source, root: Path, text: str, where: str) -> Reference | None:
+    """Another file of the root that a line names."""
+    if not text:
+        return None
+    relative = _relative(text, root, where)
+    index = source.roots.index(root)
+    return Reference(root / relative, source.path(index, relative))
+
+
 def _one_of(row: Mapping[str, str], column: str, among: tuple[str, ...], where: str) -> str:
     if row[column] not in among:
         allowed = ", ".join(word for word in among if word)
@@ -162,6 +224,25 @@ def _one_of(row: Mapping[str, str], column: str, among: tuple[str, ...], where: 
             f"{where}: {column} is {row[column]!r}, but must be empty or one of {allowed}."
         )
     return row[column]
+
+
+def _parts(row: Mapping[str, str], where: str) -> tuple[float, ...]:
+    """Start, end, start, end … of the labelled parts of a line; () = the whole file."""
+    single = _segment(row["start_s"], row["end_s"], where)
+    if single and row["parts"]:
+        raise UserError(f"{where}: it has start_s or end_s, and parts too. Keep one of the two.")
+    if not row["parts"]:
+        return single
+    bounds: list[float] = []
+    for text in row["parts"].split(";"):
+        match = _PART.fullmatch(text.strip())
+        if match is None or not float(match[1]) < float(match[2]) < math.inf:
+            raise UserError(
+                f"{where}: parts is {row['parts']!r}, but must be times in seconds, such as "
+                "'1.5-2.25;3-3.5', each end after its start."
+            )
+        bounds += (float(match[1]), float(match[2]))
+    return tuple(bounds)
 
 
 def _segment(start: str, end: str, where: str) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from tqdm import tqdm
@@ -23,8 +23,8 @@ from pipeline.audit import drop
 from pipeline.audit.findings import Finding
 from pipeline.config.dataset_entries import DatasetEntry
 from pipeline.config.params import DatasetsParams
-from pipeline.datasets import folders, roles
-from pipeline.datasets.base import Rejected, Video, adapters, check, read
+from pipeline.datasets import folders, outside, pairs, roles
+from pipeline.datasets.base import Reference, Rejected, Video, adapters, check, read
 from pipeline.datasets.fingerprint import Mode, StatCache, inside_fingerprint
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Semantics
@@ -45,11 +45,19 @@ PACKED = ("tar", "tar_image", "parquet")
 _PLAIN = (
     *("path", "media", "split", "label", "method", "audio_fake", "identity", "target_id"),
     *("source_id", "pair_id", "leak_group", "compression", "segments_s", "segments_frames"),
+    "outside",
 )
 """Columns of ``videos`` that are the adapter's words."""
 
-_Facts = tuple[int, str]
-"""Bytes, fingerprint."""
+
+class _Facts(NamedTuple):
+    """What the disk says about a row."""
+
+    size: int
+    fingerprint: str
+    pair: str = ""
+    """Fingerprint; "" where there is none, or it cannot be read."""
+    mask: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,8 @@ def _scan(
     listed = {}
     for name, entry in sorted(entries.items()):
         if entry.roots:
-            listed[name] = list(roles.apply(entry, read(entry, params), semantics))
+            found = pairs.apply(read(entry, params))
+            listed[name] = list(outside.apply(entry, roles.apply(entry, found, semantics)))
         else:
             check(entry)
     if not listed:
@@ -195,7 +204,7 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
             size, fingerprint = seen.folder(video.file, mode)
             if not size:
                 return Rejected(video.path, "empty", "a folder without pictures")
-            return size, fingerprint
+            return _Facts(size, fingerprint, *_references(video, mode, seen))
         if not stat.S_ISREG(facts.st_mode):
             return Rejected(video.path, "unsupported_media", "it is not a regular file")
         if facts.st_size == 0:
@@ -206,11 +215,34 @@ def _inspect(video: Video, mode: Mode, seen: StatCache) -> _Facts | Rejected:
             fingerprint = inside_fingerprint(whole, inside)
         else:
             fingerprint = seen.fingerprint(video.file, facts, mode)
-        return facts.st_size if video.size_bytes < 0 else video.size_bytes, fingerprint
+        size = facts.st_size if video.size_bytes < 0 else video.size_bytes
+        return _Facts(size, fingerprint, *_references(video, mode, seen))
     except (FileNotFoundError, NotADirectoryError):
         return Rejected(video.path, "missing")
     except OSError as error:
         return Rejected(video.path, "unreadable", error.strerror or type(error).__name__)
+
+
+def _references(video: Video, mode: Mode, seen: StatCache) -> tuple[str, str]:
+    """Fingerprints of a row's pair and mask; "" for what is not there or cannot be read."""
+    if video.pair is None and video.mask is None:
+        return "", ""
+    return _reference(video.pair, mode, seen), _reference(video.mask, mode, seen)
+
+
+def _reference(reference: Reference | None, mode: Mode, seen: StatCache) -> str:
+    if reference is None or _printable(reference.path) != reference.path:
+        return ""
+    try:
+        facts = os.stat(reference.file)  # noqa: PTH116 - a million times
+        if stat.S_ISDIR(facts.st_mode):
+            size, fingerprint = seen.folder(reference.file, mode)
+            return fingerprint if size else ""
+        if not stat.S_ISREG(facts.st_mode):
+            return ""
+        return seen.fingerprint(reference.file, facts, mode) if facts.st_size else ""
+    except OSError:
+        return ""
 
 
 def _video_ids(dataset: str, videos: list[Video]) -> list[str]:
@@ -244,9 +276,16 @@ def _table(
         "dataset": [entry.name] * len(ids),
         "category": [category for category, _ in kinds],
         "subtype": [subtype for _, subtype in kinds],
-        "bytes": [size for size, _ in facts],
-        "fingerprint": [fingerprint for _, fingerprint in facts],
+        "bytes": [fact.size for fact in facts],
+        "fingerprint": [fact.fingerprint for fact in facts],
     }
+    for name, of in (("pair", attrgetter("pair")), ("mask", attrgetter("mask"))):
+        marks = list(map(of, facts))
+        columns[f"{name}_fingerprint"] = marks
+        columns[f"{name}_path"] = [
+            reference.path if mark else ""
+            for mark, reference in zip(marks, map(of, videos), strict=True)
+        ]
     return tables.from_columns("videos", columns)
 
 

@@ -97,12 +97,25 @@ TABLES: dict[str, tuple[Column, ...]] = {
             _numbers,
             "the same in 0-based pictures, where the dataset counts so; [] = segments_s holds",
         ),
+        Column(
+            "outside",
+            pa.int8(),
+            "1: the row is what lies outside of these parts, 0: the parts",
+            among=(0, 1),
+        ),
         Column("bytes", pa.int64(), "file size", "bytes", low=0),
         Column("fingerprint", _text, "BLAKE2b of size, first and last 64 KiB (or all bytes)"),
+        Column("pair_path", _text, "pristine film of the same pictures, as path; or empty"),
+        Column("pair_fingerprint", _text, "fingerprint of it; or empty"),
+        Column("mask_path", _text, "film that is bright where this one is altered; or empty"),
+        Column("mask_fingerprint", _text, "fingerprint of it; or empty"),
     ),
     "frames": (
         Column("video_id", _text, "the video"),
         Column("sample", pa.int32(), "0-based place in the video's plan", low=0),
+        Column(
+            "part", pa.int32(), "0-based place among the parts of the video; -1 = whole", low=-1
+        ),
         Column("time_s", pa.float64(), "planned time from the first picture", "s", low=0),
         Column("container", _text, "container format"),
         Column("codec", _text, "video codec"),

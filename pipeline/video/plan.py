@@ -15,6 +15,7 @@ from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
 from pipeline.tables.sources import TableSource
 from pipeline.video.packed import neighbours
+from pipeline.video.parts import Part, labelled, outside, part_numbers, with_middles
 from pipeline.video.probe import VideoFacts, probe, shown_spans_s
 from pipeline.video.stills import probe_stills
 
@@ -22,9 +23,14 @@ STILLS = ("frames", "image", "tar", "tar_image", "parquet")
 """What :func:`probe_stills` calls containers: pictures that have a place but no time."""
 _DENOMINATOR = 1_000_000
 _VIDEO_COLUMNS = (
-    *("video_id", "fingerprint", "media", "segments_s", "segments_frames"),
+    *("video_id", "fingerprint", "media", "segments_s", "segments_frames", "outside"),
     *("dataset", "split", "path"),
 )
+WHOLE = -1
+"""Column ``part`` of a video that is labelled as a whole."""
+LABELLED, LOOKED_AT = "parts", "parts_planned"
+"""Count labelled parts, and those of which a picture is planned; the others lie behind the end of
+their video, or hold no planned time where ``frames.parts`` is ``grid``."""
 
 
 def exact(number: float) -> Fraction:
@@ -41,6 +47,8 @@ def planned_times(
     sampling: Sampling,
     segments_s: Sequence[float] = (),
     spans_s: Sequence[tuple[Fraction, Fraction]] = (),
+    *,
+    outside_of_them: bool = False,
 ) -> list[float]:
     """Times at which a video is looked at (metric learning, section 4.1: 1 FPS).
 
@@ -59,9 +67,11 @@ def planned_times(
         sampling: exactly one of the four is on.
         segments_s: start, end, start, end … in seconds. Where given, only times within one of the
             half-open parts [start, end) are planned. The grid stays that of the whole video, and
-            ``n_even`` divides what the parts hold together.
+            ``n_even`` divides what the parts hold together. ``sampling.parts`` may add a time to
+            each part (:func:`pipeline.video.parts.with_middles`).
         spans_s: start and end of each picture, as of :func:`shown_spans_s`. Without them, pictures
             are taken to come at the average rate.
+        outside_of_them: plan what lies outside of ``segments_s`` instead.
 
     Returns:
         Seconds from the first picture, ascending, each the nearest float.
@@ -70,9 +80,37 @@ def planned_times(
         ValueError: ``segments_s`` has an odd number of entries.
         Reject: ``no_duration`` where a video has no rate, and the way of sampling needs one.
     """
+    parts = planned_parts(facts, segments_s, outside_of_them=outside_of_them)
+    times = _times(facts, sampling, parts, spans_s)
+    if not segments_s:
+        return times
+    return with_middles(times, parts, sampling.parts, whole=facts.container in STILLS)
+
+
+def planned_parts(
+    facts: VideoFacts, segments_s: Sequence[float], *, outside_of_them: bool = False
+) -> list[Part]:
+    """The parts that :func:`planned_times` looks at; the whole video without ``segments_s``."""
     duration = exact(facts.duration_s)
-    parts = _parts(duration, segments_s)
-    rate = exact(facts.average_fps) if facts.average_fps > 0 else Fraction(0)
+    parts = labelled(duration, [exact(s) for s in segments_s])
+    if not outside_of_them:
+        return parts
+    return outside(
+        duration, parts, 1 / exact(facts.average_fps) if _has_rate(facts) else Fraction(0)
+    )
+
+
+def _has_rate(facts: VideoFacts) -> bool:
+    return facts.average_fps > 0
+
+
+def _times(
+    facts: VideoFacts,
+    sampling: Sampling,
+    parts: Sequence[Part],
+    spans_s: Sequence[tuple[Fraction, Fraction]],
+) -> list[float]:
+    rate = exact(facts.average_fps) if _has_rate(facts) else Fraction(0)
     stills = facts.container in STILLS
     if sampling.n_even:
         times = _even(parts, sampling.n_even)
@@ -107,24 +145,7 @@ def shown_from_s(
     return [starts[min(number, len(spans_s))] for number in numbers]
 
 
-def _parts(duration: Fraction, segments_s: Sequence[float]) -> list[tuple[Fraction, Fraction]]:
-    """What is labelled of a video: half-open parts, ascending, apart from each other."""
-    if len(segments_s) % 2:
-        raise ValueError(f"segments_s has an end missing: {list(segments_s)}")
-    if not segments_s:
-        return [(Fraction(0), duration)]
-    bounds = [exact(s) for s in segments_s]
-    parts: list[tuple[Fraction, Fraction]] = []
-    for start, end in sorted(zip(bounds[::2], bounds[1::2], strict=True)):
-        start = max(start, Fraction(0), parts[-1][1] if parts else Fraction(0))
-        if start < min(end, duration):
-            parts.append((start, min(end, duration)))
-    return parts
-
-
-def _grid(
-    parts: Sequence[tuple[Fraction, Fraction]], step: Fraction, offset: Fraction
-) -> list[Fraction]:
+def _grid(parts: Sequence[Part], step: Fraction, offset: Fraction) -> list[Fraction]:
     """Times offset + k x step that lie in a part."""
     return [
         offset + k * step
@@ -133,7 +154,7 @@ def _grid(
     ]
 
 
-def _even(parts: Sequence[tuple[Fraction, Fraction]], count: int) -> list[Fraction]:
+def _even(parts: Sequence[Part], count: int) -> list[Fraction]:
     """Middles of ``count`` equal shares of all parts together."""
     total = sum((end - start for start, end in parts), Fraction(0))
     times: list[Fraction] = []
@@ -156,8 +177,8 @@ class FramesTask:
     """Work of the stage ``frames``: one video in, one row per planned time out.
 
     Inputs: ``fingerprint`` (content, not looked at), ``media``, ``segments_s``,
-    ``segments_frames``, ``sampling`` (see :func:`sampling_text`), ``file`` (absolute path; of a
-    folder in a tar ``<tar>!<folder>``).
+    ``segments_frames``, ``outside``, ``sampling`` (see :func:`sampling_text`), ``file`` (absolute
+    path; of a folder in a tar ``<tar>!<folder>``).
     """
 
     def __init__(self, params: FramesParams) -> None:
@@ -192,17 +213,23 @@ class FramesTask:
         if inputs["media"] == "video" and (counted or sampling.every_n or sampling.stride_int_fps):
             spans_s = shown_spans_s(Path(inputs["file"]), limit, facts)
         segments_s = inputs["segments_s"] or shown_from_s(counted, spans_s)
-        times = planned_times(facts, sampling, segments_s, spans_s)
+        away = bool(inputs["outside"])
+        times = planned_times(facts, sampling, segments_s, spans_s, outside_of_them=away)
         if not times:
             raise Reject("past_end", "no planned time lies in a labelled part of the video")
         if len(times) < sampling.min_frames:
             detail = f"{len(times)} pictures planned, {sampling.min_frames} are needed"
             raise Reject("truncated", detail)
+        parts = planned_parts(facts, segments_s, outside_of_them=away)
+        numbers = part_numbers(times, parts) if segments_s else [WHOLE] * len(times)
         outputs = [
-            Output({"sample": sample, "time_s": time_s, **asdict(facts)})
-            for sample, time_s in enumerate(times)
+            Output({"sample": sample, "part": number, "time_s": time_s, **asdict(facts)})
+            for sample, (number, time_s) in enumerate(zip(numbers, times, strict=True))
         ]
-        return RowResult(outputs, done=1)
+        counts = {}
+        if segments_s and not away:
+            counts = {LABELLED: len(segments_s) // 2, LOOKED_AT: len(set(numbers))}
+        return RowResult(outputs, done=1, counts=counts)
 
     def identify(self, row_id: str, fields: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002
         """The row's id is the video's."""
@@ -218,7 +245,7 @@ def frames_plan(
     videos: TableSource, files: Callable[[pa.Table], Sequence[str]], params: FramesParams
 ) -> Plan:
     """One row per video; ``files`` gives the absolute path of rows of ``videos``, see there."""
-    content = ("fingerprint", "media", "segments_s", "segments_frames", "sampling")
+    content = ("fingerprint", "media", "segments_s", "segments_frames", "outside", "sampling")
 
     def batches() -> Iterator[pa.Table]:
         for part in videos.batches(_VIDEO_COLUMNS):

@@ -14,19 +14,14 @@ from pipeline.audit.videos import UNEVEN, audit
 from pipeline.config.params import AuditParams
 from pipeline.errors import UserError
 from tests.datasets.trees import entry, put, put_ffpp, rejects, rows, run
+from tests.tables.made import PLAIN_VIDEO
 
 SPLITS = ("train", "val", "test")
 NO_REJECTS = tables.from_rows("rejected", [])
 
-_PLAIN = {
-    "media": "video",
-    "audio_fake": -1,
-    "segments_s": [],
-    "segments_frames": [],
-    "bytes": 1,
-} | dict.fromkeys(
-    ("subtype", "compression", "identity", "target_id", "source_id", "pair_id", "leak_group"), ""
-)
+_TEXTS = ("subtype", "compression", "identity", "target_id", "source_id", "pair_id", "leak_group")
+_PLAIN = {"media": "video", "audio_fake": -1, "segments_s": [], "bytes": 1}
+_PLAIN |= PLAIN_VIDEO | dict.fromkeys(_TEXTS, "")
 _number = itertools.count()
 
 

@@ -46,7 +46,7 @@ def test_a_fake(root, look, method, category, shown):
     path = f"manipulated_sequences/{method}/c23/videos/000_003.mp4"
     row = rows(look(root))[f"ffpp/{method}/{path.removesuffix('.mp4')}"]
     assert row.pop("bytes") == len(f"{method} 000 003")
-    assert len(row.pop("fingerprint")) == 32
+    assert len(row.pop("fingerprint")) == len(row.pop("pair_fingerprint")) == 32
     assert row == {
         "video_id": f"ffpp/{method}/{path.removesuffix('.mp4')}",
         "dataset": "ffpp",
@@ -66,6 +66,10 @@ def test_a_fake(root, look, method, category, shown):
         "compression": "c23",
         "segments_s": [],
         "segments_frames": [],
+        "outside": 0,
+        "pair_path": "original_sequences/youtube/c23/videos/000.mp4",
+        "mask_path": "",
+        "mask_fingerprint": "",
     }
 
 

@@ -245,3 +245,56 @@ def test_a_method_that_other_datasets_know_is_known_here(wild):
         "wild/SadTalker/a": ("RE", "talking_head"),
         "wild/SadTalker/b": ("FS", ""),
     }
+
+
+def test_parts_in_one_line_or_in_several(wild):
+    found = wild(
+        "path,label,start_s,end_s,parts,notes",
+        "a.mp4,fake,,,1.5-2 ; 3 - 3.25,two words",
+        "b.mp4,fake,1,2,,first",
+        "b.mp4,1,,,5-6;7-8,second and third",
+        "b.mp4,fake,1,2,,the first again",
+        "c.mp4,fake,,,,",
+        "c.mp4,fake,,,,",
+    )
+    table = rows(found)
+    assert table["wild/unknown/a"]["segments_s"] == [1.5, 2.0, 3.0, 3.25]
+    assert table["wild/unknown/b"]["segments_s"] == [1.0, 2.0, 5.0, 6.0, 7.0, 8.0]
+    assert table["wild/unknown/c"]["segments_s"] == []
+    assert rejects(found) == {"wild/b.mp4": "duplicate", "wild/c.mp4": "duplicate"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["a.mp4,fake,,,1-2,", "a.mp4,fake,,,3-4,x"], r"line 3: a.mp4 has method 'x' here and ''"),
+        (["a.mp4,fake,,,1-2,", "a.mp4,fake,,,,"], "line 3: of this line and line 2, one labels"),
+        (["a.mp4,fake,,,,", "a.mp4,fake,1,2,,"], "line 3: of this line and line 2, one labels"),
+        (["a.mp4,fake,1,2,3-4,"], "line 2: it has start_s or end_s, and parts too"),
+        (["a.mp4,fake,,,1-2,", "a.mp4,real,,,3-4,"], "line 3: a.mp4 has another label"),
+        *(
+            ([f"a.mp4,fake,,,{parts},"], "line 2: parts is '.*', but must be times in seconds")
+            for parts in ("2-1", "1-1", "1", "1-2;", "-1-2", "a-b", "1-inf", "1-2-3")
+        ),
+    ],
+)
+def test_impossible_parts(wild, lines, message):
+    with pytest.raises(UserError, match=message):
+        wild("path,label,start_s,end_s,parts,method", *lines)
+
+
+def test_pairs_and_masks(wild):
+    found = wild(
+        "path,label,pair_path,mask_path",
+        "a.mp4,fake,b.mp4,c.mp4",
+        "d.mp4,fake,gone.mp4,",
+        "b.mp4,real,,",
+    )
+    row, lonely = rows(found)["wild/unknown/a"], rows(found)["wild/unknown/d"]
+    assert (row["pair_path"], row["mask_path"]) == ("b.mp4", "c.mp4")
+    assert row["pair_fingerprint"] == rows(found)["wild/real/b"]["fingerprint"]
+    assert len({row["pair_fingerprint"], row["mask_fingerprint"], ""}) == 3
+    told = ("pair_path", "pair_fingerprint", "mask_path", "mask_fingerprint")
+    assert {lonely[name] for name in told} == {""}
+    with pytest.raises(UserError, match="not below the dataset's root"):
+        wild("path,label,pair_path", "a.mp4,fake,../b.mp4")

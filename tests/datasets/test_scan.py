@@ -84,8 +84,16 @@ def test_a_changed_file_changes_its_row_only(tmp_path):
     before = rows(run(entry("faceforensics", root), tmp_path / "cache"))
     put(root / "original_sequences/youtube/c23/videos/000.mp4", b"xyz")  # as long as before
     after = rows(run(entry("faceforensics", root), tmp_path / "cache"))
-    changed = [key for key in before if before[key] != after[key]]
-    assert changed == ["ds/real/original_sequences/youtube/c23/videos/000"]
+    changed = {
+        key: {name for name, value in row.items() if after[key][name] != value}
+        for key, row in before.items()
+        if after[key] != row
+    }
+    assert changed.pop("ds/real/original_sequences/youtube/c23/videos/000") == {"fingerprint"}
+    # Its fakes are held against it where somebody asks which face was altered.
+    assert {key[-7:] for key in changed} == {"000_003"}
+    assert len(changed) == 5
+    assert all(names == {"pair_fingerprint"} for names in changed.values())
 
 
 def test_full_fingerprints_differ_in_the_middle(tmp_path, csv_root):

@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 from pipeline import tables
 from pipeline.tables import schemas
 from tests.shards import made
+from tests.tables.made import PLAIN_VIDEO
 
 
 def videos(rows):
@@ -34,13 +35,7 @@ def _video(video, split, label):
     row = dict.fromkeys((*texts, "compression"), "")
     row |= {"video_id": video, "dataset": dataset, "method": method, "path": f"{name}.mp4"}
     row |= {"split": split, "label": label, "category": _category(label), "media": "video"}
-    return row | {
-        "audio_fake": -1,
-        "segments_s": [],
-        "segments_frames": [],
-        "bytes": 1,
-        "fingerprint": "00",
-    }
+    return row | {"audio_fake": -1, "segments_s": [], "bytes": 1, "fingerprint": "00"} | PLAIN_VIDEO
 
 
 def shards(root):

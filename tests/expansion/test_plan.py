@@ -17,6 +17,7 @@ from pipeline.expansion.plan import expansion_plan
 from pipeline.expansion.targets import choose_targets
 from pipeline.tables.sources import Held
 from tests.expansion.faces import points
+from tests.tables.made import PLAIN_VIDEO
 
 STORE = Path("/store")
 PARAMS = ExpandParams(datasets=("ffpp",))
@@ -52,13 +53,8 @@ class World:
         )
         row |= {"video_id": video, "dataset": self.dataset, "path": name, "media": "video"}
         row |= {"split": split, "label": label, "method": method, "audio_fake": -1, "bytes": 1}
-        row |= {
-            "category": "FS" if label else "real",
-            "compression": "c23",
-            "segments_s": [],
-            "segments_frames": [],
-        }
-        self.rows["videos"].append(row | {"fingerprint": "f"} | ids)
+        row |= {"category": "FS" if label else "real", "compression": "c23", "segments_s": []}
+        self.rows["videos"].append(row | PLAIN_VIDEO | {"fingerprint": "f"} | ids)
         for sample in range(self.faces_each):
             self.add_face(video, sample, split, label)
         return video

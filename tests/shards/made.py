@@ -20,6 +20,7 @@ from pipeline.labels import semantics
 from pipeline.shards.folder_index import LabelFacts, tar_facts, write_folder_index
 from pipeline.shards.pack import PackTask, pack_plan
 from pipeline.tables.sources import Held
+from tests.tables.made import PLAIN_VIDEO
 
 SEMANTICS = Path(__file__).parents[2] / "manifests" / "semantics.yaml"
 LOSSLESS = "ffpp"
@@ -183,10 +184,9 @@ def _video(video: str, dataset: str, method: str, split: str, number: int) -> di
         "leak_group": f"{dataset}/{number}",
         "compression": "c23" if dataset == "ffpp" else "",
         "segments_s": [],
-        "segments_frames": [],
         "bytes": 1,
         "fingerprint": "00",
-    }
+    } | PLAIN_VIDEO
 
 
 def _face(face: str, video: str, sample: int) -> dict[str, Any]:

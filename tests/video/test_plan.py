@@ -18,6 +18,7 @@ from pipeline.video.probe import VideoFacts
 from tests.video.clips import write_clip
 
 OFF = {"fps": 0.0}
+PLAIN = {"segments_frames": [], "outside": 0}
 
 
 def facts(duration_s: float, average_fps: float = 25.0, container: str = "mov") -> VideoFacts:
@@ -25,7 +26,7 @@ def facts(duration_s: float, average_fps: float = 25.0, container: str = "mov") 
 
 
 def at_fps(duration_s: float, fps: float, segments_s=()) -> list[float]:
-    return planned_times(facts(duration_s), Sampling(fps=fps), segments_s)
+    return planned_times(facts(duration_s), Sampling(fps=fps, parts="grid"), segments_s)
 
 
 def pictures(times: list[float], rate: Fraction) -> list[int]:
@@ -120,7 +121,7 @@ def test_even_times_are_the_middles_of_equal_shares(count, duration):
 
 
 def test_even_times_spread_over_all_labelled_parts():
-    sampling = Sampling(**OFF, n_even=4)
+    sampling = Sampling(**OFF, n_even=4, parts="grid")
     assert planned_times(facts(20.0), sampling, [1.0, 3.0, 10.0, 16.0]) == [2.0, 11.0, 13.0, 15.0]
     assert planned_times(facts(20.0), sampling, [10.0, 16.0, 1.0, 3.0]) == [2.0, 11.0, 13.0, 15.0]
     assert planned_times(facts(20.0), sampling, [30.0, 40.0]) == []
@@ -130,7 +131,8 @@ def test_even_times_spread_over_all_labelled_parts():
 def test_every_way_stays_within_the_parts(bounds):
     segments = bounds[: len(bounds) // 2 * 2]
     parts = list(zip(segments[::2], segments[1::2], strict=True))
-    for sampling in (Sampling(**OFF, n_even=9), Sampling(**OFF, every_n=7)):
+    for way in ({"n_even": 9}, {"every_n": 7}):
+        sampling = Sampling(**OFF, **way, parts="grid")
         times = planned_times(facts(15.0), sampling, segments)
         assert all(t < 15 and any(start <= t < end for start, end in parts) for t in times)
         assert times == sorted(set(times))
@@ -165,8 +167,8 @@ def test_a_float_gives_back_its_fraction(number):
 def test_task_gives_rows_of_the_table(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(60))
     task = FramesTask(FramesParams())
-    inputs = {"file": str(clip), "media": "video", "segments_s": [0.5, 1.75], "segments_frames": []}
-    inputs["sampling"] = sampling_text(FramesParams(fps=2.0))
+    inputs = {"file": str(clip), "media": "video", "segments_s": [0.5, 1.75], **PLAIN}
+    inputs["sampling"] = sampling_text(FramesParams(fps=2.0, parts="grid"))
     assert list(task.units(inputs)) == [""]
     result = task.work(inputs)
     assert (result.done, result.left_out, list(result.rejects)) == (1, 0, [])
@@ -174,6 +176,37 @@ def test_task_gives_rows_of_the_table(tmp_path):
     tables.check("frames", pa.Table.from_pylist(rows, schemas.schema("frames")))
     assert [(r["sample"], r["time_s"]) for r in rows] == [(0, 0.5), (1, 1.0), (2, 1.5)]
     assert {r["video_id"] for r in rows} == {"d/real/a"}
+    assert {r["part"] for r in rows} == {0}
+
+
+def test_every_part_is_counted_and_named(tmp_path):
+    clip = write_clip(tmp_path / "a.mp4", range(60))  # 2.4 s
+    inputs = {"file": str(clip), "media": "video", **PLAIN}
+    inputs["segments_s"] = [1.28, 1.44, 0.2, 0.4, 7.0, 8.0]
+
+    def planned(**changes):
+        sampling = sampling_text(Sampling(**changes))
+        result = FramesTask(FramesParams()).work({**inputs, "sampling": sampling})
+        return [(o.fields["part"], o.fields["time_s"]) for o in result.outputs], result.counts
+
+    counts = {"parts": 3, "parts_planned": 2}
+    assert planned() == ([(0, 0.3), (1, 1.36)], counts)
+    eleventh = {**OFF, "every_n": 11}
+    assert planned(**eleventh) == ([(0, 0.3), (1, 1.34), (1, 1.36)], counts)
+    assert planned(**eleventh, parts="fill") == ([(0, 0.3), (1, 1.34)], counts)
+    assert planned(**eleventh, parts="grid") == ([(1, 1.34)], counts | {"parts_planned": 1})
+    with pytest.raises(Reject, match="no planned time"):
+        planned(parts="grid")
+    inputs["outside"] = 1
+    # A picture's length (1/25 s) away from each part.
+    assert planned(fps=5.0, parts="grid") == (
+        [(0, 0.0), *((1, n / 5) for n in range(3, 7) if n / 5 < 1.24), (2, 1.6), (2, 1.8)]
+        + [(2, n / 5) for n in (10, 11)],
+        {},
+    )
+    inputs["segments_s"] = []
+    inputs["outside"] = 0
+    assert planned() == ([(-1, 0.0), (-1, 1.0), (-1, 2.0)], {})
 
 
 def test_task_refuses_an_empty_plan(tmp_path):
@@ -184,7 +217,7 @@ def test_task_refuses_an_empty_plan(tmp_path):
                 "file": str(clip),
                 "media": "video",
                 "segments_s": [5.0, 9.0],
-                "segments_frames": [],
+                **PLAIN,
                 "sampling": sampling_text(FramesParams()),
             }
         )
@@ -202,6 +235,7 @@ def test_every_row_says_how_it_is_sampled():
             "media": ["video", "frames", "tar"],
             "segments_s": pa.array([[], [], []], pa.list_(pa.float64())),
             "segments_frames": pa.array([[], [], []], pa.list_(pa.int64())),
+            "outside": pa.array([0, 0, 0], pa.int8()),
         }
     )
     params = FramesParams(
@@ -220,7 +254,7 @@ def test_every_row_says_how_it_is_sampled():
 
 def test_too_few_pictures_are_refused_before_anything_is_decoded(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(60))
-    inputs = {"file": str(clip), "media": "video", "segments_s": [], "segments_frames": []}
+    inputs = {"file": str(clip), "media": "video", "segments_s": [], **PLAIN}
     task = FramesTask(FramesParams())
     assert (
         len(task.work({**inputs, "sampling": sampling_text(Sampling(min_frames=3))}).outputs) == 3

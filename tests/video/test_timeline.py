@@ -53,7 +53,7 @@ def planned(
     segments_frames: Sequence[int] = (),
 ) -> list[float]:
     """Times that the stage plans."""
-    inputs = {"file": str(path), "media": "video", "segments_s": list(segments_s)}
+    inputs = {"file": str(path), "media": "video", "segments_s": list(segments_s), "outside": 0}
     inputs["segments_frames"] = list(segments_frames)
     result = FramesTask(FRAMES).work({**inputs, "sampling": sampling_text(sampling)})
     return [float(output.fields["time_s"]) for output in result.outputs]
@@ -259,7 +259,7 @@ def test_every_nth_picture_whatever_the_rate(tmp_path, name, codec, options, sta
 
 def test_counted_pictures_lie_within_the_parts(tmp_path):
     clip = write_clip(tmp_path / "a.mkv", VARIABLE, options=REORDERED)
-    times = planned(clip, Sampling(fps=0.0, every_n=3), [0.5, 1.25, 2.0, 9.0])
+    times = planned(clip, Sampling(fps=0.0, every_n=3, parts="grid"), [0.5, 1.25, 2.0, 9.0])
     assert read(clip, times) == [3, 6, 12, 15, 18, 21]
 
 
