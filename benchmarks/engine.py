@@ -67,7 +67,8 @@ def plan(rows: int, changed: int = -1) -> Plan:
         for start in range(0, rows, BATCH_ROWS):
             yield _plan_rows(range(start, min(start + BATCH_ROWS, rows)), changed)
 
-    return Plan(batches, "id", "id", content=("fingerprint",), location=("file",))
+    schema = _plan_rows(range(1), changed).schema
+    return Plan(batches, schema, "id", "id", content=("fingerprint",), location=("file",))
 
 
 def _plan_rows(numbers: range, changed: int) -> pa.Table:
@@ -129,7 +130,7 @@ def decode(folder: Path, clips: Path, workers: int, placing: str) -> None:
     rows = [(f"clips/real/{i}-{j}", file) for j in range(COPIES) for i, file in enumerate(files)]
     ids, located = zip(*rows, strict=True)
     table = pa.table({"id": ids, "file": located})
-    made = Plan(in_batches(table), "id", "id", content=("id",), location=("file",))
+    made = Plan(in_batches(table), table.schema, "id", "id", content=("id",), location=("file",))
     where = Store(Path("store"), "landmarks", target_rows=4)
     started = time.perf_counter()
     run.run("engine", Decoding(), made, where, EngineParams(workers=workers), version=1)

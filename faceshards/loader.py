@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -306,8 +307,7 @@ def _one_graph(folders: Sequence[Path], facts: Sequence[dict[str, object]]) -> t
     """Nodes of the one graph that folders with samples follow."""
     found = {}
     for folder, fact in zip(folders, facts, strict=True):
-        graphs = fact["graphs"]
-        assert isinstance(graphs, dict)  # noqa: S101 - folder_facts has checked it
+        graphs = cast(dict[str, Any], fact["graphs"])  # as folder_facts has checked
         if fact["samples"]:
             name = fact.get("graph")
             found[folder] = {name: tuple(graphs[name]["nodes"]) if name in graphs else ()}

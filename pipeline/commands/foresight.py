@@ -89,7 +89,7 @@ def _hang(stage: Stage, now: Survey, touched: Hashes) -> NDArray[np.bool_]:
     faces = [name for name in stage.plan.attach if name.endswith("face_id")]
     if faces and len(touched):
         at = 0
-        for batch in stage.plan.batches():
+        for batch in stage.plan.tables():
             for name in faces:
                 ids = batch.column(name)
                 # keys.face_id puts the face's place behind the id of its video.

@@ -73,7 +73,7 @@ def digest(plan: Plan, settings: Mapping[str, Any], file: BinaryIO | None) -> Di
     base = hashlib.blake2b(canonical(settings).encode(), digest_size=DIGEST_BYTES)
     groups: dict[str, int] = {}
     found = _Columns()
-    for batch in plan.batches():
+    for batch in plan.tables():
         _add(batch, plan, base, groups, found, file)
     sizes = np.frombuffer(found.sizes, np.int64)
     ids = np.frombuffer(found.ids, np.uint64)
@@ -137,7 +137,7 @@ def _add(
 def _check_all_differ(plan: Plan) -> None:
     """Raises ValueError where an id comes twice; two ids of one hash are no reason to stop."""
     seen: set[str] = set()
-    for batch in plan.batches():
+    for batch in plan.tables():
         for name in batch.column(plan.id).to_pylist():
             if name in seen:
                 raise ValueError(f"plan column {plan.id} is not unique: {name!r}")

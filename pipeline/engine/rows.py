@@ -1,6 +1,6 @@
 """The types that pass between the engine and the work of a stage: plans, rows, outputs, rejects."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -91,7 +91,9 @@ class Plan:
 
     batches: Callable[[], Iterable[pa.Table]]
     """Gives the rows, some thousands at a time, as Python objects of so many are in memory at once.
-    At least one table, which may be empty; each call gives the same."""
+    Each call gives the same."""
+    schema: pa.Schema
+    """Names and types of its columns, the same for all batches and where there is no row at all."""
     id: str
     """Column that names the row; unique."""
     bucket_by: str
@@ -110,7 +112,15 @@ class Plan:
     @property
     def table(self) -> pa.Table:
         """All rows at once, for plans known to be small."""
-        return pa.concat_tables(self.batches())
+        return pa.concat_tables([self.schema.empty_table(), *self.tables()])
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The batches, each with the stated columns and types.
+
+        Raises KeyError or an Arrow error where a batch does not have them: that is a bug.
+        """
+        for batch in self.batches():
+            yield batch.select(self.schema.names).cast(self.schema)
 
 
 def in_batches(table: pa.Table) -> Callable[[], Iterable[pa.Table]]:

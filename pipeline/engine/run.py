@@ -66,7 +66,7 @@ def brought_up_to_date(
         tars=where.tars.absolute() if where.tars else None,
         kept=where.kept.absolute() if where.kept else None,
     )
-    with disk.explained(where.folder), store.locked(where.folder):
+    with disk.explained(where.folder), _damage_explained(), store.locked(where.folder):
         where.sweep(where.committed())
         with _plan_file(where.folder) as plan_file:
             with plan_file.open("wb") as file:
@@ -88,6 +88,18 @@ def brought_up_to_date(
         whole = [Whole(where.folder / file, facts) for file, facts in wanted.items()]
         _check_some_use(name, whole)
         yield whole
+
+
+@contextmanager
+def _damage_explained() -> Iterator[None]:
+    """A partition that was whole when the run began and is damaged now is one sentence."""
+    try:
+        yield
+    except partition.DamagedError as error:
+        raise UserError(
+            f"{error}, and was not when this run began. Look at the disk; the next `dvc repro` "
+            "works its rows anew."
+        ) from error
 
 
 @contextmanager

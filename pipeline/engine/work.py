@@ -216,7 +216,10 @@ def _known_records(job: Job) -> dict[int, tuple[Path, Record]]:
     found: dict[int, tuple[Path, Record]] = {}
     for name, places in wanted.items():
         path = job.store / name
-        content = partition.read_rows(path)  # with its facts: another run of it may replace both
+        try:
+            content = partition.read_rows(path)  # with its facts: another run may replace both
+        except partition.DamagedError:
+            continue  # since the run began; its rows are worked
         facts = partition.facts_of(content.schema)
         if facts is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))

@@ -152,6 +152,7 @@ def expansion_plan(
             notes += short(dataset, generator, request.regions, counted)
     plan = Plan(
         in_batches(pa.concat_tables(parts).combine_chunks().sort_by("sample_id")),
+        _SCHEMA,
         id="sample_id",
         bucket_by="video_id",
         content=("generator", "region", "align", *_roles("digest", "points")),

@@ -25,6 +25,30 @@ _FACE_COLUMNS = (
     *("tar", "box", "affine"),
 )
 
+_FACES_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("media", pa.string()),
+        ("fingerprint", pa.string()),
+        ("times_s", pa.list_(pa.float64())),
+        ("encoding", pa.string()),
+        ("rules", pa.string()),
+        ("min_frames", pa.int32()),
+        ("shipped", pa.string()),
+        ("file", pa.string()),
+        ("together", pa.string()),
+        ("order", pa.string()),
+    ]
+)
+_LANDMARKS_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("face_id", "video_id", "detector", "digest")),
+        *((name, pa.int64()) for name in ("offset", "size")),
+        ("box_in_crop", pa.list_(pa.float64())),
+        ("tar", pa.string()),
+    ]
+)
+
 
 def faces_plan(
     videos: TableSource,
@@ -77,7 +101,15 @@ def faces_plan(
             columns |= dict(zip(("together", "order"), neighbours(named), strict=True))
             yield pa.table({"video_id": part.column("video_id"), **columns})
 
-    plan = Plan(batches, "video_id", "together", content, location=("file",), order_by="order")
+    plan = Plan(
+        batches,
+        _FACES_SCHEMA,
+        id="video_id",
+        bucket_by="together",
+        content=content,
+        location=("file",),
+        order_by="order",
+    )
     return plan, {texts[group]: rules for group, rules in faces.items()}
 
 
@@ -173,6 +205,7 @@ def landmarks_plan(samples: TableSource, faces: TableSource, store: Path) -> Pla
 
     return Plan(
         batches,
+        _LANDMARKS_SCHEMA,
         id="face_id",
         bucket_by="video_id",
         content=("digest", "box_in_crop", "detector"),

@@ -58,6 +58,7 @@ def pack_plan(
 
     return Plan(
         batches,
+        _SCHEMA,
         id="sample_id",
         bucket_by="video_id",
         content=("fields", "digest", "encoding", "mask_digest"),
@@ -71,6 +72,15 @@ _FACE_COLUMNS = (*describe.FACE_COLUMNS, "encoding", "digest", "tar", "offset", 
 _EXPANDED_COLUMNS = (
     *describe.EXPANDED_COLUMNS,
     *("digest", "tar", "offset", "size", "mask_offset", "mask_size", "mask_digest"),
+)
+
+_TEXTS = ("sample_id", "video_id", "group", "fields", "digest", "encoding", "tar", "mask_digest")
+_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in _TEXTS),
+        ("order", pa.uint64()),
+        *((name, pa.int64()) for name in ("offset", "size", "mask_offset", "mask_size")),
+    ]
 )
 
 

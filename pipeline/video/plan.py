@@ -236,6 +236,22 @@ class FramesTask:
         return {"video_id": row_id}
 
 
+_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("fingerprint", pa.string()),
+        ("media", pa.string()),
+        ("segments_s", pa.list_(pa.float64())),
+        ("segments_frames", pa.list_(pa.int64())),
+        ("outside", pa.int8()),
+        ("sampling", pa.string()),
+        ("file", pa.string()),
+        ("together", pa.string()),
+        ("order", pa.string()),
+    ]
+)
+
+
 def sampling_text(params: Sampling) -> str:
     """How a video is sampled, as a plan holds it: JSON, sorted, without exceptions."""
     return json.dumps({f.name: getattr(params, f.name) for f in fields(Sampling)}, sort_keys=True)
@@ -259,4 +275,12 @@ def frames_plan(
                 table = table.append_column(name, pa.array(values, pa.string()))
             yield table.select(["video_id", *content, "file", "together", "order"])
 
-    return Plan(batches, "video_id", "together", content, location=("file",), order_by="order")
+    return Plan(
+        batches,
+        _SCHEMA,
+        id="video_id",
+        bucket_by="together",
+        content=content,
+        location=("file",),
+        order_by="order",
+    )

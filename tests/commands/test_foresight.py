@@ -33,7 +33,7 @@ def hashes(*ids: str) -> np.ndarray:
 
 def videos(texts: Mapping[str, str], name: str = "faces") -> Stage:
     table = pa.table({"video_id": list(texts), "text": list(texts.values())})
-    plan = Plan(in_batches(table), "video_id", "video_id", content=("text",))
+    plan = Plan(in_batches(table), table.schema, "video_id", "video_id", content=("text",))
     return Stage(name, Task(), plan, Store(Path(name), "faces", 4))
 
 
@@ -48,6 +48,7 @@ def swaps(texts: Mapping[str, str]) -> Stage:
     }
     plan = Plan(
         in_batches(pa.table(columns)),
+        pa.table(columns).schema,
         "sample_id",
         "video_id",
         content=("text",),
@@ -67,6 +68,7 @@ def shards(samples: Mapping[str, str]) -> Stage:
     }
     plan = Plan(
         in_batches(pa.table(columns)),
+        pa.table(columns).schema,
         "sample_id",
         "video_id",
         content=("text",),

@@ -21,7 +21,7 @@ from pipeline.tables.sources import BATCH_ROWS
 def plan(rows: list[dict[str, object]], **how: Any) -> Plan:
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     words = {"id": "name", "bucket_by": "video", "content": ("text", "numbers")} | how
-    return Plan(in_batches(table), **words)
+    return Plan(in_batches(table), table.schema, **words)
 
 
 SCHEMA = pa.schema(
@@ -132,7 +132,8 @@ def test_memory_holds_digests_and_no_rows():
                 ids = [f"video {i}" for i in range(start, start + BATCH_ROWS)]
                 yield pa.table({"id": ids, "text": [name * 100 for name in ids]})
 
-        return Plan(batches, "id", "id", content=("text",))
+        schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+        return Plan(batches, schema, "id", "id", content=("text",))
 
     def peak_bytes(count: int) -> int:
         tracemalloc.start()

@@ -452,3 +452,38 @@ def test_two_runs_do_not_share_a_store(tmp_path, monkeypatch):
 def test_metrics_are_flat_and_hold_no_clock(tmp_path):
     stage.write_metrics("toy", {"inputs": 3, "outputs": 2})
     assert json.loads(Path("metrics/toy.json").read_text()) == {"inputs": 3, "outputs": 2}
+
+
+@pytest.mark.parametrize("moment", ["before rows are copied", "before the table is merged"])
+def test_damage_while_a_run_goes_on_is_worked_or_one_sentence(tmp_path, monkeypatch, moment):
+    """A bit that flips after the store has been looked through."""
+    texts = toy.texts(20)
+    make(tmp_path, texts)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    make(plain, texts, target_rows=100)
+    place = run.place
+
+    def flip() -> None:
+        victim = sorted((tmp_path / "store").glob("*.parquet"))[0]
+        data = bytearray(victim.read_bytes())
+        data[len(data) // 2] ^= 1
+        victim.write_bytes(data)
+
+    def spoiled(*words):
+        if moment == "before rows are copied":
+            flip()
+        place(*words)
+        if moment != "before rows are copied":
+            flip()
+
+    monkeypatch.setattr(run, "place", spoiled)
+    if moment == "before rows are copied":
+        make(tmp_path, texts, target_rows=100)
+        assert digest(tmp_path / "store") == digest(plain / "store")
+    else:
+        with pytest.raises(UserError, match="changed or vanished during the run"):
+            make(tmp_path, texts)
+        monkeypatch.setattr(run, "place", place)
+        make(tmp_path, texts)
+        assert len(partition.outputs(sorted((tmp_path / "store").glob("*.parquet"))[0], "faces"))

@@ -103,7 +103,14 @@ def plan(texts: Mapping[str, str], labels: Mapping[str, str] | None = None) -> P
     """Plan of ``{video id: text}``; a label is attached to a row's outputs as ``phash``."""
     marks = [(labels or {}).get(name, "0" * 16) for name in texts]
     table = pa.table({"video_id": list(texts), "text": list(texts.values()), "phash": marks})
-    return Plan(in_batches(table), "video_id", "video_id", content=("text",), attach=("phash",))
+    return Plan(
+        in_batches(table),
+        table.schema,
+        "video_id",
+        "video_id",
+        content=("text",),
+        attach=("phash",),
+    )
 
 
 def texts(n: int) -> dict[str, str]:
