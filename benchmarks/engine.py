@@ -32,12 +32,10 @@ from pipeline.engine.survey import Store
 from pipeline.tables.sources import BATCH_ROWS
 
 ROOT = Path(__file__).parents[1]
-ROWS = 250_000
+FEW_SHARE = 25
+"""Runs of few rows have one row for so many."""
 PLANNED = ("frames", "faces", "landmarks", "shard")
-FEW_ROWS = 10_000
 MAX_SIDE_PX = 8192
-COPIES = 32
-"""Of every clip, so that start-up does not count."""
 
 
 @dataclass
@@ -122,12 +120,12 @@ class Decoding(Trivial):
         return super().work(inputs)
 
 
-def decode(folder: Path, clips: Path, workers: int, placing: str) -> None:
+def decode(folder: Path, clips: Path, workers: int, placing: str, copies: int) -> None:
     """Decodes every clip below a folder several times; prints seconds."""
     use(placing)
     os.chdir(folder)
     files = sorted(str(path) for path in clips.rglob("*.mp4"))
-    rows = [(f"clips/real/{i}-{j}", file) for j in range(COPIES) for i, file in enumerate(files)]
+    rows = [(f"clips/real/{i}-{j}", file) for j in range(copies) for i, file in enumerate(files)]
     ids, located = zip(*rows, strict=True)
     table = pa.table({"id": ids, "file": located})
     made = Plan(in_batches(table), table.schema, "id", "id", content=("id",), location=("file",))
@@ -153,53 +151,56 @@ def main(words: Sequence[str]) -> None:
         one_run(Path(words[1]), *map(int, words[2:6]), *words[6:])
         return
     if words[:1] == ["decode"]:
-        decode(Path(words[1]), Path(words[2]), int(words[3]), words[4])
+        decode(Path(words[1]), Path(words[2]), int(words[3]), words[4], int(words[5]))
         return
     if words[:1] == ["stage-plan"]:
         stage_plan(Path(words[1]), words[2])
         return
     parser = argparse.ArgumentParser(prog="python -m benchmarks engine", description=__doc__)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=250_000, help="of a large run")
+    parser.add_argument("--copies", type=int, default=32, help="of every clip that is decoded")
     arguments = parser.parse_args(words)
+    rows, few, repeat = arguments.rows, arguments.rows // FEW_SHARE, arguments.repeat
     with tempfile.TemporaryDirectory() as parent:
-        figures = overheads(Path(parent), arguments.repeat)
-        figures += placed(Path(parent), arguments.repeat)
-        figures += plans(Path(parent))
+        figures = overheads(Path(parent), repeat, rows, few)
+        figures += placed(Path(parent), repeat, few)
+        figures += plans(Path(parent), rows, few)
         assets = os.environ.get("FACESHARDS_ASSETS")
         if assets:
-            figures += scaling(Path(parent), Path(assets), arguments.repeat)
+            figures += scaling(Path(parent), Path(assets), repeat, arguments.copies)
     show(figures)
 
 
-def overheads(parent: Path, repeat: int) -> list[Figure]:
+def overheads(parent: Path, repeat: int, rows: int, few_rows: int) -> list[Figure]:
     """What the loop itself costs, per run and per row."""
     large, few = parent / "large", parent / "few"
     for folder in (large, few, *(parent / f"child{i}" for i in range(repeat))):
         folder.mkdir()
-    first = fresh("one-run", large, ROWS, -1, 0)
-    small = fresh("one-run", few, FEW_ROWS, -1, 0)
-    idle = [fresh("one-run", large, ROWS, -1, 0) for _ in range(repeat)]
-    changed = [fresh("one-run", large, ROWS, i, 0)["seconds"] for i in range(repeat)]
+    first = fresh("one-run", large, rows, -1, 0)
+    small = fresh("one-run", few, few_rows, -1, 0)
+    idle = [fresh("one-run", large, rows, -1, 0) for _ in range(repeat)]
+    changed = [fresh("one-run", large, rows, i, 0)["seconds"] for i in range(repeat)]
     child = [
-        fresh("one-run", parent / f"child{i}", FEW_ROWS, -1, 1)["seconds"] for i in range(repeat)
+        fresh("one-run", parent / f"child{i}", few_rows, -1, 1)["seconds"] for i in range(repeat)
     ]
     idle_s = statistics.median(one["seconds"] for one in idle)
-    grown_bytes = (first["peak_mb"] - small["peak_mb"]) * 1e6 / (ROWS - FEW_ROWS)
+    grown_bytes = (first["peak_mb"] - small["peak_mb"]) * 1e6 / (rows - few_rows)
     grown = [
-        Figure(f"peak_of_{rows}_rows_to_do", round(one["peak_mb"], 1), "MB", None, None)
-        for rows, one in ((FEW_ROWS, small), (ROWS, first))
+        Figure(f"peak_of_{many}_rows_to_do", round(one["peak_mb"], 1), "MB", None, None)
+        for many, one in ((few_rows, small), (rows, first))
     ]
     return [
         at_most("no_op_250k_rows", idle_s, "s", 5),
         at_most("no_op_250k_peak", max(one["peak_mb"] for one in idle), "MB", 1000),
         at_most("one_of_250k_changed", statistics.median(changed), "s", 8),
-        at_most("row_with_child", statistics.median(child) / FEW_ROWS * 1000, "ms", 2),
+        at_most("row_with_child", statistics.median(child) / few_rows * 1000, "ms", 2),
         *grown,
         at_most("parent_memory_per_row", grown_bytes, "bytes", 120),
     ]
 
 
-def placed(parent: Path, repeat: int) -> list[Figure]:
+def placed(parent: Path, repeat: int, few_rows: int) -> list[Figure]:
     """Two workers on rows that do nothing: threads of the run's process, and what was before."""
     seconds: dict[str, list[float]] = {}
     for i in range(repeat):
@@ -207,7 +208,7 @@ def placed(parent: Path, repeat: int) -> list[Figure]:
             for placing in ("threads", "cluster"):
                 folder = parent / f"{kind}-{placing}{i}"
                 folder.mkdir()
-                took = fresh("one-run", folder, FEW_ROWS, -1, 2, isolate, placing)["seconds"]
+                took = fresh("one-run", folder, few_rows, -1, 2, isolate, placing)["seconds"]
                 seconds.setdefault(f"{kind}_by_{placing}", []).append(took)
     medians = {name: statistics.median(took) for name, took in seconds.items()}
     return [
@@ -218,10 +219,10 @@ def placed(parent: Path, repeat: int) -> list[Figure]:
     ]
 
 
-def plans(parent: Path) -> list[Figure]:
+def plans(parent: Path, rows: int, few_rows: int) -> list[Figure]:
     """Memory of making a stage's plan, for few and for many videos."""
     peaks: dict[str, list[dict[str, float]]] = {name: [] for name in PLANNED}
-    for videos in (FEW_ROWS, ROWS):
+    for videos in (few_rows, rows):
         folder = parent / f"tables{videos}"
         (folder / "raw").mkdir(parents=True)
         _tables.write(folder, videos)
@@ -239,7 +240,7 @@ def plans(parent: Path) -> list[Figure]:
     return figures
 
 
-def scaling(parent: Path, assets: Path, repeat: int) -> list[Figure]:
+def scaling(parent: Path, assets: Path, repeat: int, copies: int) -> list[Figure]:
     """Real decoding with one worker over two, and two placed as before, in turn."""
     took: dict[tuple[int, str], list[float]] = {
         (1, "threads"): [],
@@ -250,7 +251,8 @@ def scaling(parent: Path, assets: Path, repeat: int) -> list[Figure]:
         for (workers, placing), seconds in took.items():
             folder = parent / f"decode{i}-{workers}-{placing}"
             folder.mkdir()
-            seconds.append(fresh("decode", folder, assets / "videos", workers, placing)["seconds"])
+            words = (folder, assets / "videos", workers, placing, copies)
+            seconds.append(fresh("decode", *words)["seconds"])
     one, two, before = took.values()
     ratios = [a / b for a, b in zip(one, two, strict=True)]
     before_s = round(statistics.median(before), 3)

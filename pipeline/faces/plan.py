@@ -87,18 +87,21 @@ def faces_plan(
                 digest(Path(file)) if reads_shipped(faces[group]) else ""
                 for group, file in zip(here, located, strict=True)
             ]
+            jpegs = ["png" if d in params.faces.lossless else jpeg for d, _ in here]
+            # Types are stated: a batch may have no rows.
             columns = {
                 "media": table.column("media").cast(pa.string()),
                 "fingerprint": table.column("fingerprint"),
                 "times_s": part.column("times_s"),
-                "encoding": ["png" if d in params.faces.lossless else jpeg for d, _ in here],
-                "rules": [texts[group] for group in here],
+                "encoding": pa.array(jpegs, pa.string()),
+                "rules": pa.array([texts[group] for group in here], pa.string()),
                 "min_frames": pa.array([fewest[group] for group in here], pa.int32()),
                 "shipped": pa.array(shipped, pa.string()),
                 "file": pa.array(located, pa.string()),
             }
             named = table.append_column("video_id", part.column("video_id"))
-            columns |= dict(zip(("together", "order"), neighbours(named), strict=True))
+            for name, texts_of in zip(("together", "order"), neighbours(named), strict=True):
+                columns[name] = pa.array(texts_of, pa.string())
             yield pa.table({"video_id": part.column("video_id"), **columns})
 
     plan = Plan(

@@ -33,6 +33,9 @@ FORMATS = (
 MIN_STRETCH = Fraction(1, 100)
 """Pixels further from square than this are made square."""
 
+MAX_GIF_PIXELS = 1 << 24
+"""A GIF of a few KB may be as large as it likes, and every picture of it takes 4 bytes a pixel."""
+
 _STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
 """MP4 brands of still pictures (AVIF, HEIF); FFmpeg opens their main picture as a video."""
 _NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
@@ -176,6 +179,9 @@ def _film(container: InputContainer, max_side_px: int) -> VideoStream:
     width, height = square_size(width, height, stream.sample_aspect_ratio)
     if not (0 < width <= max_side_px and 0 < height <= max_side_px):
         raise Reject("bad_dimensions", f"{width} x {height} px; at most {max_side_px} a side")
+    if container.format.name == "gif" and width * height > MAX_GIF_PIXELS:
+        most = MAX_GIF_PIXELS >> 20
+        raise Reject("bad_dimensions", f"a GIF of {width} x {height} px; at most {most} Mpx")
     return stream
 
 

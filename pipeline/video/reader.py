@@ -129,6 +129,8 @@ class StillsReader:
         decoded = False
         for place, data in zip(places, self._stills.read(places), strict=True):
             try:
+                if isinstance(data, Reject):
+                    raise data
                 image = decode(data, self._max_side_px, keep_damaged=self._keep_damaged)
             except Reject as problem:
                 self.problems.update(dict.fromkeys(wanted[place], problem))

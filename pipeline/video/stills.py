@@ -5,7 +5,9 @@ is on screen, so a picture's place takes the part of its time: the first is at 0
 """
 
 import gzip
+import os
 import re
+import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -35,8 +37,8 @@ class Stills(Protocol):
     damage: str
     """"" or why there may be more than could be found."""
 
-    def read(self, places: Sequence[int]) -> Iterator[bytes]:
-        """The bytes of the pictures at these places; b"" for one that cannot be read."""
+    def read(self, places: Sequence[int]) -> Iterator[bytes | Reject]:
+        """The bytes of the pictures at these places; for one that cannot be read, the reason."""
 
     def close(self) -> None:
         """Closes what is open."""
@@ -74,7 +76,7 @@ def probe_stills(media: str, location: str, max_side_px: int) -> VideoFacts:
     """
     stills = open_stills(media, location)
     try:
-        header = checked_header(next(stills.read([0])), max_side_px)
+        header = checked_header(_first(stills), max_side_px)
     finally:
         stills.close()
     return VideoFacts(
@@ -87,6 +89,16 @@ def probe_stills(media: str, location: str, max_side_px: int) -> VideoFacts:
         average_fps=float(_UNKNOWN),
         frame_count=stills.count,
     )
+
+
+def _first(stills: Stills) -> bytes:
+    """The first picture that can be read; raises Reject as the first one where none can."""
+    problem = Reject("empty")
+    for data in stills.read(range(stills.count)):
+        if not isinstance(data, Reject):
+            return data
+        problem = problem if problem.reason != "empty" else data
+    raise problem
 
 
 def checked_header(data: bytes, max_side_px: int) -> Header:
@@ -107,17 +119,29 @@ class _Files:
         self.count = len(paths)
         self.damage = ""
 
-    def read(self, places: Sequence[int]) -> Iterator[bytes]:
-        for place in places:
-            try:
-                with self._paths[place].open("rb") as file:
-                    data = file.read(MAX_PICTURE_BYTES + 1)
-            except OSError:
-                data = b""
-            yield data if len(data) <= MAX_PICTURE_BYTES else b""
+    def read(self, places: Sequence[int]) -> Iterator[bytes | Reject]:
+        return (_content(self._paths[place]) for place in places)
 
     def close(self) -> None:
         pass
+
+
+def _content(path: Path) -> bytes | Reject:
+    try:
+        # Not blocking: a FIFO would wait for somebody to write to it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return Reject("unsupported_media", "it is not a regular file")
+            data = file.read(MAX_PICTURE_BYTES + 1)
+    except FileNotFoundError:
+        return Reject("unsupported_media", "a link that leads nowhere")
+    except OSError as error:
+        return Reject("unreadable", error.strerror or str(error))
+    return data if len(data) <= MAX_PICTURE_BYTES else _too_large()
+
+
+def _too_large() -> Reject:
+    return Reject("unsupported_media", f"larger than {MAX_PICTURE_BYTES >> 20} MiB")
 
 
 class _Packed:
@@ -145,7 +169,7 @@ def _folder(folder: Path) -> _Files:
         paths = [
             Path(entry.path)
             for entry in sorted(folders.entries(folder), key=lambda entry: natural(entry.name))
-            if folders.is_image(entry.name) and entry.is_file()
+            if folders.is_image(entry.name) and not entry.is_dir()
         ]
     except OSError as error:
         raise Reject("unreadable", error.strerror or str(error)) from error
@@ -195,7 +219,7 @@ class _Tar:
             raise Reject("missing", f"the tar has no picture in {folder}{damage}")
         return [(offset, size) for offset, size in index.places[folder].tolist()]
 
-    def read(self, places: Sequence[int]) -> Iterator[bytes]:
+    def read(self, places: Sequence[int]) -> Iterator[bytes | Reject]:
         sizes = accumulate(min(self._places[place][1], MAX_PICTURE_BYTES) for place in places)
         batches: dict[int, list[int]] = {}
         for place, total in zip(places, sizes, strict=True):
@@ -206,16 +230,16 @@ class _Tar:
             data = {place: self._read(*self._places[place]) for place in stored}
             yield from (data[place] for place in batch)
 
-    def _read(self, offset: int, size: int) -> bytes:
+    def _read(self, offset: int, size: int) -> bytes | Reject:
         if size > MAX_PICTURE_BYTES:
-            return b""
+            return _too_large()
         try:
             self._file.seek(offset)
             data = self._file.read(size)
         except (EOFError, OSError, zlib.error) as error:
             self.damage = self.damage or str(error)
-            return b""
-        return data if len(data) == size else b""
+            return Reject("decode_error", f"the tar is damaged: {error}")
+        return data if len(data) == size else Reject("decode_error", "the tar ends before it")
 
     def close(self) -> None:
         self._open.close()

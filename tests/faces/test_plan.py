@@ -52,6 +52,25 @@ def test_one_row_per_video_with_planned_times(made):
     assert plan.location == ("file",)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5000])
+def test_batches_have_one_schema_however_few_rows_there_are(made, monkeypatch, rows):
+    plan, _ = made()
+    whole = plan.table
+    monkeypatch.setattr("pipeline.tables.sources.BATCH_ROWS", rows)
+    batches = list(plan.batches())
+    assert {batch.schema for batch in batches} == {whole.schema}
+    assert rows > 1 or 0 in [batch.num_rows for batch in batches]
+    assert plan.table.equals(whole)
+
+
+def test_no_videos_at_all_have_the_same_schema(made):
+    texts = ("video_id", *("dataset", "split", "media", "fingerprint", "path"))
+    nobody = pa.table({name: pa.array([], pa.string()) for name in texts})
+    nothing = pa.table({"video_id": pa.array([], pa.string()), "time_s": pa.array([], "float64")})
+    plan, _ = faces_plan(Held(nobody), Held(nothing), lambda rows: [""] * len(rows), Params())
+    assert all(batch.schema == made()[0].table.schema for batch in plan.batches())
+
+
 def test_rows_name_the_rules_of_their_dataset_and_split(made):
     params = FacesParams(per_dataset={"b": {"margin": 0.5}}, per_split={"test": {"detect": False}})
     frames = FramesParams(min_frames=2, per_dataset={"b": {"min_frames": 5}})

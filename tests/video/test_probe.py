@@ -402,3 +402,18 @@ def test_appended_recordings_are_told(assets):
     with pytest.raises(Reject, match="appended") as caught:
         probe(assets / "failing/times_jump_back.ts", SIDE_PX)
     assert caught.value.reason == "no_duration"
+
+
+def test_a_small_gif_of_many_pixels_is_refused(tmp_path):
+    """Two bytes a side of its header decide how much memory each of its pictures takes."""
+    clip = write_clip(tmp_path / "a.gif", range(30), codec="gif", pix_fmt="rgb8")
+    data = bytearray(clip.read_bytes())
+    for side_px, refused in ((4096, False), (8000, True)):
+        data[6:10] = side_px.to_bytes(2, "little") * 2
+        clip.write_bytes(data)
+        if refused:
+            with pytest.raises(Reject, match="8000 x 8000 px; at most 16 Mpx") as caught:
+                probe(clip, 8192)
+            assert caught.value.reason == "bad_dimensions"
+        else:
+            assert probe(clip, 8192).width_px == side_px

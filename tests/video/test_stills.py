@@ -1,6 +1,7 @@
 """Sequences of still pictures: folders, single pictures, tars."""
 
 import io
+import os
 import struct
 import tarfile
 from pathlib import Path
@@ -197,6 +198,31 @@ def test_parts_counted_in_pictures(tmp_path):
     for sampling in (Sampling(), Sampling(fps=0.0, every_n=1)):
         rows = FramesTask(FramesParams()).work({**inputs, "sampling": sampling_text(sampling)})
         assert [o.fields["time_s"] for o in rows.outputs] == [2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_what_is_no_file_in_a_folder_is_told_and_never_waited_for(tmp_path, first):
+    folder = tmp_path / "f"
+    folder_of(folder, {f"{i}.png": encoded(i) for i in range(1, 4)})
+    odd = 0 if first else 4
+    os.mkfifo(folder / f"{odd}.png")
+    (folder / "5.png").symlink_to("/dev/zero")
+    (folder / "6.png").symlink_to("nowhere.png")
+    (folder / "7.png").symlink_to("2.png")
+    (folder / "8.png").mkdir()
+    assert probe_stills("frames", str(folder), SIDE_PX).frame_count == 7
+    reader = open_reader("frames", str(folder), SIDE_PX)
+    found = numbers("frames", str(folder), range(7), reader)
+    assert list(found.values()) == [1, 2, 3, 2]
+    assert {k: problem.reason for k, problem in reader.problems.items()} == dict.fromkeys(
+        set(range(7)) - set(found), "unsupported_media"
+    )
+
+
+def test_a_folder_of_pipes(tmp_path):
+    for i in range(3):
+        os.mkfifo(tmp_path / f"{i}.png")
+    assert reason(probe_stills, "frames", str(tmp_path), SIDE_PX) == "unsupported_media"
 
 
 def test_absurd_sizes_are_not_decoded(tmp_path, monkeypatch):
