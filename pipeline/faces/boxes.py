@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-BoxesOf = Literal["dlib", "scrfd", "retinaface", "precomputed", "none"]
+BoxesOf = Literal["dlib", "scrfd", "retinaface", "centerface", "precomputed", "none"]
 """Who gave a box; "none": it is the whole of a picture that is a cropped face."""
 
 CROPPED_BORDER = 0.3 / 1.3 / 2

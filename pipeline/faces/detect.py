@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from faceshards.images import Image
 from pipeline import weights
 from pipeline.config.params import FacesParams
+from pipeline.faces import centerface_file
 
 NMS_IOU = 0.4
 """Of two boxes that overlap more, the better one stays (as in public RetinaFace and SCRFD code)."""
@@ -30,6 +31,7 @@ _MODULES = {
     "dlib": "pipeline.faces.dlib_models",
     "scrfd": "pipeline.faces.scrfd",
     "retinaface": "pipeline.faces.retinaface",
+    "centerface": "pipeline.faces.centerface",
 }
 """Each has ``make(params) -> RawDetector``."""
 
@@ -202,6 +204,8 @@ def weights_file(params: FacesParams) -> Path | None:
     """
     if params.detector in ("dlib", "precomputed"):
         return None
+    if params.detector == "centerface":
+        return centerface_file.model_file()
     if params.detector == "scrfd":
         packs = INSIGHTFACE_PACKS.expanduser()
         return weights.find(params.weights, "faces.weights", "The detector scrfd", "*.onnx", packs)
@@ -217,10 +221,13 @@ def detector_settings(params: FacesParams) -> dict[str, object]:
         UserError: weights are missing or wrong.
     """
     file = weights_file(params)
+    digest = params.weights.sha256.lower() if file else ""
+    if params.detector == "centerface":
+        digest = centerface_file.SHA256
     return {
         "detector": params.detector,
         "backbone": params.backbone if params.detector == "retinaface" else "",
-        "weights": params.weights.sha256.lower() if file else "",
+        "weights": digest,
         "provider": params.provider,
         "input_size_px": params.input_size_px,
         "score_threshold": params.score_threshold,

@@ -19,12 +19,15 @@ _UNREADABLE = (
 _ERRORS_ONLY = 3
 
 
-def open_session(path: Path, provider: str) -> onnxruntime.InferenceSession:
+def open_session(
+    path: Path, provider: str, model: bytes | None = None
+) -> onnxruntime.InferenceSession:
     """Loads an .onnx file.
 
     Args:
         path: the file, found and checked.
         provider: ``cpu`` or ``cuda``, as ``faces.provider`` says.
+        model: what is loaded in place of the file's bytes; None = those.
 
     Raises:
         UserError: the file is no ONNX model, or the provider is not available.
@@ -37,7 +40,7 @@ def open_session(path: Path, provider: str) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])
+        session = onnxruntime.InferenceSession(model or str(path), options, providers=[wanted])
     except _UNREADABLE as error:
         raise UserError(
             f"{path} is not an ONNX model that onnxruntime can read: {error}"

@@ -18,7 +18,7 @@ from faceshards.fields import (
 
 MEDIA = ("video", "frames", "image", "tar", "tar_image", "parquet")
 ENCODINGS = ("png", "jpg")
-DETECTORS = ("dlib", "scrfd", "retinaface", "precomputed", "none")
+DETECTORS = ("dlib", "scrfd", "retinaface", "centerface", "precomputed", "none")
 
 REJECT_REASONS = {
     "missing": "listed, but not on disk",
