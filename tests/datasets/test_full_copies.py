@@ -8,11 +8,13 @@ import json
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 
 import pytest
 
+from pipeline.config.dataset_entries import SPLIT_RULES, Roles
 from pipeline.datasets import base
 from pipeline.datasets.celeb_df import LIST
 from pipeline.datasets.fakeavceleb import META
@@ -212,3 +214,7 @@ def test_wilddeepfake(fast_tmp):
     labels = found.videos["label"].to_pylist()
     assert (labels.count(0), labels.count(1)) == (3_805, 3_509)
     assert found.metrics["test_real"] + found.metrics["test_fake"] == 806
+    roles = Roles(SPLIT_RULES["all_test"])
+    whole = {name: replace(one, roles=roles) for name, one in entries.items()}
+    metrics = run(whole, fast_tmp / "cache").metrics
+    assert (metrics["test_real"], metrics["test_fake"]) == (3_805, 3_509)
