@@ -23,12 +23,15 @@ def verify(name: str, against: Path, label_one_is: str) -> tuple[str, int]:
         What was found, in words, and the exit code.
 
     Raises:
-        UserError: there is no such dataset, or its adapter or the list cannot be used.
+        UserError: there is no such dataset, it has no root, or its adapter or the list cannot be
+            used.
     """
     entries = config.load_datasets()
     if name not in entries:
         raise UserError(f"{config.DATASETS} has no dataset {name!r}. {suggestion(name, entries)}")
     entry = entries[name]
+    if not entry.roots:
+        raise UserError(f"Dataset {name} has no root in {config.DATASETS}: say where it lies.")
     listed = published.read_list(against, label_one_is)
     roots = tuple(root.absolute() for root in entry.roots)
     found = published.compare(listed, published.on_disk(base.read(entry), roots))

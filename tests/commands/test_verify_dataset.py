@@ -57,6 +57,23 @@ def test_long_lists_are_cut(project, capsys):
     assert "and 30 more" in out
 
 
+def test_a_dataset_that_is_not_there_yet(project, capsys):
+    put(project / "manifests/datasets.yaml", b"wild: {adapter: csv, root: , manifest: list.csv}\n")
+    assert verify("--against", "published.txt") == 2
+    assert "Dataset wild has no root" in capsys.readouterr().err
+
+
+def test_roles_leave_nothing_out(project):
+    text = (project / "manifests/datasets.yaml").read_text()
+    put(
+        project / "manifests/datasets.yaml",
+        text.replace("csv}", "csv, splits: test_only}").encode(),
+    )
+    put(project / "wild/list.csv", b"path,label,split\nx/a.mp4,real,train\nx/b.mp4,fake,test\n")
+    put(project / "published.txt", b"x/a.mp4 real\nx/b.mp4 fake\n")
+    assert verify("--against", "published.txt") == 0
+
+
 def test_mistakes(project, capsys):
     for arguments in (
         ["verify"],
