@@ -15,13 +15,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from faceshards import fields, keys
+from faceshards import fields
 from pipeline.audit import near_duplicates
 from pipeline.audit.findings import of_kind, refuse
 from pipeline.config.params import BalanceParams, resolve
 from pipeline.errors import UserError
 from pipeline.selection import face_choice
 from pipeline.selection.quotas import equal_quotas, steps_of
+from pipeline.selection.seeded import seeded_order
 from pipeline.selection.spread import choose_faces
 from pipeline.tables import belong, schemas
 from pipeline.tables.arrays import Bools, Ints, flat
@@ -35,7 +36,7 @@ VIDEO_COLUMNS = (
 )
 """Columns of the table ``videos`` that :func:`balance` looks at."""
 _AT_ONCE = 1 << 17
-"""Faces, or videos, that are looked at together."""
+"""Faces that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
         for one, total in enumerate(totals):
             mine = present[label[present] == one]
             if total < available[mine].sum():
-                mine = mine[_seeded_order(video_ids.take(pa.array(mine)), seed)]
+                mine = mine[seeded_order(video_ids.take(pa.array(mine)), seed)]
             steps = steps_of(_method_weights(videos.column("method"), mine, params))
             quota[mine] = equal_quotas(available[mine], total, at_least=1, steps=steps)
 
@@ -214,10 +215,11 @@ def _rules(
             # Filters look at each face alone.
             step = _AT_ONCE if choice.choose == "all" else max(1, len(face_video))
             for start in range(0, len(face_video), step):
-                within = split[face_video[start : start + step]] == place
-                rows = start + np.flatnonzero(within)
-                video = face_video[rows].astype(np.int64)
-                rule[rows] = face_choice.left_out_by(faces, rows, video, choice)
+                part = faces.slice(start, step)
+                video = face_video[start : start + step]
+                rows = np.flatnonzero(split[video] == place)
+                found = face_choice.left_out_by(part, rows, video[rows].astype(np.int64), choice)
+                rule[start + rows] = found
     return rule
 
 
@@ -272,15 +274,6 @@ def _check_classes(group: tuple[str, str], labels: Ints) -> None:
         f"{where} has {there} but no {absent} faces in split {split}, and balance.{split}: "
         f"balanced needs both. Add {absent} videos, or set {advice}."
     )
-
-
-def _seeded_order(video_ids: pa.ChunkedArray, seed: int) -> Ints:
-    """Order of videos by a hash of seed and id: the same however the tables are sorted."""
-    hashed = np.zeros(len(video_ids), np.uint64)
-    for start in range(0, len(video_ids), _AT_ONCE):
-        ids = video_ids.slice(start, _AT_ONCE).to_pylist()
-        hashed[start : start + _AT_ONCE] = [keys.hash64(f"{seed}/{one}") for one in ids]
-    return np.argsort(hashed, kind="stable")
 
 
 def _count(faces: Ints, label: Ints, members: Bools) -> tuple[int, int]:
