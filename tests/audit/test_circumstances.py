@@ -33,6 +33,7 @@ def _film(video_id: str) -> dict[str, Any]:
     return {
         "video_id": video_id,
         "sample": 0,
+        "part": 0,
         "time_s": 0.0,
         "container": "mp4",
         "codec": "h264" if "real" in video_id else "vp9",
