@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.expansion.regions import REGIONS
 from tests.e2e.project import command, copy_project
 
 STAGES = ["scan", "frames", "faces", "balance", "landmarks", "expand", "shard"]
@@ -64,7 +65,13 @@ def make_project(folder: Path, assets: Path, clips: list[str], **faces: object) 
     params = yaml.load(folder / "params.yaml")
     weights = entries_sha256(assets, str(faces.pop("weights")))
     params["faces"].update(faces, weights=weights, lossless=["clips"])
-    params["expand"].update(datasets=["clips"], source_methods=["GHOST"], per_region=5)
+    params["expand"].update(
+        datasets=["clips"],
+        regions=list(REGIONS),
+        generators=["swap", "xray"],
+        source_methods=["real", "GHOST"],
+        per_region=16,
+    )
     params["runs"] = {}  # no video is in val
     yaml.dump(params, folder / "params.yaml")
     return folder
@@ -155,8 +162,23 @@ def test_a_rotated_clip_is_seen_upright_or_not_at_all(run):
 def test_swaps_are_made_from_real_clips(run):
     folder, *_ = run
     expanded = rows(folder, "expanded")
-    assert {e["region"] for e in expanded} == {"eye", "lip", "mouth", "nose"}
-    assert {e["source_method"] for e in expanded} == {"GHOST"}
+    made = {e["method"] for e in expanded}
+    assert made == {*(f"swap_{region}" for region in REGIONS), "xray_face"}
+    assert {e["source_method"] for e in expanded} == {"real", "GHOST"}
+    assert {e["source_method"] for e in expanded if e["generator"] == "xray"} == {"real"}
+    face_of = {f["face_id"]: f["video_id"] for f in rows(folder, "faces")}
+    people = {v["video_id"]: v["identity"] for v in rows(folder, "videos")}
+    pairs = [
+        [people[face_of[e[f"{role}_face_id"]]] for role in ("target", "source")] for e in expanded
+    ]
+    assert all(target != source for target, source in pairs)
+    assert len({target for target, _ in pairs}) >= 6
+    reasons = {reject["reason"] for reject in rows(folder, "rejected/expand")}
+    assert reasons <= {"odd_colors", "odd_sharpness", "too_alike", "no_source"}
+    for method in made:
+        sample_id = next(e["sample_id"] for e in expanded if e["method"] == method)
+        done = command(folder, "faceshards", "explain-sample", sample_id)
+        assert "have the same bytes" in done.stdout
     folders = [f"data/shards/{name}" for name in ("train", "val", "test", "expanded")]
     command(folder, "faceshards", "verify", *folders)
 
