@@ -224,7 +224,8 @@ class BalanceParams(FaceChoice):
 class LandmarksParams:
     """How the 68 points are found."""
 
-    landmarker: Literal["dlib", "fan"] = "dlib"
+    landmarker: Literal["dlib", "fan", "none"] = "dlib"
+    """``none``: no 68 points; a detector's five in the table ``faces`` are all that there is."""
     weights: Weights = field(default_factory=Weights)
     provider: Literal["cpu", "cuda"] = "cpu"
 
