@@ -18,7 +18,10 @@ from pipeline.faces.shipped import digest, reads_shipped
 from pipeline.tables import belong
 from pipeline.tables.sources import Places, TableSource, lookup
 
-_VIDEO_COLUMNS = ("dataset", "split", "media", "fingerprint", "path")
+_VIDEO_COLUMNS = (
+    *("dataset", "split", "media", "fingerprint", "path", "label"),
+    *("mask_path", "mask_fingerprint", "pair_path", "pair_fingerprint"),
+)
 _FACE_COLUMNS = (
     *("face_id", "video_id", "detector", "digest", "offset", "size"),
     *("tar", "box", "affine"),
@@ -40,7 +43,9 @@ def faces_plan(
         params: ``faces`` and ``frames`` by dataset and split; ``jpeg`` for what is not lossless.
 
     Returns:
-        The plan, and the parameters of every text in its column ``rules``.
+        The plan, and the parameters of every text in its column ``rules``. Its column ``altered``
+        is "" where nobody asks which face was altered, and in reals; else ``mask:`` or ``pair:``
+        and the fingerprint of that file, which is "" where there is none.
 
     Raises:
         UserError: weights are missing or wrong, or there is no place for precomputed faces.
@@ -52,7 +57,10 @@ def faces_plan(
     texts = {group: rules_text(rules) for group, rules in faces.items()}
     fewest = {group: resolve(params.frames, *group).min_frames for group in faces}
     jpeg = f"jpg/{params.jpeg.quality}/{params.jpeg.subsampling}"
-    content = ("media", "fingerprint", "times_s", "encoding", "rules", "min_frames", "shipped")
+    content = (
+        *("media", "fingerprint", "times_s", "encoding", "rules", "min_frames", "shipped"),
+        "altered",
+    )
 
     def batches() -> Iterator[pa.Table]:
         for part in _times(frames):
@@ -62,6 +70,7 @@ def faces_plan(
                 digest(Path(file)) if reads_shipped(faces[group]) else ""
                 for group, file in zip(here, located, strict=True)
             ]
+            marks, references = _references(table, [faces[group].altered for group in here], files)
             columns = {
                 "media": table.column("media").cast(pa.string()),
                 "fingerprint": table.column("fingerprint"),
@@ -70,12 +79,33 @@ def faces_plan(
                 "rules": [texts[group] for group in here],
                 "min_frames": pa.array([fewest[group] for group in here], pa.int32()),
                 "shipped": pa.array(shipped, pa.string()),
+                "altered": pa.array(marks, pa.string()),
                 "file": pa.array(located, pa.string()),
+                "reference": pa.array(references, pa.string()),
             }
             yield pa.table({"video_id": part.column("video_id"), **columns})
 
-    plan = Plan(batches, "video_id", "video_id", content, location=("file",))
+    plan = Plan(batches, "video_id", "video_id", content, location=("file", "reference"))
     return plan, {texts[group]: rules for group, rules in faces.items()}
+
+
+def _references(
+    videos: pa.Table, kinds: Sequence[str], files: Callable[[pa.Table], Sequence[str]]
+) -> tuple[list[str], list[str]]:
+    """What each row is held against, and where that lies; "" for what is not there."""
+    marks, references = [""] * videos.num_rows, [""] * videos.num_rows
+    label = videos.column("label").to_pylist()
+    path_at = videos.schema.get_field_index("path")
+    for kind in set(kinds) - {"none"}:
+        paths = videos.column(f"{kind}_path")
+        located = files(videos.set_column(path_at, "path", paths))
+        prints = videos.column(f"{kind}_fingerprint").to_pylist()
+        for row, (path, file, mark) in enumerate(
+            zip(paths.to_pylist(), located, prints, strict=True)
+        ):
+            if kinds[row] == kind and label[row]:
+                marks[row], references[row] = f"{kind}:{mark}", file if path else ""
+    return marks, references
 
 
 def _finder(videos: TableSource) -> Callable[[pa.ChunkedArray], pa.Table]:
