@@ -188,6 +188,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
             "deg",
             length=3,
         ),
+        Column(
+            "altered",
+            pa.float32(),
+            "share of the box that was altered, by mask or pair, to 1e-4; -1 unknown or a real",
+            low=-1,
+            high=1,
+        ),
         Column("phash", _text, "64-bit perceptual hash of the crop, 16 hex"),
         Column("encoding", _text, "png: lossless; jpg: final", among=ENCODINGS),
         Column("digest", _text, "BLAKE2b-128 of the stored bytes"),

@@ -211,6 +211,7 @@ def _face(face: str, video: str, sample: int) -> dict[str, Any]:
         "padded": 0.0,
         "sharpness": 33.333333,
         "brightness": 127.126,
+        "altered": -1.0 if "/real/" in video else 0.125 * (sample % 4),
         "phash": "0123456789abcdef",
     }
 
