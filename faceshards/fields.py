@@ -90,7 +90,7 @@ INDEX_EXPANDED = (
     Column("color", _text, "when colors were corrected", among=("after", "before", "none", "")),
     Column("max_gain", pa.float64(), "limit of the correction; 0 = none", low=-1),
     Column("change", pa.float64(), "mean difference to the target", "levels of 255", low=-1),
-    Column("color_gap", pa.float64(), "factor between the regions' color contrasts", low=-1),
+    Column("color_gap", pa.float64(), "color contrast of target over source", low=-1),
     Column("sharpness_gap", pa.float64(), "factor between the regions' sharpness", low=-1),
 )
 

@@ -270,7 +270,8 @@ class ExpandParams:
     min_change: Annotated[float, Range(0, 255)] = 2.0
     """Images that differ less from their target are rejected; levels of 255, mean over the mask."""
     max_color_gap: Annotated[float, Range(0, 1000)] = 4.0
-    """Largest factor between the contrasts of the two regions' colors; 0 = any."""
+    """Largest factor of the target's color contrast over the source's, which the correction would
+    stretch; 0 = any."""
     max_sharpness_gap: Annotated[float, Range(0, 1000)] = 5.0
     """Largest factor between the two regions' sharpness; 0 = any."""
 

@@ -46,7 +46,7 @@ REJECT_REASONS = {
     "no_landmarks": "the landmarker found no points",
     "empty_region": "the region's mask covers no pixel",
     "too_alike": "the swap changes too little to be seen, so that its labels would be wrong",
-    "odd_colors": "the colors of the two regions are too unlike to be corrected",
+    "odd_colors": "the source's region is too pale to be given the target's colors",
     "odd_sharpness": "one of the two regions is much sharper than the other",
     "timeout": "the row exceeded its deadline (tried again by the next run)",
     "out_of_memory": "the row needed more memory than it may have (tried again by the next run)",
@@ -240,7 +240,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
             low=0,
             high=255,
         ),
-        Column("color_gap", pa.float32(), "factor between the regions' color contrasts", low=1),
+        Column("color_gap", pa.float32(), "color contrast of target over source", low=0),
         Column("sharpness_gap", pa.float32(), "factor between the regions' sharpness", low=1),
         Column(
             "source_affine",
