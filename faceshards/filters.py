@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from faceshards.errors import UserError
-from faceshards.keys import hash64
+from faceshards.keys import digest128, hash64
 
 Places = NDArray[np.int64]
 
@@ -71,6 +72,23 @@ class Filter:
         if self.max_per_video:
             places = places[_first_of_video(index.take(pa.array(places)), self.max_per_video)]
         return places
+
+
+@dataclass(frozen=True)
+class ByPlace:
+    """Samples that somebody has chosen already, by their places in the indexes."""
+
+    chosen: Places
+    """int64 (m,), 0-based, ascending."""
+    columns: ClassVar[tuple[str, ...]] = ()
+
+    def places(self, index: pa.Table) -> Places:  # noqa: ARG002 - whatever the rows are
+        """The chosen places (m,)."""
+        return self.chosen
+
+    def __str__(self) -> str:
+        """Names the choice: a digest of the places."""
+        return f"ByPlace({digest128(self.chosen.astype('<i8').tobytes())})"
 
 
 _ALTERED = "altered"

@@ -23,7 +23,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from faceshards.errors import UserError
-from faceshards.filters import Filter, Places
+from faceshards.filters import ByPlace, Filter, Places
 from faceshards.images import Image
 from faceshards.order import Order
 from faceshards.reading import content_digest, folder_facts, read_index
@@ -64,7 +64,7 @@ class Samples:
     def __init__(
         self,
         folders: Sequence[Path | str],
-        where: Filter | None = None,
+        where: Filter | ByPlace | None = None,
         size_px: int = 0,
         columns: Sequence[str] = (),
     ) -> None:
@@ -89,7 +89,7 @@ class Samples:
         """The further columns, one row per sample."""
         self.labels = kept.column("label").to_numpy().astype(np.int8)
         """int8 (n,)."""
-        self.vectors = _vectors(kept.column("vector"), len(self.graph))
+        self.vectors = vector_rows(kept.column("vector"), len(self.graph))
         """int8 (n, nodes)."""
         self._tars, self._tar_numbers = _tars(self._folders, lengths, passing, kept.column("tar"))
         self._offsets = kept.column("jpg_offset").to_numpy().astype(np.int64)
@@ -188,6 +188,8 @@ class Loader:
         threads: that decode; 0 = decode where batches are asked for.
         rank: 0 to ``n_ranks`` - 1.
         n_ranks: processes that share each batch; divides the batch size.
+        key: what the order is a function of, in place of the samples' content and the seed; for
+            whoever checks by other means that the samples are the same.
     """
 
     def __init__(
@@ -199,6 +201,7 @@ class Loader:
         threads: int = 2,
         rank: int = 0,
         n_ranks: int = 1,
+        key: str = "",
     ) -> None:
         if not 0 <= rank < n_ranks:
             raise UserError(f"Rank {rank} of {n_ranks} does not exist.")
@@ -208,7 +211,7 @@ class Loader:
                 "Choose a multiple."
             )
         self.samples, self.order = samples, order
-        self._key = f"{samples.key}/{seed}"
+        self._key = key or f"{samples.key}/{seed}"
         self._threads = threads
         each = order.batch_size // n_ranks
         self._share = slice(rank * each, (rank + 1) * each)
@@ -322,7 +325,7 @@ def _one_graph(folders: Sequence[Path], facts: Sequence[dict[str, object]]) -> t
     return next(iter(kinds[0].values()))
 
 
-def _vectors(column: pa.ChunkedArray, n_nodes: int) -> NDArray[np.int8]:
+def vector_rows(column: pa.ChunkedArray, n_nodes: int) -> NDArray[np.int8]:
     """int8 (n, nodes). Raises UserError where vectors differ in length."""
     flat = column.combine_chunks()
     lengths = set(flat.value_lengths().unique().to_pylist())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from faceshards.loader import Samples
 from faceshards.reading import Shards
 from pipeline import models, tables
 from pipeline.config.run_params import RunParams
@@ -91,10 +92,10 @@ def _probabilities(
     model: Classifier, shards: Shards, batch_size: int, device: torch.device
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Of each batch in the order of the index: fake (B,) and altered nodes (B, N); N may be 0."""
-    faces = data.Faces([shards], model.image_px)
+    faces = data.Faces(Samples([shards.folder], size_px=model.image_px))
     mean, std = model.mean, model.std
     with torch.inference_mode():
-        for batch in faces.batches(data.in_order(len(faces), batch_size)):
+        for batch in faces.batches(faces.in_order(batch_size)):
             images = data.normalised(batch.images.to(device), mean, std)
             outputs = model(images)
             fake = _rounded(model.fake_probability(outputs))  # (B,)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from faceshards.filters import Filter
+from faceshards.filters import Filter, Places
 from faceshards.reading import Shards, read_index
 from pipeline.config.run_params import DataParams, RunParams
 from pipeline.errors import UserError
@@ -52,7 +52,15 @@ def folders(run: RunParams) -> list[str]:
 
 
 def chosen(name: str, data: DataParams, indexes: Sequence[pa.Table]) -> list[pa.Table]:
-    """The rows of each index that a run reads, in their order.
+    """The rows of each index that a run reads, in their order; see :func:`chosen_places`."""
+    if where(data) == Filter():
+        return list(indexes)
+    places = chosen_places(name, data, indexes)
+    return [index.take(pa.array(some)) for index, some in zip(indexes, places, strict=True)]
+
+
+def chosen_places(name: str, data: DataParams, indexes: Sequence[pa.Table]) -> list[Places]:
+    """Places (m,) of the samples of each index that a run reads, ascending.
 
     A name counts as known where any of the folders has it.
 
@@ -66,7 +74,7 @@ def chosen(name: str, data: DataParams, indexes: Sequence[pa.Table]) -> list[pa.
     """
     passes = where(data)
     if passes == Filter():
-        return list(indexes)
+        return [np.arange(index.num_rows) for index in indexes]
     # One table, so that a name may be in one of the folders alone.
     whole = pa.concat_tables([index.select(list(passes.columns)) for index in indexes])
     try:
@@ -75,10 +83,7 @@ def chosen(name: str, data: DataParams, indexes: Sequence[pa.Table]) -> list[pa.
         raise UserError(f"runs.{name}.data: {error}") from error
     ends = np.cumsum([0, *(index.num_rows for index in indexes)])
     cuts = np.searchsorted(places, ends)
-    return [
-        index.take(pa.array(places[cuts[n] : cuts[n + 1]] - ends[n]))
-        for n, index in enumerate(indexes)
-    ]
+    return [places[cuts[n] : cuts[n + 1]] - ends[n] for n in range(len(indexes))]
 
 
 def counts(name: str, run: RunParams, root: Path) -> list[Count]:

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from faceshards.filters import ByPlace, Places
+from faceshards.loader import Samples, vector_rows
 from faceshards.reading import Shards
 from pipeline.config.run_params import DataParams, RunParams
 from pipeline.errors import UserError
@@ -14,7 +17,9 @@ from pipeline.labels.attribution import Attribution, by_category, by_dataset
 from pipeline.labels.semantics import Graph
 from pipeline.shards import run_data
 from pipeline.training import checkpoint
-from pipeline.training.data import Faces
+from pipeline.training.data import Faces, classes_of
+
+_USED = ["label", "category", "dataset", "vector"]
 
 BINARY = ("real", "fake")
 """Classes where fakes are not told apart."""
@@ -65,7 +70,8 @@ def read(run: Run, root: Path, side_px: int) -> RunData:
     """
     opened = _open(run, root)
     data = run.params.data
-    rows = run_data.chosen(run.name, data, [shards.index for shards in opened])
+    places = run_data.chosen_places(run.name, data, [shards.index for shards in opened])
+    rows = [s.index.take(pa.array(some)) for s, some in zip(opened, places, strict=True)]
     _check_rows(run, opened, rows)
     used = [set(some.column("tar").unique().to_pylist()) for some in rows]
     vectors: list[Mapping[tuple[str, str, str], list[int]]] = []
@@ -80,12 +86,28 @@ def read(run: Run, root: Path, side_px: int) -> RunData:
         ]
     attribution = _attribution(run, rows[:-1])
     return RunData(
-        Faces(opened[:-1], side_px, attribution, rows[:-1]),
-        Faces(opened[-1:], side_px, attribution, rows[-1:]),
+        _faces(opened[:-1], places[:-1], rows[:-1], side_px, attribution),
+        _faces(opened[-1:], places[-1:], rows[-1:], side_px, attribution),
         attribution.classes if attribution else BINARY,
         {shards.name: some.num_rows for shards, some in zip(opened, rows, strict=True)},
         checkpoint.shards_digest(opened, used, vectors),
     )
+
+
+def _faces(
+    folders: Sequence[Shards],
+    places: Sequence[Places],
+    rows: Sequence[pa.Table],
+    side_px: int,
+    attribution: Attribution | None,
+) -> Faces:
+    """Chosen samples of folders, with classes and vectors as the rows have them."""
+    firsts = np.cumsum([0, *(len(shards) for shards in folders[:-1])])
+    where = ByPlace(np.concatenate([f + some for f, some in zip(firsts, places, strict=True)]))
+    samples = Samples([shards.folder for shards in folders], where, side_px)
+    whole = pa.concat_tables([some.select(_USED) for some in rows])
+    vectors = vector_rows(whole.column("vector"), len(samples.graph))
+    return Faces(samples, vectors, classes_of(whole, attribution) if attribution else None)
 
 
 def _own_vectors(run: Run, opened: Sequence[Shards]) -> bool:

@@ -92,6 +92,8 @@ class _Training:
             "shards_digest": faces.digest,
         }
         self.history: History = []
+        self._key = f"{run.seed}/{run.name}"
+        self.loader = faces.train.shuffled(self._key, run.params.optimizer.batch_size)
         torch.manual_seed(run.seed)
 
     def finish(self) -> int:
@@ -118,14 +120,15 @@ class _Training:
         return f"val_{self.objective.primary}"
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        params, faces = self.run.params.optimizer, self.faces.train
-        steps = data.steps_per_epoch(len(faces), params.batch_size)
-        plan = data.epoch_plan(self.run.seed, self.run.name, epoch, len(faces), params.batch_size)
+        params, steps = self.run.params.optimizer, len(self.loader)
+        self.loader.epoch, self.loader.number = epoch, 0
         sums = _Means()
         self.model.train()
-        for step, batch in enumerate(self._shown(faces.batches(plan), epoch, steps)):
+        batches = self.faces.train.batches(self.loader)
+        for step, batch in enumerate(self._shown(batches, epoch, steps)):
             rate = optim.learning_rate(params, epoch + step / steps)
-            sums.add(self._step(batch.to(self.device), rate), len(batch.labels))
+            here = data.mirrored(batch.to(self.device), f"{self._key}/{epoch}/{step}/mirrored")
+            sums.add(self._step(here, rate), len(batch.labels))
         row = {"epoch": float(epoch + 1), "learning_rate": rate}
         row |= {f"train_{name}": mean for name, mean in sums.means().items()}
         row |= {f"val_{name}": value for name, value in self._validate().items()}
@@ -155,8 +158,7 @@ class _Training:
         faces = self.faces.val
         sums, scores = _Means(), []
         self.model.eval()
-        plan = data.in_order(len(faces), self.run.params.optimizer.batch_size)
-        for batch in faces.batches(plan):
+        for batch in faces.batches(faces.in_order(self.run.params.optimizer.batch_size)):
             here = batch.to(self.device)
             outputs = self.model(data.normalised(here.images, self.mean, self.std))
             sums.add(self.objective.losses(outputs, here), len(here.labels))

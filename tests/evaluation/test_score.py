@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 import torch
 
+from faceshards.loader import Samples
 from faceshards.reading import Shards
 from pipeline import models
 from pipeline.config.objectives import MetricLearningParams
@@ -149,8 +150,8 @@ def test_a_run_with_attribution_is_scored_by_the_sum_of_its_fakes(tmp_path, shar
     checkpoint.save(tmp_path / run_folder.BEST, state)
     loaded = load_run(tmp_path, "mine", run, 0, 1, None)
     table = score_faces(loaded, Shards(shards / "val"), "", 4, CPU)
-    faces = Faces([Shards(shards / "val")], trained.image_px)
-    images = torch.from_numpy(np.stack([faces.image(n) for n in range(len(faces))]))
+    faces = Faces(Samples([shards / "val"], size_px=trained.image_px))
+    images = next(faces.batches(faces.in_order(1000))).images
     with torch.no_grad():
         logits = trained(normalised(images, trained.mean, trained.std)).logits.double().numpy()
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -10,7 +10,7 @@ import pytest
 
 from faceshards import images
 from faceshards.errors import UserError
-from faceshards.filters import Filter
+from faceshards.filters import ByPlace, Filter
 from faceshards.loader import Batch, Loader, Samples
 from faceshards.order import Balanced, ClassesBySamples, InOrder, Shuffled, Weighted
 from faceshards.reading import Shards
@@ -105,6 +105,21 @@ def test_a_state_of_other_samples_or_another_seed_is_refused(samples, folders):
     filtered = Samples(folders, Filter(datasets=("ffpp",)))
     with pytest.raises(UserError, match="another filter"):
         Loader(filtered, InOrder(len(filtered), 4), seed=1).resume(state)
+
+
+def test_chosen_places_are_samples_of_their_own_and_a_key_alone_decides_the_order(folders, samples):
+    some = Samples(folders, ByPlace(np.array([1, 4, 5, 9])), columns=("sample_id",))
+    assert some.table["sample_id"].to_pylist() == [
+        samples.table["sample_id"][place].as_py() for place in (1, 4, 5, 9)
+    ]
+    others = Samples(folders, ByPlace(np.array([0, 4, 5, 9])))
+    assert len({some.key, others.key, Samples(folders).key}) == 3
+    order = Shuffled(4, 2)
+    first, second = (Loader(of, order, key="mine") for of in (some, others))
+    assert [b.places.tolist() for b in first] == [b.places.tolist() for b in second]
+    first.resume(second.state())
+    with pytest.raises(UserError, match="another"):
+        first.resume(Loader(some, order).state())
 
 
 def test_where_the_folder_lies_changes_no_order(folders, samples, tmp_path):

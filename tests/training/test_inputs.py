@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline.config.run_params import DataParams
 from pipeline.errors import UserError
@@ -50,8 +51,10 @@ def test_two_graphs_of_the_same_shards(shards):
         real = (0,) * len(swap)
         assert set(map(tuple, data.train.vectors.tolist())) == {real, swap, eye, nose}
         assert set(map(tuple, data.val.vectors.tolist())) == {real, swap}
-        pictures = [data.train.image(n) for n in range(len(data.train))]
-        assert len(pictures) == data.counts["train"] + data.counts["expanded"]
+        (batch,) = data.train.batches(data.train.in_order(1000))
+        assert len(batch.images) == data.counts["train"] + data.counts["expanded"]
+        # Each picture still stands beside its own row, whatever was left out before it.
+        assert torch.equal(batch.labels, (batch.vectors[:, 0] == 1).long())
 
 
 def test_the_face_alone_may_be_learnt(shards):

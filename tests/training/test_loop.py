@@ -90,7 +90,8 @@ def test_a_run_learns_the_classes_of_its_attribution(tmp_path, attribution, clas
     best = checkpoint.load(tmp_path / "models/toy/best.pt")
     assert best["classes"] == classes
     assert best["model"]["head.weight"].shape == (len(classes), 64)
-    batch = next(loop.read(made.run(params), tmp_path, 64).val.batches(loop.data.in_order(20, 8)))
+    faces = loop.read(made.run(params), tmp_path, 64).val
+    batch = next(faces.batches(faces.in_order(8)))
     # Two fakes with upright stripes (FS, toy), then two with stripes across (RE, other).
     by_hand = {"none": [1, 1], "category": [1, 2], "dataset": [2, 1]}[attribution]
     assert batch.labels.tolist() == [0, 1] * 4
@@ -174,8 +175,8 @@ def test_the_best_checkpoint_is_the_model_of_the_best_epoch(small, tmp_path):
     assert best["epoch"] == about["best_epoch"]
     model = models.skeleton(run.params.model, None)
     model.load_state_dict(best["model"])
-    data = loop.read(run, small, model.image_px)
-    (batch,) = data.val.batches(loop.data.in_order(20, 20))
+    faces = loop.read(run, small, model.image_px).val
+    (batch,) = faces.batches(faces.in_order(20))
     with torch.no_grad():
         logits = model(loop.data.normalised(batch.images, model.mean, model.std)).logits
     loss = torch.nn.functional.cross_entropy(logits, batch.labels).item()
