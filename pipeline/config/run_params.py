@@ -104,6 +104,10 @@ class RunParams:
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
     data: DataParams = field(default_factory=DataParams)
     """What of these shards is read; no shard is made anew for it."""
+    augmentation: Literal["none", "flip", "fsfm"] = "none"
+    """What changes a face each time it is trained on. ``flip`` mirrors half of them; ``fsfm`` is
+    that of FSFM's public code (metric learning, section 4.3: "same augmentation"), without mixup
+    and cutmix. SJEDD has none."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceshards.loader import Loader, Samples
-from faceshards.order import InOrder, Shuffled, generator
+from faceshards.order import InOrder, Shuffled
 from pipeline.labels.attribution import Attribution
 
 _WHITE = 255.0
@@ -134,10 +134,3 @@ def standardised(images: Tensor, mean: Sequence[float], std: Sequence[float]) ->
     middle = torch.tensor(mean, dtype=torch.float32, device=images.device).reshape(shape)
     spread = torch.tensor(std, dtype=torch.float32, device=images.device).reshape(shape)
     return ((images / _WHITE - middle) / spread).contiguous()
-
-
-def mirrored(batch: TrainingBatch, key: str) -> TrainingBatch:
-    """The batch with half of its faces, drawn from ``key``, mirrored left to right."""
-    flips = torch.from_numpy(generator(key).integers(0, 2, len(batch.labels)).astype(np.bool_))
-    flips = flips.to(batch.images.device)[:, None, None, None]  # (B, 1, 1, 1)
-    return replace(batch, images=torch.where(flips, batch.images.flip(2), batch.images))

@@ -23,6 +23,7 @@ from pipeline.models import Classifier
 from pipeline.models.device import prepare
 from pipeline.models.scores import auc
 from pipeline.training import checkpoint, data, optim, run_folder
+from pipeline.training.augmentation import changed, changes
 from pipeline.training.data import TrainingBatch
 from pipeline.training.inputs import Run, RunData, read
 from pipeline.training.objective import make_objective
@@ -127,8 +128,8 @@ class _Training:
         batches = self.faces.train.batches(self.loader)
         for step, batch in enumerate(self._shown(batches, epoch, steps)):
             rate = optim.learning_rate(params, epoch + step / steps)
-            here = data.mirrored(batch.to(self.device), f"{self._key}/{epoch}/{step}/mirrored")
-            sums.add(self._step(here, rate), len(batch.labels))
+            images = self._augmented(batch.images.to(self.device), f"{epoch}/{step}")
+            sums.add(self._step(images, batch.to(self.device), rate), len(batch.labels))
         row = {"epoch": float(epoch + 1), "learning_rate": rate}
         row |= {f"train_{name}": mean for name, mean in sums.means().items()}
         row |= {f"val_{name}": value for name, value in self._validate().items()}
@@ -138,14 +139,19 @@ class _Training:
             _say(f"{self._title(epoch)}: {', '.join(numbers[1:])}")
         return row
 
-    def _step(self, batch: TrainingBatch, rate: float) -> dict[str, Tensor]:
+    def _augmented(self, images: Tensor, batch: str) -> Tensor:
+        """Float32 (B, 3, side, side) as the model takes them, changed as the run's policy says."""
+        key, places = f"{self._key}/augmentation/{batch}", range(len(images))
+        each = changes(self.run.params.augmentation, key, places, images.shape[1])
+        return changed(images, each, self.mean, self.std)
+
+    def _step(self, images: Tensor, batch: TrainingBatch, rate: float) -> dict[str, Tensor]:
         """One update of the model; returns the unweighted losses before it.
 
         An objective that learns its own weights has its outer step here, before the losses are
         weighted: it may read the optimizer's state and must leave the model's parameters alone.
         """
         optim.set_learning_rate(self.optimizer, rate)
-        images = data.normalised(batch.images, self.mean, self.std)
         parts = self.objective.losses(self.model(images), batch)
         self.optimizer.zero_grad(set_to_none=True)
         self.objective.total(parts).backward()  # type: ignore[no-untyped-call]

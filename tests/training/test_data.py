@@ -11,7 +11,7 @@ from faceshards.order import Shuffled
 from faceshards.reading import Shards
 from pipeline.errors import UserError
 from pipeline.training import data
-from pipeline.training.data import Faces, TrainingBatch
+from pipeline.training.data import Faces
 from tests.training import made
 
 
@@ -107,19 +107,6 @@ def test_a_set_smaller_than_a_batch_is_one_batch(folders):
     faces = Faces(Samples(folders))
     (batch,) = faces.batches(faces.shuffled("k", 100))
     assert len(batch.labels) == 27
-
-
-def test_a_mirrored_face_is_the_face_mirrored_and_half_of_them_are():
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (400, 2, 5, 3), np.uint8))
-    none = torch.zeros(400, dtype=torch.int64)
-    batch = TrainingBatch(images, none, none[:, None], none)
-    seen = data.mirrored(batch, "a").images.numpy()
-    plain = [np.array_equal(a, b) for a, b in zip(seen, images.numpy(), strict=True)]
-    turned = [np.array_equal(a, b[:, ::-1]) for a, b in zip(seen, images.numpy(), strict=True)]
-    assert [not p for p in plain] == turned
-    assert 160 < sum(turned) < 240
-    assert np.array_equal(data.mirrored(batch, "a").images.numpy(), seen)
-    assert not np.array_equal(data.mirrored(batch, "b").images.numpy(), seen)
 
 
 def test_a_tar_that_is_not_what_the_index_says_is_one_sentence(tmp_path):

@@ -219,13 +219,13 @@ def test_interrupted_anywhere_and_resumed_gives_the_same_bytes(
     real, steps, stop_at = loop._Training._step, 0, 0
     steps_per_epoch = 40 // 16
 
-    def interrupted(self, batch, rate):
+    def interrupted(self, images, batch, rate):
         nonlocal steps
         steps += 1
         if steps == stop_at:
             raise KeyboardInterrupt
         # As a model with dropout does, the step draws from torch's generator.
-        return real(self, batch, rate * (1 + torch.rand(()).item()))
+        return real(self, images, batch, rate * (1 + torch.rand(()).item()))
 
     monkeypatch.setattr(loop._Training, "_step", interrupted)
     _train(params, small, tmp_path / "whole")
