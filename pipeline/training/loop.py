@@ -6,6 +6,7 @@ import io
 import json
 import math
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -35,6 +36,9 @@ _MARKS = {
 }
 """What a checkpoint carries to say what it belongs to, in words."""
 
+SAVE_EVERY_S = 600.0
+"""Seconds after which last.pt is replaced in the middle of an epoch."""
+
 History = list[dict[str, float]]
 """One row per finished epoch: ``epoch`` (from 1), ``learning_rate``, losses, ``val_auc``."""
 
@@ -42,9 +46,10 @@ History = list[dict[str, float]]
 def train(run: Run, shards: Path, out: Path, history: Path) -> int:
     """Trains a run, or the rest of it, and leaves its best epoch.
 
-    Written, each by rename: ``last.pt`` after every epoch, from which an interrupted run goes on to
-    the same bytes; ``best.pt``, the epoch of the lowest primary loss on val; ``run.json``, what was
-    trained on what; and the history. On one machine's CPU the same inputs give the same bytes.
+    Written, each by rename: ``last.pt`` after every epoch and every ten minutes, from which an
+    interrupted run goes on to the same bytes; ``best.pt``, the epoch of the lowest primary loss on
+    val; ``run.json``, what was trained on what; and the history. On one machine's CPU the same
+    inputs give the same bytes.
 
     Args:
         run: what to train.
@@ -93,6 +98,8 @@ class _Training:
             "shards_digest": faces.digest,
         }
         self.history: History = []
+        self.sums = _Means()
+        """Losses of the epoch in flight."""
         self._key = f"{run.seed}/{run.name}"
         self.loader = faces.train.shuffled(self._key, run.params.optimizer.batch_size)
         torch.manual_seed(run.seed)
@@ -122,16 +129,19 @@ class _Training:
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         params, steps = self.run.params.optimizer, len(self.loader)
-        self.loader.epoch, self.loader.number = epoch, 0
-        sums = _Means()
+        saved_s = time.monotonic()
         self.model.train()
         batches = self.faces.train.batches(self.loader)
-        for step, batch in enumerate(self._shown(batches, epoch, steps)):
+        for step, batch in enumerate(self._shown(batches, epoch, steps), self.loader.number):
             rate = optim.learning_rate(params, epoch + step / steps)
             images = self._augmented(batch.images.to(self.device), f"{epoch}/{step}")
-            sums.add(self._step(images, batch.to(self.device), rate), len(batch.labels))
+            self.sums.add(self._step(images, batch.to(self.device), rate), len(batch.labels))
+            if step + 1 < steps and time.monotonic() - saved_s >= SAVE_EVERY_S:
+                self._save_last()
+                saved_s = time.monotonic()
         row = {"epoch": float(epoch + 1), "learning_rate": rate}
-        row |= {f"train_{name}": mean for name, mean in sums.means().items()}
+        row |= {f"train_{name}": mean for name, mean in self.sums.means().items()}
+        self.sums = _Means()
         row |= {f"val_{name}": value for name, value in self._validate().items()}
         self._check_finite(row)
         if not sys.stderr.isatty():
@@ -179,7 +189,8 @@ class _Training:
         self, batches: Iterator[TrainingBatch], epoch: int, steps: int
     ) -> Iterator[TrainingBatch]:
         shown = sys.stderr.isatty()
-        yield from tqdm(batches, self._title(epoch), steps, unit="batch", disable=not shown)
+        done, title = self.loader.number, self._title(epoch)
+        yield from tqdm(batches, title, steps, initial=done, unit="batch", disable=not shown)
 
     def _title(self, epoch: int) -> str:
         return f"train {self.run.name}, epoch {epoch + 1} of {self.run.params.optimizer.epochs}"
@@ -198,14 +209,15 @@ class _Training:
         last, best = checkpoint.load(path), checkpoint.load(self.out / run_folder.BEST)
         if not path.exists():
             return
-        if last is None or best is None:
+        if last is None or (last.get("history") and best is None):
             _say(
                 f"train {self.run.name}: {path} has no readable {run_folder.BEST} beside it or is "
                 "damaged; starting anew."
             )
             return
         for mark, words in _MARKS.items():
-            if not last[mark] == best[mark] == self.marks[mark]:
+            of_best = best[mark] if best and last["history"] else last[mark]
+            if not last[mark] == of_best == self.marks[mark]:
                 _say(f"train {self.run.name}: {path} is of other {words}; starting anew.")
                 return
         self.model.load_state_dict(last["model"])
@@ -214,29 +226,40 @@ class _Training:
         if self.device.type == "cuda" and last["random_cuda"]:
             torch.cuda.set_rng_state_all(last["random_cuda"])
         self.history = last["history"]
+        self.loader.resume(last["loader"])
+        self.sums = _Means(last["faces"], last["sums"])
         done = counted(len(self.history), "epoch is", "epochs are")
-        _say(f"train {self.run.name}: {done} done already.")
+        batches = f", and {self.loader.number} batches of the next" if self.loader.number else ""
+        _say(f"train {self.run.name}: {done} done already{batches}.")
 
     def _save(self, is_best: bool) -> None:
         """Best before last: whoever finds last.pt finds the best of its epochs as well."""
-        weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
-        epoch = len(self.history)
         if is_best:
-            classes = list(self.faces.classes)
-            state = {**self.marks, "epoch": epoch, "model": weights, "classes": classes}
+            epoch, classes = len(self.history), list(self.faces.classes)
+            state = {**self.marks, "epoch": epoch, "model": self._weights(), "classes": classes}
             checkpoint.save(self.out / run_folder.BEST, state)
+        self._save_last()
+        self._write_history()
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.cpu() for name, value in self.model.state_dict().items()}
+
+    def _save_last(self) -> None:
+        """Everything that is needed to go on, behind any step."""
         cuda = torch.cuda.get_rng_state_all() if self.device.type == "cuda" else []
         state = {
             **self.marks,
-            "epoch": epoch,
-            "model": weights,
+            "epoch": len(self.history),
+            "model": self._weights(),
             "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": cuda,
             "history": self.history,
+            "loader": self.loader.state(),
+            "faces": self.sums.faces,
+            "sums": {name: total.cpu() for name, total in self.sums.sums.items()},
         }
         checkpoint.save(self.out / run_folder.LAST, state)
-        self._write_history()
 
     def _write_history(self) -> None:
         text = io.StringIO()
@@ -280,19 +303,20 @@ class _Training:
 class _Means:
     """Means of named losses over faces; read back from the device once."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._faces = 0
+    def __init__(self, faces: int = 0, sums: Mapping[str, Tensor] | None = None) -> None:
+        self.faces = faces
+        self.sums = dict(sums or {})
+        """By name: of the losses of all faces."""
 
     def add(self, losses: Mapping[str, Tensor], faces: int) -> None:
         """Counts a batch's mean losses as often as it has faces."""
-        self._faces += faces
+        self.faces += faces
         for name, loss in losses.items():
-            self._sums[name] = self._sums.get(name, torch.zeros(())) + loss.double() * faces
+            self.sums[name] = self.sums.get(name, torch.zeros(())) + loss.double() * faces
 
     def means(self) -> dict[str, float]:
         """By name."""
-        return {name: float(total) / self._faces for name, total in self._sums.items()}
+        return {name: float(total) / self.faces for name, total in self.sums.items()}
 
 
 def _device_name(device: torch.device) -> str:

@@ -242,6 +242,38 @@ def test_interrupted_anywhere_and_resumed_gives_the_same_bytes(
         assert _bytes(folder) == _bytes(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("augmentation", ["none", "fsfm"])
+def test_interrupted_in_the_middle_of_an_epoch_it_goes_on_behind_the_last_saved_step(
+    small, tmp_path, monkeypatch, capsys, augmentation
+):
+    params = made.metric_learning(2)
+    smaller = replace(params.optimizer, batch_size=8)  # five steps per epoch
+    params = replace(params, optimizer=smaller, augmentation=augmentation)
+    real, steps, stop_at = loop._Training._step, 0, 0
+
+    def interrupted(self, images, batch, rate):
+        nonlocal steps
+        steps += 1
+        if steps == stop_at:
+            raise KeyboardInterrupt
+        return real(self, images, batch, rate * (1 + torch.rand(()).item()))
+
+    monkeypatch.setattr(loop._Training, "_step", interrupted)
+    _train(params, small, tmp_path / "whole")
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    for stop_at in (2, 5, 8):
+        folder, steps = tmp_path / f"stop{stop_at}", 0
+        with pytest.raises(KeyboardInterrupt):
+            _train(params, small, folder)
+        torch.manual_seed(12345)
+        capsys.readouterr()
+        _train(params, small, folder)
+        # Only the step that was struck is made again.
+        assert steps == 10 + 1
+        assert f"{(stop_at - 1) % 5} batches of the next" in capsys.readouterr().err
+        assert _bytes(folder) == _bytes(tmp_path / "whole")
+
+
 def test_a_finished_run_is_not_trained_again_and_lost_reports_come_back(
     small, tmp_path, monkeypatch
 ):
