@@ -66,6 +66,13 @@ INDEX = (
     Column("padded", pa.float64(), "share of the crop that lies outside the frame", low=0, high=1),
     Column("sharpness", pa.float64(), "variance of the Laplacian of the crop's luma", low=0),
     Column("brightness", pa.float64(), "mean luma of the crop", low=0, high=255),
+    Column(
+        "altered",
+        pa.float64(),
+        "share of the face's box that was altered; -1 unknown, or a real",
+        low=-1,
+        high=1,
+    ),
     Column("vector", pa.list_(pa.int8()), "1 altered, 0 not, -1 unobserved, per node of the graph"),
 )
 
@@ -83,7 +90,7 @@ INDEX_EXPANDED = (
     Column("color", _text, "when colors were corrected", among=("after", "before", "none", "")),
     Column("max_gain", pa.float64(), "limit of the correction; 0 = none", low=-1),
     Column("change", pa.float64(), "mean difference to the target", "levels of 255", low=-1),
-    Column("color_gap", pa.float64(), "factor between the regions' color contrasts", low=-1),
+    Column("color_gap", pa.float64(), "color contrast of target over source", low=-1),
     Column("sharpness_gap", pa.float64(), "factor between the regions' sharpness", low=-1),
 )
 

@@ -31,6 +31,9 @@ class Filter:
     """Altered regions of expanded samples. Samples that are not expanded pass."""
     generators: tuple[str, ...] = ()
     """How expanded samples were made, such as ``swap``. Samples that are not expanded pass."""
+    min_altered: float = 0.0
+    """Least share of the face's box that was altered. Reals and samples of which it is not known
+    pass."""
     max_per_video: int = 0
     """Most samples of a video and method; 0 = all. Those stay whose id has the smallest hash."""
 
@@ -40,6 +43,8 @@ class Filter:
         named = [column for f, column in _COLUMNS.items() if getattr(self, f)]
         if {"method", "category"} & set(named):
             named.append("label")
+        if self.min_altered:
+            named.append(_ALTERED)
         if self.max_per_video:
             named += ["sample_id", "video_id", "method"]
         return tuple(dict.fromkeys(named))
@@ -59,12 +64,16 @@ class Filter:
             if wanted:
                 _check_known(field, wanted, index.column(column))
                 passes &= _among(index, column, wanted) | _exempt(index, field)
+        if self.min_altered:
+            share = index.column(_ALTERED).to_numpy()
+            passes &= (share >= self.min_altered) | (share < 0)
         places = np.flatnonzero(passes)
         if self.max_per_video:
             places = places[_first_of_video(index.take(pa.array(places)), self.max_per_video)]
         return places
 
 
+_ALTERED = "altered"
 _COLUMNS: Mapping[str, str] = {
     "datasets": "dataset",
     "methods": "method",

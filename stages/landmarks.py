@@ -1,4 +1,4 @@
-"""68 points on every face of the train samples."""
+"""68 points on every face of the train samples, or on none."""
 
 import pyarrow as pa
 
@@ -8,6 +8,8 @@ from pipeline.config.params import Params
 from pipeline.engine.stage import STORES, Stage, inputs, run_stage, table_store
 from pipeline.faces.landmarks import LandmarksTask
 from pipeline.faces.plan import landmarks_plan
+from pipeline.tables import schemas
+from pipeline.tables.sources import Held
 
 FACES_PER_PARTITION = 1000
 
@@ -15,6 +17,8 @@ FACES_PER_PARTITION = 1000
 def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
     """What the stage is to do, with the table ``videos`` as it is or as it would be."""
     samples, faces = inputs(("samples", "faces"), videos)
+    if params.landmarks.landmarker == "none":
+        samples = Held(schemas.schema("samples").empty_table())
     plan = landmarks_plan(samples, faces, STORES / "faces")
     task = LandmarksTask(params.landmarks)
     return Stage(

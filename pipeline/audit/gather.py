@@ -19,7 +19,7 @@ MAX_FINDINGS = 50
 """In the page."""
 
 _VIDEOS = (
-    *("video_id", "dataset", "split", "label", "method", "fingerprint"),
+    *("video_id", "dataset", "split", "label", "method", "fingerprint", "outside"),
     *("identity", "target_id", "source_id", "pair_id", "leak_group"),
 )
 

@@ -218,7 +218,8 @@ def _made(key: str, params: Params) -> list[str]:
     """Methods and categories of images that the stage expand makes."""
     if not params.expand.datasets:
         return []
-    made = [f"swap_{region}" for region in params.expand.regions]
+    regions = {"swap": params.expand.regions, "xray": ("face",)}
+    made = [f"{g}_{region}" for g in params.expand.generators for region in regions[g]]
     return made if key == "methods" else [fields.LOCAL]
 
 

@@ -106,6 +106,16 @@ def _parser() -> argparse.ArgumentParser:
         help="with verify: what the label 1 of the list means",
     )
 
+    _add(
+        commands,
+        "licences",
+        _licences,
+        "say what the terms of data, weights and models allow",
+        "Licence and access of every dataset in manifests/datasets.yaml and of all weights and "
+        "models in params.yaml, and what follows for shards and trained models: whether commercial "
+        "use is allowed.",
+    )
+
     command = _add(
         commands,
         "audit",
@@ -348,6 +358,14 @@ def _verify_dataset(arguments: argparse.Namespace) -> int:
     )
     print(text)
     return code
+
+
+def _licences(_: argparse.Namespace) -> None:
+    from pipeline import config
+    from pipeline.commands import licences
+
+    listed = config.load_datasets() if config.DATASETS.is_file() else {}
+    print(licences.text(licences.parts(listed, config.load())))
 
 
 def _audit(arguments: argparse.Namespace) -> int:

@@ -74,6 +74,11 @@ def _contradictions(params: Params) -> Iterator[str]:
     expand, landmarks = params.expand, params.landmarks
     if landmarks.landmarker == "dlib" and landmarks.provider != "cpu":
         yield f"landmarks.provider is {landmarks.provider!r}, but dlib runs on cpu only."
+    if expand.datasets and landmarks.landmarker == "none":
+        yield (
+            "expand.datasets names datasets, but landmarks.landmarker is 'none', and regions are "
+            "cut out by 68 points. Set expand.datasets to [], or choose dlib or fan."
+        )
     for name in expand.datasets:
         if name not in params.faces.lossless:
             yield (

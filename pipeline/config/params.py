@@ -137,6 +137,9 @@ class FaceRules:
     crop: Literal["square", "per_axis", "per_side"] = "square"
     border: Literal["pad", "clip"] = "pad"
     """What happens outside the frame: repeat the edge, or shrink the box to the frame."""
+    altered: Literal["none", "mask", "pair"] = "none"
+    """What faces of fakes are held against to see which was altered: nothing, the mask that the
+    dataset ships, or the pristine film of the same pictures; see :mod:`pipeline.faces.altered`."""
     align: bool = False
     """Turn faces upright by their five points; see :mod:`pipeline.faces.align`."""
     identity: Literal["none", "dlib", "arcface"] = "none"
@@ -174,12 +177,15 @@ class JpegParams:
 class FaceChoice:
     """Which faces count at all. Faces that fail a filter are gone before ``choose`` looks."""
 
-    choose: Literal["all", "largest", "largest_n", "main_track", "min_track"] = "all"
-    """``largest``: of each picture. ``main_track``: those of the person seen most in a video."""
+    choose: Literal["all", "largest", "largest_n", "altered", "main_track", "min_track"] = "all"
+    """``largest``: of each picture. ``main_track``: those of the person seen most in a video.
+    ``altered``: the person altered most, where that is known (``faces.altered``)."""
     largest_n: Annotated[int, Range(0, 1000)] = 0
     """For ``largest_n``: so many of each picture."""
     min_track: Annotated[float, Range(0, 1)] = 0.0
     """For ``min_track``: the person is seen in at least this share of a video's planned times."""
+    min_altered: Annotated[float, Range(above=0, high=1)] = 0.1
+    """For ``altered``: besides the person altered most, faces of whose box so much was altered."""
     min_score: Annotated[float, Range(0, 1)] = 0.0
     """Least detector score; faces that have none pass."""
     min_face_px: Annotated[float, Range(0, 32_768)] = 0.0
@@ -224,7 +230,8 @@ class BalanceParams(FaceChoice):
 class LandmarksParams:
     """How the 68 points are found."""
 
-    landmarker: Literal["dlib", "fan"] = "dlib"
+    landmarker: Literal["dlib", "fan", "none"] = "dlib"
+    """``none``: no 68 points; a detector's five in the table ``faces`` are all that there is."""
     weights: Weights = field(default_factory=Weights)
     provider: Literal["cpu", "cuda"] = "cpu"
 
@@ -263,7 +270,8 @@ class ExpandParams:
     min_change: Annotated[float, Range(0, 255)] = 2.0
     """Images that differ less from their target are rejected; levels of 255, mean over the mask."""
     max_color_gap: Annotated[float, Range(0, 1000)] = 4.0
-    """Largest factor between the contrasts of the two regions' colors; 0 = any."""
+    """Largest factor of the target's color contrast over the source's, which the correction would
+    stretch; 0 = any."""
     max_sharpness_gap: Annotated[float, Range(0, 1000)] = 5.0
     """Largest factor between the two regions' sharpness; 0 = any."""
 

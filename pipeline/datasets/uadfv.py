@@ -36,6 +36,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             target_id=clip if fake else "",
             pair_id=clip,
             leak_group=clip,
+            aligned=fake,
         )
 
 

@@ -29,8 +29,8 @@ class Blend(NamedTuple):
     change: float
     """Mean absolute difference to the target over the mask, levels of 255."""
     color_gap: float
-    """The largest factor between the two regions' deviations in a Lab channel, from 1: what the
-    correction would have to stretch or squeeze. Grey lips and red ones are far apart."""
+    """The largest factor by which the target's deviation in a Lab channel is that of the source:
+    what the correction would have to stretch. Grey lips turn purple where the target's are red."""
     sharpness_gap: float
     """The factor between the root mean squares of their Laplacians of lightness, from 1."""
 
@@ -74,10 +74,11 @@ def blend(
     image = target.copy()
     image[box] = part
     under_sharpness, over_sharpness = _sharpness(under_lab, weight), _sharpness(over_lab, weight)
+    sharper = float(_ratio(under_sharpness, over_sharpness, _LEAST_SHARPNESS))
     facts = (
         (weight @ cv2.absdiff(part, target[box]).reshape(-1, 3).astype(np.float32)).mean(),
-        _factor(under_moments[1], over_moments[1], _LEAST_DEVIATION),
-        _factor(under_sharpness, over_sharpness, _LEAST_SHARPNESS),
+        _ratio(under_moments[1], over_moments[1], _LEAST_DEVIATION).max(),
+        max(sharper, 1 / sharper),
     )
     return Blend(image, *(float(np.round(np.float64(fact), 3)) for fact in facts))
 
@@ -139,15 +140,14 @@ def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab), np.float32)
 
 
-def _sharpness(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> np.float64:
-    """Root mean square of the Laplacian of lightness."""
+def _sharpness(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Root mean square of the Laplacian of lightness, float64 ()."""
     edges = np.asarray(cv2.Laplacian(cv2.extractChannel(lab, 0), cv2.CV_32F), np.float32).ravel()
-    return np.float64(np.sqrt(weight @ (edges * edges)))
+    return np.asarray(np.sqrt(weight @ (edges * edges)), np.float64)
 
 
-def _factor(
-    one: NDArray[np.float64] | np.float64, other: NDArray[np.float64] | np.float64, least: float
-) -> np.float64:
-    """The largest factor between two positive numbers at the same place, either way."""
-    ratio = np.maximum(one, least) / np.maximum(other, least)
-    return np.float64(np.maximum(ratio, 1 / ratio).max())
+def _ratio(
+    one: NDArray[np.float64], other: NDArray[np.float64], least: float
+) -> NDArray[np.float64]:
+    """One by the other, each raised to ``least``."""
+    return np.asarray(np.maximum(one, least) / np.maximum(other, least))

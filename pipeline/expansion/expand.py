@@ -83,7 +83,7 @@ class SwapTask:
         if limits.max_color_gap and facts["color_gap"] > limits.max_color_gap:
             factor = f"{facts['color_gap']:.1f}"
             raise Reject(
-                "odd_colors", f"colors of {region} vary {factor} times as much in one face"
+                "odd_colors", f"colors of {region} vary {factor} times as much in the target"
             )
         if limits.max_sharpness_gap and facts["sharpness_gap"] > limits.max_sharpness_gap:
             factor = f"{facts['sharpness_gap']:.1f}"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pipeline.expansion.lower_bounds import reduced
+from pipeline.expansion.lower_bounds import main_directions, reduced
 from pipeline.tables.arrays import Bools, Ints, positions
 
 Faces = NDArray[np.float64]
@@ -34,6 +34,8 @@ _WIDER = 4
 _MOST_K = 1536
 _TRIED = 256
 """Targets that tell whether the tree is worth it."""
+_MAIN_SHARE = 0.5
+"""Of all variance, that main directions must have for a tree to be tried at all."""
 _WORTH = 0.5
 """Least share of those that the first widening decides."""
 _BLOCK = 64
@@ -138,7 +140,10 @@ def _first(measured: Faces, found: Ints, count: int) -> tuple[Ints, Faces]:
 
 def _by_tree(search: Search, nearest: Ints, distances: Faces, chunk_pairs: int) -> Ints:
     """Fills in what the tree decides; the targets that are left."""
-    low_targets, low_sources, slack = reduced(search.targets, search.sources)
+    directions = main_directions(search.sources)
+    if directions.share < _MAIN_SHARE:
+        return np.arange(len(nearest))
+    low_targets, low_sources, slack = reduced(search.targets, search.sources, directions)
     tree = cKDTree(low_sources)
     count, sources = nearest.shape[1], len(search.sources)
 
@@ -195,35 +200,35 @@ def _by_products(
     count, sources = nearest.shape[1], len(search.sources)
     centre = search.sources.mean(axis=0)
     blocks = -(-sources // _BLOCK)
-    there = np.zeros((blocks * _BLOCK, search.sources.shape[1]), np.float32)
-    there[:sources] = search.sources - centre
-    there_2 = np.full(blocks * _BLOCK, np.inf, np.float32)
-    there_2[:sources] = squared(search.sources, centre)
-    longest = float(np.sqrt(there_2[:sources].max()))
+    # |a|² + |b|² - 2ab without |a|², as the product of (-2a, 1) and (b, |b|²).
+    there = np.zeros((_BLOCK * blocks, search.sources.shape[1] + 1), np.float32)
+    there[:sources, :-1] = search.sources - centre
+    there[:, -1] = np.inf
+    there[:sources, -1] = squared(search.sources, centre)
+    longest = float(np.sqrt(there[:sources, -1].max()))
     columns = _columns(search.ties.source_group, search.groups)
     step = max(1, _PRODUCT_PAIRS // len(there))
     for start in range(0, len(rows), step):
         these = rows[start : start + step]
-        here = (search.targets[these] - centre).astype(np.float32)
-        here_2 = squared(search.targets[these], centre)
-        # |a|² + |b|² - 2ab: the product's error is at most so many roundings of its terms.
-        error = 4 * (here.shape[1] + 8) * _ROUNDING * np.square(np.sqrt(here_2) + longest)
+        here = np.ones((len(these), there.shape[1]), np.float32)
+        here[:, :-1] = -2 * (search.targets[these] - centre)
+        length = np.sqrt(squared(search.targets[these], centre))
+        # The product is off by at most so many roundings of the sum of its terms.
+        error = 4 * (there.shape[1] + 8) * _ROUNDING * np.square(length + longest)
         about = here @ there.T  # (n, sources, rounded up)
-        about *= -2
-        about += there_2
         for place, group in enumerate(search.ties.target_group[these].tolist()):
             for tied in search.ties.tied[group].tolist():
                 about[place, columns[tied]] = np.inf
-        least = about.reshape(len(these), blocks, _BLOCK).min(axis=2)  # (n, blocks)
+        about = about.reshape(len(these), _BLOCK, blocks)  # a block: every so many-th source
+        least = about.min(axis=1)  # (n, blocks)
         # As many sources as blocks are at least as near as the count-th of these.
-        limit = np.full(len(these), np.inf, np.float32)
+        limit = np.full(len(these), np.inf)
         if count <= blocks:
-            limit = np.partition(least, count - 1, axis=1)[:, count - 1]
-        limit = limit.astype(np.float64) + 2 * error
+            limit = np.partition(least, count - 1, axis=1)[:, count - 1] + 2 * error
         row, block = np.nonzero(least <= limit[:, None])
-        inside = about.reshape(len(these), blocks, _BLOCK)[row, block]  # (m, _BLOCK)
+        inside = about[row, :, block]  # (m, _BLOCK)
         near, within = np.nonzero((inside <= limit[row, None]) & np.isfinite(inside))
-        found = block[near] * _BLOCK + within
+        found = within * blocks + block[near]
         _rank(search, these, row[near], found, nearest, distances, chunk_pairs)
 
 

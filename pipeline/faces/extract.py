@@ -12,7 +12,7 @@ from faceshards import images, keys
 from pipeline.config.params import FacesParams
 from pipeline.engine.rows import Inputs, Member, Output, RowResult, UnitReject
 from pipeline.errors import Reject, UserError
-from pipeline.faces import quality, track
+from pipeline.faces import altered, quality, track
 from pipeline.faces.align import align, shown_px
 from pipeline.faces.crop import Crop, crop, whole
 from pipeline.faces.detect import Detection, Detector, detector_settings, make_detector
@@ -32,6 +32,10 @@ MAX_FACE = 4
 """A face may reach over the frame, but not be more than so many times as long as its longer side.
 Such boxes and points, of networks or in shipped files, are errors; cutting them takes gigabytes."""
 
+ALTERED_KNOWN, ALTERED_UNKNOWN = "altered_known", "altered_unknown"
+"""Count faces of fakes that were to be held against a mask or pair: those that were, and those that
+have none at that time."""
+
 NO_DETECTOR = "none"
 """Column ``detector`` of pictures that are cropped faces already."""
 
@@ -41,9 +45,10 @@ class FacesTask:
 
     A row brings ``fingerprint``, ``times_s`` (list of s from the first picture), ``encoding``
     (``png`` or ``jpg/<quality>/<subsampling>``), ``rules`` (text that names its parameters),
-    ``min_frames``, ``shipped`` (digest of precomputed faces), ``media`` and ``file`` (see
-    :func:`pipeline.video.reader.open_reader`). It gives one output per face, in order of time and
-    rank.
+    ``min_frames``, ``shipped`` (digest of precomputed faces), ``altered`` (see
+    :func:`pipeline.faces.plan.faces_plan`), ``reference`` (file of the mask or pair; or ""),
+    ``media`` and ``file`` (see :func:`pipeline.video.reader.open_reader`). It gives one output per
+    face, in order of time and rank.
 
     Args:
         rules: parameters by the text that rows name them with (see :mod:`pipeline.faces.plan`).
@@ -104,18 +109,27 @@ class FacesTask:
         rejects: list[UnitReject] = []
         embedder = self._embedders.get(inputs["rules"])
         looks: list[Embeddings] = []
-        with open_reader(
-            inputs["media"],
-            inputs["file"],
-            self._max_side_px,
-            keep_damaged=params.keep_damaged,
-        ) as reader:
+        kind = cast(altered.Kind, inputs["altered"].partition(":")[0])
+        with (
+            open_reader(
+                inputs["media"],
+                inputs["file"],
+                self._max_side_px,
+                keep_damaged=params.keep_damaged,
+            ) as reader,
+            altered.ReferenceReader(
+                kind, inputs["media"], inputs["reference"], times_s, self._max_side_px
+            ) as reference,
+        ):
             finder = self._finder(inputs)
             for batch in _batches(reader.pictures_at(times_s), finder.batch):
                 for picture, all_found in zip(batch, finder.find(batch), strict=True):
                     found = [face for face in all_found if _fits(face, picture.image, params)]
                     seen.append(picture.samples)
-                    faces.append(_faces(picture, found, times_s, params, inputs["encoding"]))
+                    changed = reference.shares(picture, [face.box for face in found])
+                    faces.append(
+                        _faces(picture, found, changed, times_s, params, inputs["encoding"])
+                    )
                     if embedder:
                         looks.append(embedder.embed(picture.image, found))
                     if not found:
@@ -142,6 +156,9 @@ class FacesTask:
         ]
         done = sum(1 for picture in faces if picture)
         counts = {DECODED_WHOLE: int(reader.fell_back)}
+        if kind:
+            known = sum(output.fields["altered"] != altered.UNKNOWN for output in outputs)
+            counts |= {ALTERED_KNOWN: known, ALTERED_UNKNOWN: len(outputs) - known}
         return RowResult(outputs, done, len(shown) - len(faces), rejects, counts)
 
     def _finder(self, inputs: Inputs) -> "_Finder":
@@ -211,6 +228,7 @@ def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
 def _faces(
     picture: Picture,
     found: Sequence[Detection],
+    shares: Sequence[float],
     times_s: Sequence[float],
     params: FacesParams,
     encoding: str,
@@ -218,8 +236,8 @@ def _faces(
     sample = picture.samples[0]
     place = {"sample": sample, "time_s": times_s[sample], "pts": picture.pts}
     return [
-        _face(picture.image, detection, {**place, "rank": rank}, params, encoding)
-        for rank, detection in enumerate(found)
+        _face(picture.image, face, {**place, "rank": rank, "altered": share}, params, encoding)
+        for rank, (face, share) in enumerate(zip(found, shares, strict=True))
     ]
 
 

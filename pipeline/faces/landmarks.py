@@ -72,7 +72,7 @@ class DlibLandmarker:
 
 
 def make_landmarker(params: LandmarksParams) -> Landmarker:
-    """The landmarker that the parameters name, loaded and ready.
+    """The landmarker that the parameters name, which is not ``none``, loaded and ready.
 
     Raises:
         UserError: weights are missing or wrong, or the provider is not available.
@@ -92,6 +92,8 @@ def landmarker_settings(params: LandmarksParams) -> dict[str, object]:
         UserError: weights are missing or wrong, or provider and landmarker do not go together.
     """
     _check(params)
+    if params.landmarker == "none":
+        return {"landmarker": "none"}
     path = model_path(LANDMARKS_68) if params.landmarker == "dlib" else _fan_path(params)
     return {
         "landmarker": params.landmarker,

@@ -19,7 +19,10 @@ from pipeline.tables import belong
 from pipeline.tables.sources import Places, TableSource, lookup
 from pipeline.video.packed import neighbours
 
-_VIDEO_COLUMNS = ("dataset", "split", "media", "fingerprint", "path")
+_VIDEO_COLUMNS = (
+    *("dataset", "split", "media", "fingerprint", "path", "label"),
+    *("mask_path", "mask_fingerprint", "pair_path", "pair_fingerprint"),
+)
 _FACE_COLUMNS = (
     *("face_id", "video_id", "detector", "digest", "offset", "size"),
     *("tar", "box", "affine"),
@@ -35,7 +38,9 @@ _FACES_SCHEMA = pa.schema(
         ("rules", pa.string()),
         ("min_frames", pa.int32()),
         ("shipped", pa.string()),
+        ("altered", pa.string()),
         ("file", pa.string()),
+        ("reference", pa.string()),
         ("together", pa.string()),
         ("order", pa.string()),
     ]
@@ -65,7 +70,9 @@ def faces_plan(
         params: ``faces`` and ``frames`` by dataset and split; ``jpeg`` for what is not lossless.
 
     Returns:
-        The plan, and the parameters of every text in its column ``rules``.
+        The plan, and the parameters of every text in its column ``rules``. Its column ``altered``
+        is "" where nobody asks which face was altered, and in reals; else ``mask:`` or ``pair:``
+        and the fingerprint of that file, which is "" where there is none.
 
     Raises:
         UserError: weights are missing or wrong, or there is no place for precomputed faces.
@@ -77,7 +84,10 @@ def faces_plan(
     texts = {group: rules_text(rules) for group, rules in faces.items()}
     fewest = {group: resolve(params.frames, *group).min_frames for group in faces}
     jpeg = f"jpg/{params.jpeg.quality}/{params.jpeg.subsampling}"
-    content = ("media", "fingerprint", "times_s", "encoding", "rules", "min_frames", "shipped")
+    content = (
+        *("media", "fingerprint", "times_s", "encoding", "rules", "min_frames", "shipped"),
+        "altered",
+    )
 
     def batches() -> Iterator[pa.Table]:
         for part in _times(frames):
@@ -88,7 +98,7 @@ def faces_plan(
                 for group, file in zip(here, located, strict=True)
             ]
             jpegs = ["png" if d in params.faces.lossless else jpeg for d, _ in here]
-            # Types are stated: a batch may have no rows.
+            marks, references = _references(table, [faces[group].altered for group in here], files)
             columns = {
                 "media": table.column("media").cast(pa.string()),
                 "fingerprint": table.column("fingerprint"),
@@ -97,7 +107,9 @@ def faces_plan(
                 "rules": pa.array([texts[group] for group in here], pa.string()),
                 "min_frames": pa.array([fewest[group] for group in here], pa.int32()),
                 "shipped": pa.array(shipped, pa.string()),
+                "altered": pa.array(marks, pa.string()),
                 "file": pa.array(located, pa.string()),
+                "reference": pa.array(references, pa.string()),
             }
             named = table.append_column("video_id", part.column("video_id"))
             for name, texts_of in zip(("together", "order"), neighbours(named), strict=True):
@@ -110,10 +122,29 @@ def faces_plan(
         id="video_id",
         bucket_by="together",
         content=content,
-        location=("file",),
+        location=("file", "reference"),
         order_by="order",
     )
     return plan, {texts[group]: rules for group, rules in faces.items()}
+
+
+def _references(
+    videos: pa.Table, kinds: Sequence[str], files: Callable[[pa.Table], Sequence[str]]
+) -> tuple[list[str], list[str]]:
+    """What each row is held against, and where that lies; "" for what is not there."""
+    marks, references = [""] * videos.num_rows, [""] * videos.num_rows
+    label = videos.column("label").to_pylist()
+    path_at = videos.schema.get_field_index("path")
+    for kind in set(kinds) - {"none"}:
+        paths = videos.column(f"{kind}_path")
+        located = files(videos.set_column(path_at, "path", paths))
+        prints = videos.column(f"{kind}_fingerprint").to_pylist()
+        for row, (path, file, mark) in enumerate(
+            zip(paths.to_pylist(), located, prints, strict=True)
+        ):
+            if kinds[row] == kind and label[row]:
+                marks[row], references[row] = f"{kind}:{mark}", file if path else ""
+    return marks, references
 
 
 def _finder(videos: TableSource) -> Callable[[pa.ChunkedArray], pa.Table]:

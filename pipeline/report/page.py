@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from faceshards.replace import replacing
+from pipeline.audit import circumstances
 from pipeline.audit.gather import Audit
 from pipeline.audit.gather import gather as gather_audit
 from pipeline.config.run_params import ReportParams, RunParams
@@ -19,6 +20,7 @@ from pipeline.report.cells import Table
 from pipeline.report.counts import Counts
 from pipeline.report.pictures import SIDE_PX, DataUri, Region, Sheet, contact_sheets, regions
 from pipeline.report.runs import RunFacts, run_facts, run_table
+from pipeline.report.shortcuts import shortcut_table
 from pipeline.report.stages import Rejects, rejects, shard_table, stage_table
 from pipeline.shards import run_data
 
@@ -39,6 +41,7 @@ class Contents:
     sheets: tuple[Sheet, ...]
     regions: tuple[Region, ...]
     shards: Table
+    shortcuts: Table
     runs: tuple[RunFacts, ...]
 
     @property
@@ -68,6 +71,7 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
         sheets=tuple(contact_sheets(shards, params.faces_per_dataset)),
         regions=tuple(regions(shards, params.swaps_per_region)),
         shards=shard_table(shards),
+        shortcuts=shortcut_table(circumstances.look(root)),
         runs=tuple(
             run_facts(
                 name,

@@ -25,12 +25,15 @@ _CHOICE_COLUMNS = {
     "largest_n": ("sample", "rank"),
     "main_track": ("track", "track_share", "face_px"),
     "min_track": ("track_share",),
+    "altered": ("track", "altered"),
 }
 """What each way to choose looks at."""
 
-_DECIMALS = {"score": 4, "face_px": 4, "padded": 4, "sharpness": 2, "track_share": 4}
+_DECIMALS = {"score": 4, "face_px": 4, "padded": 4, "sharpness": 2, "track_share": 4, "altered": 4}
 """Digits of a column that decide; it is stored in 32 bits."""
-_NO_SCORE = -1.0
+_NO_SCORE = UNKNOWN = -1.0
+LEAST_MEAN = 0.005
+"""A person of whose box less was altered, on average over a video, was not altered at all."""
 
 
 def columns(params: FaceChoice) -> tuple[str, ...]:
@@ -48,7 +51,8 @@ def left_out_by(faces: pa.Table, rows: Ints, video: Ints, params: FaceChoice) ->
     ``largest_n`` take those of lowest rank in each picture. ``main_track`` takes each video's track
     that is seen at the most planned times; of equal ones that of the larger faces (sum of their
     longer sides), then the earlier. ``min_track`` takes every track that is seen at a large enough
-    share of them.
+    share of them. ``altered`` takes, of each video, the track that was altered most, and besides
+    every face and person of which at least ``min_altered`` was, see :func:`altered`.
 
     Args:
         faces: columns of the table ``faces``; only those are read that a rule looks at.
@@ -76,6 +80,9 @@ def _chosen(faces: pa.Table, rows: Ints, video: Ints, params: FaceChoice) -> Boo
         return np.ones(len(rows), bool)
     if params.choose == "min_track":
         return np.asarray(_numbers(faces, "track_share", rows) >= params.min_track)
+    if params.choose == "altered":
+        known = _numbers(faces, "altered", rows)
+        return altered(video, faces.column("track").to_numpy()[rows], known, params.min_altered)
     if params.choose == "main_track":
         share, face_px = (_numbers(faces, name, rows) for name in ("track_share", "face_px"))
         return main_tracks(video, faces.column("track").to_numpy()[rows], share, face_px)
@@ -107,6 +114,46 @@ def main_tracks(
     chosen = np.zeros(len(video), bool)
     chosen[order] = main[np.cumsum(place == 0) - 1]
     return chosen
+
+
+def altered(
+    video: Ints,
+    track: npt.NDArray[np.int32],
+    share: npt.NDArray[np.float64],
+    least: float,
+) -> Bools:
+    """Whether each face was altered, or may have been. All are (faces,).
+
+    A fake altered somebody: the track of the greatest mean share counts, as weak as that may be;
+    but not where it is below :data:`LEAST_MEAN`, as in fakes of which the sound alone is fake. A
+    face of which the share is not known counts as its track does. Where nothing is known of a
+    video, all its faces count: reals are never looked at, and some fakes have no mask or pair.
+
+    Args:
+        video: a number for the video of each face.
+        track: its track in the video.
+        share: of its box, that was altered; -1 where it is not known.
+        least: share at which a face counts, whoever it is.
+    """
+    if not len(video):
+        return np.zeros(0, bool)
+    order = np.lexsort((track, video))
+    begins = place_in_run(video[order], track[order]) == 0
+    person = np.empty(len(video), np.int64)  # (faces,)
+    person[order] = np.cumsum(begins) - 1
+    tracks = order[begins]  # a face of each person
+    known = share != UNKNOWN
+    seen = np.bincount(person, weights=known)  # (people,)
+    total = np.bincount(person, weights=np.where(known, share, 0))
+    mean = np.where(seen > 0, total / np.maximum(seen, 1), UNKNOWN)
+    of_video = video[tracks]  # (people,)
+    best_first = np.lexsort((track[tracks], -mean, of_video))
+    best = np.zeros(len(mean), bool)
+    best[best_first[place_in_run(of_video[best_first]) == 0]] = True
+    nothing = np.ones(int(video.max()) + 1, bool)
+    nothing[video[known]] = False
+    counts = (best & (mean >= LEAST_MEAN)) | (mean >= least)
+    return np.asarray(nothing[video] | counts[person] | (known & (share >= least)))
 
 
 def _numbers(faces: pa.Table, column: str, rows: Ints) -> npt.NDArray[np.float64]:

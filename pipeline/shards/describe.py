@@ -23,7 +23,7 @@ _FROM_VIDEO = (
 )
 _FROM_FACE = (
     *("face_id", "video_id", "sample", "time_s", "rank", "track"),
-    *("score", "face_px", "padded", "sharpness", "brightness", "pose_deg", "box"),
+    *("score", "face_px", "padded", "sharpness", "brightness", "altered", "pose_deg", "box"),
 )
 _FROM_EXPANDED = (
     *("generator", "method", "region", "source_method", "source_face_id"),
@@ -37,6 +37,7 @@ _DECIMALS = {
     "padded": 4,
     "sharpness": 2,
     "brightness": 2,
+    "altered": 4,
     "pose_deg": 1,
     "box": 4,
     "distance": 3,

@@ -24,28 +24,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made.shard(world, root / "data/shards")
     for name in ("videos", "faces"):
         tables.write(root / f"manifests/{name}.parquet", name, world.tables[name])
-    rows = [_film(video["video_id"]) for video in world.tables["videos"].to_pylist()]
+    films = world.tables["frames"].to_pylist()
+    rows = [film | {"codec": "h264" if "/real/" in film["video_id"] else "vp9"} for film in films]
     tables.write(root / "manifests/frames.parquet", "frames", tables.from_rows("frames", rows))
     return root
-
-
-def _film(video_id: str) -> dict[str, Any]:
-    return {
-        "video_id": video_id,
-        "sample": 0,
-        "part": 0,
-        "time_s": 0.0,
-        "container": "mp4",
-        "codec": "h264" if "real" in video_id else "vp9",
-        "width_px": 640,
-        "height_px": 480,
-        "rotation_deg": 0,
-        "duration_s": 2.0,
-        "average_fps": 25.0,
-        "frame_count": 50,
-        "transfer": "",
-        "primaries": "",
-    }
 
 
 def test_columns_are_those_of_the_tables(project: Path) -> None:

@@ -15,7 +15,9 @@ from benchmarks._children import answers
 ROOT = Path(__file__).parents[2]
 SMALLEST = {
     "audit": ["--faces", "100"],
+    "balance": ["--faces", "2000", "--rounds", "1"],
     "expansion": ["--rounds", "1", "--swaps", "4"],
+    "matching": ["--targets", "100", "--sources", "300", "--rounds", "1"],
     "sampling": ["--seconds", "2", "--rounds", "1", "--only", "h264_480p_short"],
     "scan": ["--files", "20", "--rounds", "1"],
 }

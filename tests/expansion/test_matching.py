@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.expansion import matching
-from pipeline.expansion.lower_bounds import reduced
+from pipeline.expansion.lower_bounds import main_directions, reduced
 from pipeline.expansion.matching import Exclusions, nearest_sources
 
 
@@ -129,7 +129,7 @@ def test_all_sources_may_be_tied_or_equal(way) -> None:
 @given(st.integers(0, 1000), st.floats(0.1, 100))
 def test_no_bound_is_above_a_distance(seed, noise) -> None:
     one, other = landmarks(20, seed, noise), landmarks(30, seed + 1, noise)
-    low_one, low_other, slack = reduced(one, other)
+    low_one, low_other, slack = reduced(one, other, main_directions(other))
     assert low_one.shape[1] == low_other.shape[1] == 8
     for i in range(20):
         for j in range(0, 30, 7):

@@ -84,6 +84,7 @@ class World:
                 "padded": 0.0,
                 "sharpness": 1.0,
                 "brightness": 1.0,
+                "altered": -1.0,
                 "phash": f"{keys.hash64(face):016x}",
                 "encoding": "png",
                 "digest": f"digest of {face}",

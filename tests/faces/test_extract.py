@@ -83,6 +83,7 @@ def show(monkeypatch, *script, end_s=99.0, damage=""):
 def row(count, encoding="png"):
     times = [float(t) for t in range(count)]
     place = {"fingerprint": "f", "times_s": times, "encoding": encoding, "file": "/v.mp4"}
+    place |= {"altered": "", "reference": ""}
     return place | {"media": "video", "rules": "", "min_frames": 1, "shipped": ""}
 
 

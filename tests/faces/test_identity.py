@@ -174,6 +174,7 @@ def tracks_of(path, params, count):
     task.open()
     inputs = {"fingerprint": "f", "times_s": [float(t) for t in range(count)], "encoding": "png"}
     inputs |= {"media": "video", "file": str(path), "rules": "", "min_frames": 1, "shipped": ""}
+    inputs |= {"altered": "", "reference": ""}
     result = task.work(inputs)
     assert [o.fields["sample"] for o in result.outputs] == list(range(count))
     return [o.fields["track"] for o in result.outputs]

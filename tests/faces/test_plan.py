@@ -26,6 +26,11 @@ def made(tmp_path):
             "media": ["video", "video", "frames"],
             "fingerprint": ["f1", "f2", "f3"],
             "path": ["videos/1.mp4", "videos/2.mp4", "videos/3.mp4"],
+            "label": pa.array([1, 0, 1], pa.int8()),
+            "mask_path": ["masks/1.mp4", "", ""],
+            "mask_fingerprint": ["m1", "", ""],
+            "pair_path": ["", "", "pairs/3.mp4"],
+            "pair_fingerprint": ["", "", "p3"],
         }
     )
     frames = pa.table(
@@ -49,7 +54,22 @@ def test_one_row_per_video_with_planned_times(made):
     assert [row["encoding"] for row in rows] == ["jpg/90/4:2:0", "png"]
     assert [row["media"] for row in rows] == ["video", "frames"]
     assert {"fingerprint", "media", "rules", "min_frames", "shipped"} < set(plan.content)
-    assert plan.location == ("file",)
+    assert plan.location == ("file", "reference")
+    assert plan.table["altered"].to_pylist() == plan.table["reference"].to_pylist() == ["", ""]
+
+
+def test_what_fakes_are_held_against(made, tmp_path):
+    def held(**altered):
+        plan, _ = made(faces=FacesParams(**altered))
+        assert "altered" in plan.content
+        return [(row["altered"], row["reference"]) for row in plan.table.to_pylist()]
+
+    mask, pair = (str(tmp_path / path) for path in ("masks/1.mp4", "pairs/3.mp4"))
+    assert held(altered="mask") == [("mask:m1", mask), ("mask:", "")]
+    assert held(altered="pair") == [("pair:", ""), ("pair:p3", pair)]
+    both = {"altered": "mask", "per_dataset": {"b": {"altered": "pair"}}}
+    assert held(**both) == [("mask:m1", mask), ("pair:p3", pair)]
+    assert held(altered="none") == [("", ""), ("", "")]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5000])

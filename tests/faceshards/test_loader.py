@@ -134,6 +134,7 @@ def test_ranks_of_an_evaluation_cover_every_sample_once(samples):
         (Filter(datasets=("wild",)), lambda a: a["dataset"] == "wild"),
         (Filter(methods=("Deepfakes",)), lambda a: a["label"] == 0 or a["method"] == "Deepfakes"),
         (Filter(categories=("local",)), lambda a: a["label"] == 0 or a["category"] == "local"),
+        (Filter(min_altered=0.2), lambda a: not 0 <= a["altered"] < 0.2),
         (Filter(regions=("eye",)), lambda a: a["region"] in ("", "eye")),
         (
             Filter(datasets=("ffpp",), generators=("swap",)),

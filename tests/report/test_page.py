@@ -103,7 +103,7 @@ def test_it_is_built_for_everyone(html: str) -> None:
     found = Page(html)
     assert found.all("html")[0]["lang"] == "en"
     assert all(image["alt"] for image in found.all("img"))
-    assert len(found.all("table")) == len(found.all("caption")) == 8
+    assert len(found.all("table")) == len(found.all("caption")) == 9
     drawn = [svg for svg in found.all("svg") if "aria-hidden" not in svg]
     assert drawn
     assert all(svg["role"] == "img" and svg["aria-label"] for svg in drawn)

@@ -12,7 +12,7 @@ from pipeline import tables
 from pipeline.config.params import BalanceParams
 from pipeline.errors import UserError
 from pipeline.selection.balance import balance, columns
-from pipeline.selection.face_choice import main_tracks
+from pipeline.selection.face_choice import LEAST_MEAN, altered, main_tracks
 from pipeline.tables import schemas
 
 
@@ -141,8 +141,9 @@ def detailed(rows):
     """One video per class, d/real/r and d/fake/f, each with these faces."""
     specs = [("d/real/r", "d", "train", 0), ("d/fake/f", "d", "train", 1)]
     columns = ("sample", "rank", "track", "track_share", "face_px", "score", "padded", "sharpness")
+    columns += ("altered",)
     neutral = {"rank": 0, "track": 0, "track_share": 1.0, "face_px": 50.0, "score": 0.9}
-    neutral |= {"padded": 0.0, "sharpness": 100.0}
+    neutral |= {"padded": 0.0, "sharpness": 100.0, "altered": -1.0}
     made = [
         neutral
         | {"video_id": video, "face_id": f"{video}/{row['sample']:05d}-{row.get('rank', 0)}"}
@@ -227,6 +228,50 @@ def test_main_tracks_are_those_of_a_plain_count(rows):
     }
     chosen = main_tracks(video, track, share, face_px.astype(float))
     assert chosen.tolist() == [best[v] == t for v, t, _ in rows]
+
+
+def test_the_person_altered_most_and_whoever_is_altered_enough():
+    rows = [
+        {"sample": 0, "rank": 0, "track": 0, "altered": 0.02},
+        {"sample": 0, "rank": 1, "track": 1, "altered": 0.03},
+        {"sample": 1, "rank": 0, "track": 0, "altered": 0.03},
+        {"sample": 1, "rank": 1, "track": 1, "altered": 0.04},
+        {"sample": 2, "rank": 0, "track": 0, "altered": 0.3},
+        {"sample": 2, "rank": 1, "track": 1, "altered": 0.5},
+        {"sample": 3, "rank": 0, "track": 0, "altered": -1.0},
+        {"sample": 3, "rank": 1, "track": 1, "altered": -1.0},
+        {"sample": 3, "rank": 2, "track": 2, "altered": -1.0},
+    ]
+    assert kept(rows, choose="altered", min_altered=0.4) == ([1, 3, 5, 7], {"choose": 5})
+    assert kept(rows, choose="altered", min_altered=0.2)[0] == [1, 3, 4, 5, 7]
+    assert kept(rows, choose="altered", min_altered=0.1)[0] == list(range(8))
+    unknown = [row | {"altered": -1.0} for row in rows]
+    assert kept(unknown, choose="altered")[0] == list(range(9))
+    untouched = [row | {"altered": LEAST_MEAN / 2} for row in rows]
+    assert kept(untouched, choose="altered") == ([], {"choose": 9})
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from([-1, 0, 1, 2, 8, 64])),
+        min_size=1,
+    ),
+    st.sampled_from([0.01, 0.1, 1.0]),
+)
+def test_altered_faces_are_those_of_a_plain_walk(rows, least):
+    rows = [(v, t, share / 64 if share > 0 else share) for v, t, share in rows]
+    known = {(v, t): [s for w, u, s in rows if (w, u) == (v, t) and s >= 0] for v, t, _ in rows}
+    mean = {who: sum(shares) / len(shares) for who, shares in known.items() if shares}
+    best = {
+        v: max((who for who in mean if who[0] == v), key=lambda who: (mean[who], -who[1]))
+        for v, _ in mean
+    }
+    wanted = []
+    for v, t, share in rows:
+        top = best.get(v) == (v, t) and mean[v, t] >= LEAST_MEAN
+        wanted.append(v not in best or top or mean.get((v, t), -1) >= least or share >= least)
+    video, track, share = (np.array(column) for column in zip(*rows, strict=True))
+    assert altered(video, track, share.astype(float), least).tolist() == wanted
 
 
 def test_every_split_chooses_for_itself():

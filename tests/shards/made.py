@@ -90,7 +90,8 @@ def world(root: Path, name: str = "clip", second: str = "wild") -> World:
             for region in ("eye", "nose")
         ]
         tar.finish(store)
-    rows = {"videos": videos, "faces": faces, "samples": samples}
+    films = [film(video["video_id"]) for video in videos]
+    rows = {"videos": videos, "frames": films, "faces": faces, "samples": samples}
     rows |= {"landmarks": landmarks, "expanded": expanded}
     made = {table: tables.from_rows(table, found) for table, found in rows.items()}
     return World(made, faces_store, expand_store)
@@ -189,6 +190,26 @@ def _video(video: str, dataset: str, method: str, split: str, number: int) -> di
     } | PLAIN_VIDEO
 
 
+def film(video: str) -> dict[str, Any]:
+    """The first planned time of a video, as the table ``frames`` has it."""
+    return {
+        "video_id": video,
+        "sample": 0,
+        "part": 0,
+        "time_s": 0.0,
+        "container": "mp4",
+        "codec": "h264",
+        "width_px": 640,
+        "height_px": 480,
+        "rotation_deg": 0,
+        "duration_s": 2.0,
+        "average_fps": 25.0,
+        "frame_count": 50,
+        "transfer": "",
+        "primaries": "",
+    }
+
+
 def _face(face: str, video: str, sample: int) -> dict[str, Any]:
     return {
         "face_id": face,
@@ -211,6 +232,7 @@ def _face(face: str, video: str, sample: int) -> dict[str, Any]:
         "padded": 0.0,
         "sharpness": 33.333333,
         "brightness": 127.126,
+        "altered": -1.0 if "/real/" in video else 0.125 * (sample % 4),
         "phash": "0123456789abcdef",
     }
 

@@ -21,7 +21,17 @@ DESIGN = {
     *("label", "vector", "graph", "split", "dataset", "method", "category", "subtype"),
     *("compression", "audio_fake", "generator", "region", "source_method", "face_id", "video_id"),
     *("pair_id", "leak_group", "identity", "target_id", "source_id", "sample", "time_s", "rank"),
-    *("track", "score", "face_px", "padded", "sharpness", "brightness", "pose_deg", "box"),
+    *(
+        "track",
+        "score",
+        "face_px",
+        "padded",
+        "sharpness",
+        "brightness",
+        "altered",
+        "pose_deg",
+        "box",
+    ),
     "landmarks",
 }
 RECIPE = {

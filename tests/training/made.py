@@ -120,7 +120,7 @@ def _append(file, name, tar_name, sample, number):
     row |= {"dataset": sample.dataset, "method": method}
     row["category"] = sample.category if sample.label else "real"
     row |= {"sample": 0, "time_s": 0.0, "rank": 0, "track": 0}
-    row |= {"face_px": 50.0, "padded": 0.0, "sharpness": 1.0, "brightness": 100.0}
+    row |= {"face_px": 50.0, "padded": 0.0, "sharpness": 1.0, "brightness": 100.0, "altered": -1.0}
     start = file.tell()
     jpeg = images.encode_jpeg(sample.image, 95, "4:4:4")
     row["jpg_offset"], row["jpg_size"] = tar.append(file, f"{row['key']}.jpg", jpeg)
