@@ -49,7 +49,6 @@ FILES = {"scrfd": "det_2.5g.onnx", "retinaface": "retinaface_mobilenet0.25.pth"}
 MAX_SIDE_PX = 8192
 SAME_BOX = 0.01
 """Boxes are the same when no side is further away than this share of the face."""
-WIDE_4K = _clips.Recipe("h264_2160p_default", 2160)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -58,6 +57,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=41, help="how often each is measured")
     parser.add_argument("--pictures", type=int, default=40, help="looked at by each worker")
     parser.add_argument("--clips", type=int, default=100, help="of the stage's share, at most")
+    parser.add_argument("--height", type=int, default=2160, help="of the film for memory, in px")
     options = parser.parse_args(arguments)
     folder = os.environ.get("FACESHARDS_ASSETS", "")
     if not Path(folder, "weights", FILES["scrfd"]).is_file():
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
         _shape(assets, picture, options.rounds),
         *_two_workers(assets, picture, options.pictures, min(5, options.rounds)),
         *_stage_share(assets, options.clips),
-        *_memory(assets),
+        *_memory(assets, options.height),
         *_gpu(picture),
     ]
     _figures.show(figures)
@@ -314,10 +314,11 @@ def _planned(files: Sequence[Path], params: FacesParams) -> tuple[FacesTask, Any
     return FacesTask(rules, MAX_SIDE_PX), plan
 
 
-def _memory(assets: Path) -> Iterator[Figure]:
-    """Peak resident memory of a process that works a 4K video."""
+def _memory(assets: Path, height_px: int) -> Iterator[Figure]:
+    """Peak resident memory of a process that works a video of 4K, unless told otherwise."""
+    recipe = _clips.Recipe(f"h264_{height_px}p_default", height_px)
     with tempfile.TemporaryDirectory() as folder:
-        video = _clips.write(WIDE_4K, Path(folder), 2.0)
+        video = _clips.write(recipe, Path(folder), 2.0)
         made = Path(folder) / "resnet50.pth"
         torch.save(retinaface.RetinaFace("resnet50").state_dict(), made)
         known = Weights(str(made), weights.sha256(made))
@@ -327,14 +328,14 @@ def _memory(assets: Path) -> Iterator[Figure]:
         for name, params in (("scrfd", _params(assets, "scrfd")), ("retinaface_resnet50", large)):
             results: Any = multiprocessing.get_context("spawn").Queue()
             child = multiprocessing.get_context("spawn").Process(
-                target=_work_4k, args=(video, params, results)
+                target=_work_large, args=(video, params, results)
             )
-            peak_gb = answers([child], results, f"{name} on a 4K video")[0] / 1000
-            _say(f"{name} on a 4K video: {peak_gb:.2f} GB")
-            yield _figures.at_most(f"resident_gb_on_4k_{name}", peak_gb, "GB", 1.5)
+            peak_gb = answers([child], results, f"{name} on {height_px}p")[0] / 1000
+            _say(f"{name} on {height_px}p: {peak_gb:.2f} GB")
+            yield _figures.at_most(f"resident_gb_on_{height_px}p_{name}", peak_gb, "GB", 1.5)
 
 
-def _work_4k(video: Path, params: FacesParams, results: Any) -> None:
+def _work_large(video: Path, params: FacesParams, results: Any) -> None:
     pin_threads()
     task, plan = _planned([video], params)
     task.open()

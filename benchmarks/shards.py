@@ -46,7 +46,8 @@ def main(arguments: list[str]) -> None:
         root = Path(name)
         jpegs = list(_jpegs(given.samples))
         figures = _writing(root, jpegs, given.rounds)
-        _folder(root / "train", jpegs)
+        # Two tars at least: webdataset has two workers, and each takes whole tars.
+        _folder(root / "train", jpegs, min(PER_TAR, -(-len(jpegs) // 2)))
         figures += _reading(root / "train", jpegs, given.rounds)
         _big_index(root / "big", given.index)
         figures += _start(root / "big", given.index)
@@ -84,16 +85,16 @@ def _pack(file: io.BufferedIOBase, jpegs: list[bytes]) -> Iterator[dict[str, int
     tar.finish(file)
 
 
-def _folder(folder: Path, jpegs: list[bytes]) -> None:
+def _folder(folder: Path, jpegs: list[bytes], per_tar: int) -> None:
     """A shard folder of these pictures."""
     folder.mkdir()
     facts, indexes = {}, []
-    for number, first in enumerate(range(0, len(jpegs), PER_TAR)):
+    for number, first in enumerate(range(0, len(jpegs), per_tar)):
         path = folder / f"d-{number:05d}.tar"
-        part = jpegs[first : first + PER_TAR]
+        part = jpegs[first : first + per_tar]
         with path.open("wb") as file:
             places = list(_pack(file, part))
-        rows = [_row(path.name, number * PER_TAR + i) | place for i, place in enumerate(places)]
+        rows = [_row(path.name, number * per_tar + i) | place for i, place in enumerate(places)]
         indexes.append(tables.from_rows("index_expanded", rows))
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()

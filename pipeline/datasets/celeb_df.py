@@ -88,7 +88,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             for entry in folders.entries(root / relative):
                 path = source.path(index, f"{relative}/{entry.name}")
                 name = entry.name if media == "frames" else folders.stem(entry.name)
-                if media == "frames" and not entry.is_dir():
+                if media == "frames" and not folders.is_dir(entry):
                     yield Rejected(path, "unsupported_media", "not the folder of a video")
                     continue
                 said = listed.get((group, name))

@@ -16,6 +16,7 @@ Rules:
   DF40 that stands for several methods (``FSAll_Fake``) is told by the folder.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -194,7 +195,8 @@ class Locator:
         # Folders of one list begin alike, so what fitted last is tried first.
         for root, drop in [*self._dropped, *every]:
             relative = "/".join(parts[drop:])
-            if relative and (self._roots[root] / relative).is_dir():
+            # Unlike Path.is_dir, it takes a listed name that is too long for a disk.
+            if relative and os.path.isdir(self._roots[root] / relative):  # noqa: PTH112
                 self._dropped = [(root, drop)]
                 return root, relative
         return None
@@ -210,7 +212,7 @@ def lists(source: Source) -> list[Path]:
         for folder in [named] if named else _LISTS:
             place = root / folder
             found = [place] if place.is_file() else sorted(place.glob("*.json"))
-            if wanted := [file for file in found if file.name not in _NO_LISTS]:
+            if wanted := [f for f in found if f.name not in _NO_LISTS and f.is_file()]:
                 return wanted
     if named:
         raise list_files.absent(

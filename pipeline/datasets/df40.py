@@ -184,7 +184,7 @@ def _leaves(root: Path, folder: str, depth: int = _DEPTH, top: bool = True) -> I
     """Rows below a folder, sorted."""
     found = folders.entries(root / folder)
     pictures = [e.name for e in found if folders.is_image(e.name)]
-    below = [e.name for e in found if e.name.casefold() not in _BESIDE and e.is_dir()]
+    below = [e.name for e in found if e.name.casefold() not in _BESIDE and folders.is_dir(e)]
     if top or _is_container(PurePosixPath(folder).name):
         for name in pictures:
             yield _Leaf(f"{folder}/{name}", "image")

@@ -161,11 +161,11 @@ def _labels(
     listing = METADATA if split == "train" else LABELS
     if split == "test" and not (root / LABELS).is_file() and (root / METADATA).is_file():
         listing = METADATA
-    try:
-        data = (root / listing).read_bytes()
-        return _json(data) if listing == METADATA else _csv(data, on_disk), listing, None
-    except FileNotFoundError:
+    if not (root / listing).is_file():
         return {}, listing, ("missing", "")
+    try:
+        data = lists.read_bytes(root / listing, lists.MAX_JSON_BYTES)
+        return _json(data) if listing == METADATA else _csv(data, on_disk), listing, None
     except ValueError as error:
         return {}, listing, ("unreadable", f"; {lists.in_words(error)}")
 

@@ -177,7 +177,7 @@ def _list(
         for entry in folders.entries(source.roots[folder.root_index] / folder.relative):
             path = source.path(folder.root_index, f"{folder.relative}/{entry.name}")
             name = entry.name if frames else folders.stem(entry.name)
-            if not (entry.is_dir() if frames else folders.is_video(entry.name)):
+            if not (folders.is_dir(entry) if frames else folders.is_video(entry.name)):
                 wanted = "a folder of pictures" if frames else "the suffix of a video"
                 yield Rejected(path, "unsupported_media", f"not {wanted}")
             elif name in seen:

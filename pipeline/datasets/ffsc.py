@@ -213,6 +213,7 @@ def _listed(source: Source) -> dict[str, tuple[str, str]]:
         line
         for root in source.roots
         for file in sorted(file for pattern in _LISTS for file in root.glob(pattern))
+        if file.is_file()
         for line in path_lists.read(source, file, "[012]{12}")
     )
     return path_lists.by_key(lines, _key)

@@ -24,9 +24,17 @@ def entries(folder: Path | str) -> list[os.DirEntry[str]]:
         return []
 
 
+def is_dir(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def subfolders(folder: Path | str) -> list[str]:
     """Names of the folders in a folder, sorted, hidden ones left out."""
-    return [entry.name for entry in entries(folder) if entry.is_dir()]
+    return [entry.name for entry in entries(folder) if is_dir(entry)]
 
 
 def files(folder: Path | str, depth: int = 1) -> Iterator[str]:
@@ -37,7 +45,7 @@ def files(folder: Path | str, depth: int = 1) -> Iterator[str]:
         depth: levels that are looked into; 1 = the folder alone. It also ends circles of links.
     """
     for entry in entries(folder):
-        if not entry.is_dir():
+        if not is_dir(entry):
             yield entry.name
         elif depth > 1:
             for below in files(entry.path, depth - 1):

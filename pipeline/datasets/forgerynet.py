@@ -15,6 +15,7 @@ Rules:
 - Method 6 (DeepFakes, then StarGAN) is RE or FS by ``datasets.forgerynet_6``.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -145,7 +146,7 @@ def _part(
 def _place(path: str) -> _Place:
     parts = path.split("/")
     for at, part in enumerate(parts[:-1]):
-        if part.isascii() and part.isdigit() and int(part) in (*METHODS, *REALS):
+        if re.fullmatch("[0-9]{1,2}", part) and int(part) in (*METHODS, *REALS):
             return _Place("/".join(parts[: at + 1]), int(part), tuple(parts[at + 1 : -1]))
     return _Place("/".join(parts[:-1]), 0, ())
 

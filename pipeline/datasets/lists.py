@@ -74,7 +74,7 @@ def read_json(
         UserError: it cannot be read, or is unclear (see :mod:`faceshards.strict_json`).
     """
     with _one_sentence(source, f"{file} {form}", remedy):
-        return parse_json(_bytes(file, max_bytes), max_bytes)
+        return parse_json(read_bytes(file, max_bytes), max_bytes)
 
 
 def read_lines(
@@ -92,7 +92,7 @@ def read_lines(
         UserError: it cannot be read, or is unclear (see :func:`strict_text.lines`).
     """
     with _one_sentence(source, str(file), remedy):
-        lines = strict_text.lines(_bytes(file, max_bytes), max_bytes)
+        lines = strict_text.lines(read_bytes(file, max_bytes), max_bytes)
     return ((number, text.strip()) for number, text in enumerate(lines, 1) if text.strip())
 
 
@@ -120,7 +120,7 @@ def read_csv(
         UserError: it cannot be read, or is unclear (see :func:`strict_text.table`).
     """
     with _one_sentence(source, str(file), remedy):
-        data = _bytes(file, max_bytes)
+        data = read_bytes(file, max_bytes)
         yield from strict_text.table(data, max_bytes, required, known, verbatim)
 
 
@@ -140,7 +140,8 @@ def in_words(error: Exception) -> str:
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
-def _bytes(file: Path, max_bytes: int) -> bytes:
+def read_bytes(file: Path, max_bytes: int) -> bytes:
+    """The content of a list; ValueError where it is larger, before it is read."""
     if (size := file.stat().st_size) > max_bytes:
         raise ValueError(f"it has {size} bytes; at most {max_bytes} are read")
     return file.read_bytes()

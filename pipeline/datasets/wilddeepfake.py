@@ -48,11 +48,12 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
         for top in tops:
             for entry in folders.entries(root / top):
                 path = source.path(index, f"{top}/{entry.name}")
-                shard = _shard(entry.name) if entry.is_file() else entry.name
-                if not shard or not (entry.is_dir() or entry.is_file()):
+                folder = folders.is_dir(entry)
+                shard = entry.name if folder else _shard(entry.name)
+                if not shard or not (folder or Path(entry.path).is_file()):
                     yield Rejected(path, "unsupported_media", "neither a tar nor a folder")
                     continue
-                found = _in_folder if entry.is_dir() else _in_tar
+                found = _in_folder if folder else _in_tar
                 for one in found(Path(entry.path), path):
                     if isinstance(one, Rejected):
                         yield one

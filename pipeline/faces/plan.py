@@ -97,8 +97,9 @@ def faces_plan(
                 digest(Path(file)) if reads_shipped(faces[group]) else ""
                 for group, file in zip(here, located, strict=True)
             ]
-            jpegs = ["png" if d in params.faces.lossless else jpeg for d, _ in here]
             marks, references = _references(table, [faces[group].altered for group in here], files)
+            jpegs = ["png" if d in params.faces.lossless else jpeg for d, _ in here]
+            # Types are stated: a batch may have no rows.
             columns = {
                 "media": table.column("media").cast(pa.string()),
                 "fingerprint": table.column("fingerprint"),
@@ -136,14 +137,16 @@ def _references(
     label = videos.column("label").to_pylist()
     path_at = videos.schema.get_field_index("path")
     for kind in set(kinds) - {"none"}:
-        paths = videos.column(f"{kind}_path")
-        located = files(videos.set_column(path_at, "path", paths))
-        prints = videos.column(f"{kind}_fingerprint").to_pylist()
-        for row, (path, file, mark) in enumerate(
-            zip(paths.to_pylist(), located, prints, strict=True)
-        ):
-            if kinds[row] == kind and label[row]:
-                marks[row], references[row] = f"{kind}:{mark}", file if path else ""
+        asked = [row for row, one in enumerate(kinds) if one == kind and label[row]]
+        table = videos.take(pa.array(asked, pa.int64()))
+        prints = table.column(f"{kind}_fingerprint").to_pylist()
+        for row, mark in zip(asked, prints, strict=True):
+            marks[row] = f"{kind}:{mark}"
+        there = [place for place, mark in enumerate(prints) if mark]
+        table = table.take(pa.array(there, pa.int64()))
+        located = files(table.set_column(path_at, "path", table.column(f"{kind}_path")))
+        for place, file in zip(there, located, strict=True):
+            references[asked[place]] = file
     return marks, references
 
 

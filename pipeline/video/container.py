@@ -6,11 +6,13 @@ than the caller allows is ever decoded.
 
 import contextlib
 import math
+import re
 import stat
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import av.error
@@ -38,6 +40,7 @@ MAX_GIF_PIXELS = 1 << 24
 
 _STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
 """MP4 brands of still pictures (AVIF, HEIF); FFmpeg opens their main picture as a video."""
+_CROPPING = re.compile(r"^ +Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)$", re.MULTILINE)
 _NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 
 
@@ -127,6 +130,42 @@ def check_file(path: Path) -> None:
             file.read(1)
     except OSError as error:
         raise Reject("unreadable", error.strerror or str(error)) from error
+
+
+class Margins(NamedTuple):
+    """What is cut off a decoded picture on each side, in px as coded."""
+
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+
+
+def container_crop(container: InputContainer, stream: VideoStream) -> Margins:
+    """What the container takes off each picture (``clap`` of MP4, ``PixelCrop`` of Matroska).
+
+    PyAV tells it only in FFmpeg's description of a file.
+    """
+    if not container.format.name.startswith(("mov", "matroska")):
+        return Margins()
+    try:
+        av.logging.set_level(av.logging.INFO)
+        told: str = container.dumps_format()  # type: ignore[attr-defined]
+    finally:
+        av.logging.set_level(av.logging.PANIC)
+    for part in told.split("\n  Stream #0:")[1:]:
+        found = _CROPPING.search(part)
+        if found and re.match(rf"{stream.index}\b", part):
+            margins = Margins(*map(int, found.groups()))
+            width, height = stream.codec_context.width, stream.codec_context.height
+            left_over = width - margins.left - margins.right, height - margins.top - margins.bottom
+            return margins if min(left_over) > 0 else Margins()
+    return Margins()
+
+
+def shapes_may_change(container: InputContainer) -> bool:
+    """Whether each picture tells the shape of its pixels; elsewhere the container does for all."""
+    return container.format.name in ("mpegts", "mpeg")
 
 
 def square_size(width_px: int, height_px: int, aspect: Fraction | None) -> tuple[int, int]:

@@ -26,7 +26,16 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from pipeline.errors import Reject
-from pipeline.video.container import complaints, display_turn, open_video, packets, square_size
+from pipeline.video.container import (
+    Margins,
+    complaints,
+    container_crop,
+    display_turn,
+    open_video,
+    packets,
+    shapes_may_change,
+    square_size,
+)
 from pipeline.video.everything import stamped_pictures
 from pipeline.video.plan import exact
 from pipeline.video.skip import Odd, Shown, Skipper, Wanted
@@ -109,6 +118,9 @@ class VideoReader:
     def _open(self) -> None:
         self._complaints = complaints()[0]
         self._container, self._stream = open_video(self.path, self.max_side_px)
+        self._crop = container_crop(self._container, self._stream)
+        self._shape = self._stream.sample_aspect_ratio
+        self._shapes_change = shapes_may_change(self._container)
 
     def pictures_at(self, times_s: Sequence[float]) -> Iterator[Picture]:
         """Pictures on screen at the times, in presentation order; each picture once.
@@ -154,7 +166,7 @@ class VideoReader:
         yield from self._everything(deque(w for w in wanted if w.place in left), tick_s)
 
     def _picture(self, shown: Shown) -> Picture:
-        return Picture(shown.places, shown.pts, self._rgb(shown.frame))
+        return Picture(shown.places, shown.pts, self._rgb(shown.frame, self._shape))
 
     def _skipper(self, wanted: Sequence[Wanted]) -> Skipper:
         return Skipper(
@@ -162,6 +174,7 @@ class VideoReader:
             wanted,
             by_packet=by_packet(self._container),
             usual_duration=usual_duration(self._container, self._stream),
+            pixel_shape=(self._shape or Fraction(1)) if self._shapes_change else None,
         )
 
     def _everything(self, wanted: deque[Wanted], tick_s: Fraction) -> Iterator[Picture]:
@@ -181,7 +194,13 @@ class VideoReader:
             elif frame is None or (span.shown.damaged and not self._keep_damaged):
                 self.problems.update(dict.fromkeys(places, Reject("damaged", self.damage)))
             else:
-                yield Picture(tuple(sorted(places)), frame.pts or 0, self._rgb(frame))
+                shape = span.shown.pixel_shape if self._shapes_change else self._shape
+                size = square_size(frame.width, frame.height, shape)
+                if max(size) > self.max_side_px:
+                    told = f"{size[0]} x {size[1]} px; at most {self.max_side_px} a side"
+                    self.problems.update(dict.fromkeys(places, Reject("bad_dimensions", told)))
+                else:
+                    yield Picture(tuple(sorted(places)), frame.pts or 0, self._rgb(frame, shape))
             if not wanted:
                 return
         if not decoded:
@@ -190,8 +209,8 @@ class VideoReader:
     def _note(self, complaint: str) -> None:
         self.damage = self.damage or complaint
 
-    def _rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        width, height = square_size(frame.width, frame.height, self._stream.sample_aspect_ratio)
+    def _rgb(self, frame: VideoFrame, shape: Fraction | None) -> NDArray[np.uint8]:
+        width, height = square_size(frame.width, frame.height, shape)
         # From YUV to planes is the same arithmetic as to packed pixels, at twice the speed.
         planar = not frame.format.is_rgb
         try:
@@ -206,12 +225,25 @@ class VideoReader:
         except av.error.FFmpegError as error:
             raise Reject("decode_error", f"cannot convert {frame.format.name} to RGB") from error
         image = _merged(rgb) if planar else np.asarray(rgb.to_ndarray(), np.uint8)  # (H, W, 3)
+        image = _cropped(image, self._crop, frame.width, frame.height)
         turn_deg, mirrored = display_turn(frame)
         if mirrored:
             image = np.asarray(cv2.flip(image, 1), np.uint8)
         if turn_deg:
             image = np.asarray(cv2.rotate(image, _TURNS[turn_deg]), np.uint8)
         return np.ascontiguousarray(image)
+
+
+def _cropped(
+    image: NDArray[np.uint8], crop: Margins, width_px: int, height_px: int
+) -> NDArray[np.uint8]:
+    """A picture without its margins, which count in pixels of one of this size."""
+    height, width = image.shape[:2]
+    left, right = (round(side * width / width_px) for side in (crop.left, crop.right))
+    top, bottom = (round(side * height / height_px) for side in (crop.top, crop.bottom))
+    if left + right >= width or top + bottom >= height:
+        return image
+    return image[top : height - bottom, left : width - right]
 
 
 def _merged(planar: VideoFrame) -> NDArray[np.uint8]:

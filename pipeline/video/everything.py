@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av.error
 from av.container import InputContainer
@@ -32,6 +33,8 @@ class Decoded:
     """None where the packet is there, but the decoder made no picture of it."""
     damaged: bool
     """As the module says; always where there is no picture."""
+    pixel_shape: Fraction | None = None
+    """Width of a coded pixel over its height as the stream tells; None where it does not."""
 
 
 def stamped_pictures(
@@ -53,7 +56,7 @@ def stamped_pictures(
     following = 0
     latest: int | None = None
     damage = _Damage(container, stream, usual)
-    for frame in _frames(container, stream, known, note, damage):
+    for frame, shape in _frames(container, stream, known, note, damage):
         stamp = best.stamp(frame)
         at = following if stamp is None else stamp
         damaged = damage.has(frame)
@@ -67,7 +70,7 @@ def stamped_pictures(
         duration = usual if in_order else frame.duration or usual
         latest, following = at, at + duration
         frame.pts = at
-        yield at, duration, Decoded(frame, damaged)
+        yield at, duration, Decoded(frame, damaged, shape)
     for lost in damage.lost_before(None):
         if latest is not None and lost > latest:
             latest = lost
@@ -80,7 +83,9 @@ def _frames(
     known: int,
     note: Callable[[str], object],
     damage: "_Damage",
-) -> Iterator[VideoFrame]:
+) -> Iterator[tuple[VideoFrame, Fraction | None]]:
+    """Pictures, and the shape of pixels that held when their packets were decoded."""
+
     def complained() -> str:
         nonlocal known
         count, last = complaints()
@@ -90,11 +95,13 @@ def _frames(
         return last if news else ""
 
     stream.codec_context.copy_opaque = True
+    place, from_place, shapes = -1, [-1], [stream.codec_context.sample_aspect_ratio]
     try:
         for packet in packets(container, stream):
             of_demuxer = complained()
             frames: list[VideoFrame] = []
             damage.next(packet)
+            place += bool(packet.size)
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:
@@ -104,7 +111,13 @@ def _frames(
                 damage.met()
             elif of_demuxer:
                 damage.met_before(of_demuxer)
-            yield from frames
+            shape = stream.codec_context.sample_aspect_ratio
+            if shape != shapes[-1]:
+                from_place.append(place)
+                shapes.append(shape)
+            for frame in frames:
+                of = frame.opaque if isinstance(frame.opaque, int) else place
+                yield frame, shapes[bisect_right(from_place, of) - 1]
     except av.error.FFmpegError as error:
         complained()
         note(error.strerror or str(error))

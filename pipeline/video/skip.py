@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import chain, pairwise
 
 from av.packet import Packet
@@ -93,16 +94,24 @@ class Skipper:
         wanted: ascending by tick.
         by_packet: whether only the order of packets tells times (AVI, ASF).
         usual_duration: ticks that a picture lasts where nothing says so.
+        pixel_shape: what the decoder has to tell at every picture; None where it does not matter.
     """
 
     def __init__(
-        self, stream: VideoStream, wanted: Sequence[Wanted], *, by_packet: bool, usual_duration: int
+        self,
+        stream: VideoStream,
+        wanted: Sequence[Wanted],
+        *,
+        by_packet: bool,
+        usual_duration: int,
+        pixel_shape: Fraction | None = None,
     ) -> None:
         self._stream = stream
         self._context = stream.codec_context
         self._wanted = wanted
         self._by_packet = by_packet
         self._usual = usual_duration
+        self._pixel_shape = pixel_shape
         self._looker = Looker(stream)
         self._complaints = complaints()[0]
         self._first = 0
@@ -253,6 +262,8 @@ class Skipper:
         frames = self._context.decode(packet)
         if complaints()[0] > self._complaints:
             raise Odd("the decoder complains")
+        if self._pixel_shape and (self._context.sample_aspect_ratio or 1) != self._pixel_shape:
+            raise Odd("the shape of pixels changes")
         for frame in frames:
             stamp = frame.dts if self._by_packet else frame.pts
             if stamp is None or frame.is_corrupt:

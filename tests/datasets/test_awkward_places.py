@@ -1,11 +1,13 @@
 """Every layout again, in folders that are awkward: the rows must be the same."""
 
+import os
+
 import pytest
 
 from pipeline.datasets.celeb_df import LIST
 from pipeline.datasets.fakeavceleb import META
 from pipeline.errors import UserError
-from tests.datasets.trees import entry, put, put_all, put_ffpp, rows, run
+from tests.datasets.trees import entry, put, put_all, put_ffpp, rejects, rows, run
 
 H1, H2 = "1" * 32, "2" * 32
 FAV = "FakeAVCeleb/RealVideo-RealAudio/African/men/id00001"
@@ -113,6 +115,33 @@ def test_a_broken_link_is_missing(adapter, plain, tmp_path):
     else:
         found = run(entry(adapter, root), tmp_path / "cache")
         assert [r["reason"] for r in found.rejected.to_pylist()] == ["missing"]
+
+
+def test_a_link_to_itself_among_the_videos_is_a_reject(adapter, plain, tmp_path):
+    root, before = plain
+    file = sorted(root.rglob("*.mp4"))[0]
+    loop = file.with_name("loop.mp4")
+    loop.symlink_to(loop)
+    found = run(entry(adapter, root), tmp_path / "cache")
+    assert rows(found) == rows(before)
+    assert len(rejects(found)) == len(rejects(before)) + 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop"])
+def test_a_list_that_is_no_file(adapter, plain, tmp_path, kind):
+    """Not followed, not waited for: one sentence, or rejects."""
+    root, _ = plain
+    for file in [f for f in root.rglob("*") if f.suffix in (".json", ".csv", ".txt")]:
+        file.unlink()
+        if kind == "folder":
+            file.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(file)
+        else:
+            file.symlink_to(file)
+    with pytest.raises(UserError) as caught:
+        run(entry(adapter, root), tmp_path / "cache")
+    assert "\n" not in str(caught.value)
 
 
 def test_relative_roots(adapter, plain, tmp_path, monkeypatch):

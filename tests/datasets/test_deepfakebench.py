@@ -160,6 +160,13 @@ def test_a_split_without_a_known_name(look):
     }
 
 
+def test_names_that_no_disk_can_hold_are_missing(look):
+    names = {n: record("FF-real", f"{YOUTUBE}/{n}") for n in ("z" * 300, "a\0b")}
+    found = look(ff_list() | {"more": {"FF-real": {"test": {"c23": names}}}})
+    assert found.metrics["outputs"] == 3
+    assert list(rejects(found).values()) == ["missing", "missing"]
+
+
 def test_some_frames_that_are_not_there(look, root):
     (root / YOUTUBE / "000/012.png").unlink()
     assert look(ff_list()).metrics["outputs"] == 3

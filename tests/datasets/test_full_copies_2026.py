@@ -6,10 +6,9 @@ import pytest
 
 from pipeline.datasets.av_deepfake1m import METADATA
 from pipeline.datasets.talkingheadbench import LIST
-from tests.datasets.test_full_copies import differences, fast_tmp, fill
+from tests.datasets.full_copies import fill
+from tests.datasets.test_full_copies import differences
 from tests.datasets.trees import entry, put, run
-
-__all__ = ["fast_tmp"]
 
 pytestmark = pytest.mark.slow
 

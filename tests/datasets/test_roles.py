@@ -57,8 +57,13 @@ def test_left_out_files_are_not_looked_at(tmp_path, ffpp, monkeypatch):
         return "0" * 32
 
     monkeypatch.setattr("pipeline.datasets.fingerprint.fingerprint", fingerprint)
-    run(with_roles(ffpp, splits="test_only"), tmp_path / "cache")
-    assert len(looked) == 14
+    found = run(with_roles(ffpp, splits="test_only"), tmp_path / "cache")
+    assert found.videos.num_rows == 14
+    root = tmp_path / "ffpp"
+    listed = {str(root / path) for path in found.videos["path"].to_pylist()}
+    # And the pristine film of a fake, whose content decides which face was altered.
+    pairs = {str(root / path) for path in found.videos["pair_path"].to_pylist() if path}
+    assert set(looked) == listed | pairs
 
 
 def test_all_test_moves_every_row(tmp_path, ffpp):

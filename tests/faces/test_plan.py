@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline import tables
 from pipeline.config.params import FacesParams, FramesParams, JpegParams, Params
 from pipeline.config.values import Weights
 from pipeline.errors import UserError
@@ -84,8 +85,7 @@ def test_batches_have_one_schema_however_few_rows_there_are(made, monkeypatch, r
 
 
 def test_no_videos_at_all_have_the_same_schema(made):
-    texts = ("video_id", *("dataset", "split", "media", "fingerprint", "path"))
-    nobody = pa.table({name: pa.array([], pa.string()) for name in texts})
+    nobody = tables.from_rows("videos", [])
     nothing = pa.table({"video_id": pa.array([], pa.string()), "time_s": pa.array([], "float64")})
     plan, _ = faces_plan(Held(nobody), Held(nothing), lambda rows: [""] * len(rows), Params())
     assert all(batch.schema == made()[0].table.schema for batch in plan.batches())

@@ -1,12 +1,15 @@
 """Exactness in time, color and orientation, and what damage does."""
 
 import resource
+import struct
+import subprocess
 from bisect import bisect_right
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
@@ -361,3 +364,83 @@ def test_same_pixels_every_time(assets):
         with VideoReader(path, SIDE_PX) as video:
             runs.append([p.image.tobytes() for p in video.pictures_at([0.0, 1.0])])
     assert runs[0] == runs[1]
+
+
+def with_clap(clip: Path, width: int, height: int, right: int, down: int) -> Path:
+    """Gives an MP4 a crop of this size, whose middle is moved by so much."""
+    data = bytearray(clip.read_bytes())
+    assert data.index(b"mdat") < data.index(b"moov"), "offsets would have to change"
+    box = struct.pack(">I4s8i", 40, b"clap", width, 1, height, 1, right, 1, down, 1)
+    at = data.rindex(b"avc1") - 4
+    end = at + int.from_bytes(data[at : at + 4], "big")
+    data[end:end] = box
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+        place = data.rindex(name, 0, at + 8) - 4
+        size = int.from_bytes(data[place : place + 4], "big") + len(box)
+        data[place : place + 4] = size.to_bytes(4, "big")
+    clip.write_bytes(data)
+    return clip
+
+
+@pytest.mark.parametrize("rotate_deg", [0, 90])
+def test_what_the_container_cuts_off_is_cut_off_as_ffmpeg_does(tmp_path, rotate_deg):
+    random = np.random.Generator(np.random.Philox(key=1))
+    pictures = [cv2.resize(random.integers(0, 255, (8, 16, 3), "u1"), (128, 64))] * 10
+    options = {"qp": "4"}
+    clip = tmp_path / "a.mp4"
+    write_clip(clip, range(10), pictures=pictures, options=options, rotate_deg=rotate_deg)
+    whole = read_one(clip)
+    # 128 x 64 px: 4 px on the left, 28 on the right, 2 on top and 14 at the bottom.
+    cropped = read_one(with_clap(clip, 96, 48, -12, -6))
+    unturned = np.rot90(whole, -rotate_deg // 90)[2:50, 4:100]
+    assert np.array_equal(cropped, np.rot90(unturned, rotate_deg // 90))
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(clip), "-frames:v", "1"]
+    form = ["-vf", "scale=flags=bilinear+accurate_rnd+full_chroma_int+bitexact", "-f", "rawvideo"]
+    data = subprocess.run(
+        [*command, *form, "-pix_fmt", "rgb24", "-"], check=True, capture_output=True
+    ).stdout
+    theirs = np.frombuffer(data, np.uint8).reshape(cropped.shape)
+    grey, their_grey = (cv2.cvtColor(i, cv2.COLOR_RGB2GRAY).astype(int) for i in (cropped, theirs))
+    assert np.abs(grey - their_grey).mean() < 1
+    assert np.abs(np.roll(grey, 1, 1) - their_grey).mean() > 2, "a pixel aside would be seen"
+
+
+def test_a_crop_that_leaves_nothing_is_none(tmp_path):
+    clip = with_clap(write_clip(tmp_path / "a.mp4", range(3)), 0, 0, 0, 0)
+    assert read_one(clip).shape == (32, 128, 3)
+
+
+def read_one(clip: Path):
+    with VideoReader(clip, SIDE_PX) as reader:
+        return next(iter(reader.pictures_at([0.0]))).image
+
+
+def test_the_shape_of_pixels_may_change(assets):
+    """Two recordings; the first picture of the second one has a time of the first one."""
+    clip = assets / "failing/pixel_shape_changes.ts"
+    times = [k / 10 for k in range(60)]
+    with VideoReader(clip, SIDE_PX) as reader:
+        shapes = {times[k]: p.image.shape for p in reader.pictures_at(times) for k in p.samples}
+    assert shapes == {t: (128, 384 if t >= 2.9 else 192, 3) for t in times[:58]}
+
+
+@pytest.mark.parametrize("order", [("1", "2"), ("2", "1/2")])
+def test_each_picture_has_its_shape_whatever_else_is_asked_for(tmp_path, order):
+    clip = tmp_path / "a.ts"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-t", "2", "-i"]
+    for n, shape in enumerate(order):
+        source = [f"testsrc=size=64x32:rate=10,setsar={shape}", "-c:v", "libx264", "-g", "5"]
+        form = ["-output_ts_offset", str(2.2 * n), "-f", "mpegts", "-"]
+        done = subprocess.run([*command, *source, *form], check=True, capture_output=True)
+        with clip.open("ab") as file:
+            file.write(done.stdout)
+    sizes = {"1": (32, 64, 3), "2": (32, 128, 3), "1/2": (64, 64, 3)}
+    times = [0.05, 1.95, 2.05, 3.85]
+    for asked in ([0.05], [1.95], [2.05], [3.85], times, [0.05, 3.85]):
+        with VideoReader(clip, SIDE_PX) as reader:
+            shapes = [p.image.shape for p in reader.pictures_at(asked)]
+        assert shapes == [sizes[order[int(t // 2)]] for t in asked]
+    if order[0] == "1":
+        with VideoReader(clip, 100) as reader:
+            assert [p.samples for p in reader.pictures_at(times)] == [(0,), (1,)]
+        assert {problem.reason for problem in reader.problems.values()} == {"bad_dimensions"}

@@ -195,6 +195,7 @@ def test_what_is_not_there(tmp_path):
 def test_parts_counted_in_pictures(tmp_path):
     location = folder_of(tmp_path, SCRAMBLED)
     inputs = {"file": location, "media": "frames", "segments_s": [], "segments_frames": [2, 5]}
+    inputs["outside"] = 0
     for sampling in (Sampling(), Sampling(fps=0.0, every_n=1)):
         rows = FramesTask(FramesParams()).work({**inputs, "sampling": sampling_text(sampling)})
         assert [o.fields["time_s"] for o in rows.outputs] == [2.0, 3.0, 4.0]
