@@ -19,7 +19,7 @@ def scored(draw, tied=True):
     return np.array(labels), np.array(scores, np.float64)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scored())
 def test_as_scikit_learn(found):
     labels, scores = found
@@ -41,7 +41,7 @@ def test_as_scikit_learn(found):
         assert ranking.equal_error_rate(labels, scores) == pytest.approx(wanted, abs=1e-4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scored())
 def test_the_equal_error_is_between_its_neighbours(found):
     labels, scores = found
@@ -50,7 +50,7 @@ def test_the_equal_error_is_between_its_neighbours(found):
     assert ranking.equal_error_rate(1 - labels, -scores) == pytest.approx(rate, abs=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scored())
 def test_no_threshold_is_better_than_the_best(found):
     labels, scores = found
