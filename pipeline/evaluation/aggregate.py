@@ -1,8 +1,11 @@
 """From scores of faces to one score per video."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline import tables
 from pipeline.errors import UserError
@@ -10,9 +13,6 @@ from pipeline.tables import schemas
 
 SPLITS = ("val", "test")
 """Splits that are evaluated, in the order of the tables of predictions."""
-
-MILLIONTHS = 1_000_000
-"""Scores are kept to 1e-6, so sums of them are sums of whole numbers: the same in any order."""
 
 WITHOUT_FACE = -1.0
 """Score of a video in which no face was found."""
@@ -39,18 +39,31 @@ def per_video(faces: pa.Table, videos: pa.Table) -> pa.Table:
     index = pc.index_in(faces.column("video_id"), chosen.column("video_id"))
     _check_belongs(faces, chosen, index)
     at = index.to_numpy().astype(np.int64)  # (faces,)
-    millionths = np.rint(faces.column("score").to_numpy() * MILLIONTHS)  # (faces,)
-    n = chosen.num_rows
-    counts = np.bincount(at, minlength=n)  # (videos,)
-    sums = np.bincount(at, weights=millionths, minlength=n)  # (videos,)
-    means = np.rint(sums / np.maximum(counts, 1)) / MILLIONTHS  # (videos,)
+    counts = np.bincount(at, minlength=chosen.num_rows)  # (videos,)
+    scores, log_odds = (
+        _means(faces.column(name).to_numpy(), at, counts) for name in ("score", "log_odds")
+    )
     columns = {c: chosen.column(c) for c in chosen.schema.names}
     columns["faces"] = pa.array(counts.astype(np.int32))
-    columns["score"] = pa.array(np.where(counts > 0, means, WITHOUT_FACE))
+    columns["score"] = pa.array(np.where(counts > 0, scores, WITHOUT_FACE))
+    columns["log_odds"] = pa.array(log_odds)
     schema = schemas.schema("predictions_videos")
     table = pa.table([columns[name] for name in schema.names], schema=schema)
     tables.check("predictions_videos", table)
     return table
+
+
+def _means(
+    values: NDArray[np.float64], at: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean of the values (faces,) of each video (videos,), 0 where it has none.
+
+    Sums are exact before they are rounded once, so the order of faces does not matter.
+    """
+    ends = np.cumsum(counts)
+    ordered = values[np.argsort(at, kind="stable")]
+    sums = [math.fsum(ordered[end - n : end]) for end, n in zip(ends, counts, strict=True)]
+    return np.array(sums, np.float64) / np.maximum(counts, 1)
 
 
 def _check_belongs(faces: pa.Table, videos: pa.Table, index: pa.ChunkedArray) -> None:

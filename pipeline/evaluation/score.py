@@ -21,7 +21,6 @@ from pipeline.models import Classifier, JointEmbedding
 from pipeline.tables import schemas
 from pipeline.training import checkpoint, data
 
-_DECIMALS = 6
 _FROM_INDEX = ("face_id", "video_id", "split", "dataset", "method", "category", "label")
 
 
@@ -67,16 +66,18 @@ def score_faces(
         UserError: a image cannot be read, or the model's output is not a number.
     """
     model = model.to(device)
-    scores, nodes = [np.empty(0)], [np.empty(0)]
+    scores, odds, nodes = [np.empty(0)], [np.empty(0)], [np.empty(0)]
     with tqdm(
         total=len(shards), desc=shards.name, unit="face", disable=not sys.stderr.isatty()
     ) as bar:
-        for fake, altered in _probabilities(model, shards, batch_size, device):
+        for fake, log_odds, altered in _scored(model, shards, batch_size, device):
             scores.append(fake)
+            odds.append(log_odds)
             nodes.append(altered.ravel())
             bar.update(len(fake))
     columns = {name: shards.index.column(name) for name in _FROM_INDEX}
     columns["score"] = pa.array(np.concatenate(scores))
+    columns["log_odds"] = pa.array(np.concatenate(odds))
     columns["graph"] = pa.array([graph] * len(shards), pa.string())
     flat = np.concatenate(nodes)  # (faces * N,)
     per_face = len(flat) // max(len(shards), 1)
@@ -88,28 +89,32 @@ def score_faces(
     return table
 
 
-def _probabilities(
+def _scored(
     model: Classifier, shards: Shards, batch_size: int, device: torch.device
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Of each batch in the order of the index: fake (B,) and altered nodes (B, N); N may be 0."""
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
+    """Of each batch in the order of the index: score and log-odds (B,), altered nodes (B, N).
+
+    N is 0 where the model has no graph.
+    """
     faces = data.Faces(Samples([shards.folder], size_px=model.image_px))
     mean, std = model.mean, model.std
     with torch.inference_mode():
         for batch in faces.batches(faces.in_order(batch_size)):
             images = data.normalised(batch.images.to(device), mean, std)
             outputs = model(images)
-            fake = _rounded(model.fake_probability(outputs))  # (B,)
+            fake = _finite(model.fake_probability(outputs))  # (B,)
+            log_odds = _finite(model.fake_log_odds(outputs))  # (B,)
             altered = np.empty((len(fake), 0))  # (B, 0)
             if isinstance(model, JointEmbedding):
-                altered = _rounded(model.node_probabilities(outputs))  # (B, N)
-            yield fake, altered
+                altered = _finite(model.node_probabilities(outputs))  # (B, N)
+            yield fake, log_odds, altered
 
 
-def _rounded(probabilities: Tensor) -> NDArray[np.float64]:
-    exact: NDArray[np.float64] = probabilities.double().cpu().numpy()
+def _finite(values: Tensor) -> NDArray[np.float64]:
+    exact: NDArray[np.float64] = values.double().cpu().numpy()
     if not np.isfinite(exact).all():
         raise UserError(
             "The model's output is not a number: its training diverged. Lower the run's "
             "optimizer.learning_rate and train it anew."
         )
-    return np.round(exact, _DECIMALS)
+    return exact

@@ -80,8 +80,15 @@ class Classifier(nn.Module, ABC):
         """Scores of float32 (B, 3, image_px, image_px) images, normalised by mean and std."""
 
     @abstractmethod
+    def fake_log_odds(self, outputs: Outputs) -> Tensor:
+        """Logarithm of p / (1 - p) of the probability that each face is fake, float64 (B,).
+
+        Computed without p, which near 0 and 1 no longer tells faces apart.
+        """
+
     def fake_probability(self, outputs: Outputs) -> Tensor:
-        """Probability in [0, 1] that each face is fake, (B,)."""
+        """Probability that each face is fake, float64 (B,) in [0, 1]."""
+        return self.fake_log_odds(outputs).sigmoid()  # (B,)
 
 
 def initialise(model: nn.Module, seed: int) -> None:

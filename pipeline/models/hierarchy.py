@@ -45,3 +45,18 @@ def marginals(logits: Tensor, states: Tensor) -> Tensor:
     """
     # Rounding can carry a sum of probabilities a last bit over 1.
     return (joint(logits, states) @ states.double()).clamp(0, 1)  # (B, N)
+
+
+def root_log_odds(logits: Tensor, states: Tensor) -> Tensor:
+    """Logarithm of p / (1 - p) of the root's marginal probability, in log-space.
+
+    Args:
+        logits: (B, N), as for :func:`joint`.
+        states: (S, N), as for :func:`joint`; the root, column 0, is 0 in one or more of them.
+
+    Returns:
+        float64 (B,).
+    """
+    potentials = logits.double() @ states.double().T  # (B, S)
+    fake = states[:, 0] == 1  # (S,)
+    return potentials[:, fake].logsumexp(dim=1) - potentials[:, ~fake].logsumexp(dim=1)  # (B,)

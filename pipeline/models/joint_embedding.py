@@ -78,9 +78,9 @@ class JointEmbedding(Classifier):
         embedding = self.clip.visual_projection(pooled)  # (B, D)
         return Outputs(embedding @ self._texts().T / TEMPERATURE, embedding)  # (B, N), (B, D)
 
-    def fake_probability(self, outputs: Outputs) -> Tensor:
-        """Marginal probability of the root, float64 (B,) in [0, 1]; all nodes contribute."""
-        return self.node_probabilities(outputs)[:, 0]  # (B,)
+    def fake_log_odds(self, outputs: Outputs) -> Tensor:
+        """Of the marginal probability of the root, float64 (B,); all nodes contribute."""
+        return hierarchy.root_log_odds(outputs.logits, self.states)  # (B,)
 
     def node_probabilities(self, outputs: Outputs) -> Tensor:
         """Marginal probability of every node, float64 (B, N) in [0, 1] (equation 3)."""

@@ -83,10 +83,10 @@ class VisionTransformer(Classifier):
         embedding = normed if self.embedding_is_normed else mean  # (B, D)
         return Outputs(self.head(normed), embedding)
 
-    def fake_probability(self, outputs: Outputs) -> Tensor:
-        """Sum of the softmax over all classes of fakes (section 3.4), (B,) in [0, 1]."""
-        # Rounding can carry the sum of several a last bit over 1.
-        return outputs.logits.float().softmax(dim=1)[:, 1:].sum(dim=1).clamp(max=1)  # (B,)
+    def fake_log_odds(self, outputs: Outputs) -> Tensor:
+        """Of the sum of the softmax over all classes of fakes (section 3.4), float64 (B,)."""
+        logits = outputs.logits.double()  # (B, classes)
+        return logits[:, 1:].logsumexp(dim=1) - logits[:, 0]  # (B,)
 
     def layers(self) -> dict[str, int]:
         """See :class:`Classifier`: tokens and patches 0, block i (from 0) i + 1, head last.

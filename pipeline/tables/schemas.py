@@ -267,12 +267,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("method", _text, "manipulation; real for pristine"),
         Column("category", _text, "kind of manipulation", among=CATEGORIES),
         Column("label", pa.int8(), "0 real, 1 fake; by what is visible", among=(0, 1)),
-        Column("score", pa.float64(), "probability that it is fake, to 1e-6", low=0, high=1),
+        Column("score", pa.float64(), "probability that it is fake", low=0, high=1),
+        Column("log_odds", pa.float64(), "logarithm of score / (1 - score), without its rounding"),
         Column("graph", _text, "named label graph of the node probabilities; or empty"),
         Column(
             "node_probabilities",
             _doubles,
-            "probability that it is altered, per node of the graph, to 1e-6; or []",
+            "probability that it is altered, per node of the graph; or []",
         ),
     ),
     "predictions_videos": (
@@ -286,10 +287,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column(
             "score",
             pa.float64(),
-            "mean score of its faces, to 1e-6; -1 without a face",
+            "mean score of its faces; -1 without a face",
             low=-1,
             high=1,
         ),
+        Column("log_odds", pa.float64(), "mean log_odds of its faces; 0 without a face"),
     ),
     "rejected": (
         Column("id", _text, "what was rejected, in the stage's own unit"),

@@ -1,5 +1,7 @@
 """Small tables of scored faces and their videos, and small shards."""
 
+import math
+
 import pyarrow.compute as pc
 
 from pipeline import tables
@@ -20,6 +22,7 @@ def faces(rows):
         dataset, method, _ = video.split("/", 2)
         row = {"face_id": f"{video}/{place:05d}-0", "video_id": video, "split": split}
         row |= {"dataset": dataset, "method": method, "label": label, "score": score}
+        row["log_odds"] = math.log(max(score, 1e-300)) - math.log(max(1 - score, 1e-300))
         row |= {"category": _category(label), "graph": "", "node_probabilities": []}
         made.append(row)
     return tables.from_rows("predictions_faces", made)

@@ -33,6 +33,7 @@ def test_same_name_under_two_methods_stays_two_videos():
         "label": 1,
         "faces": 2,
         "score": 0.8,
+        "log_odds": pytest.approx((np.log(0.9 / 0.1) + np.log(0.7 / 0.3)) / 2, abs=1e-12),
     }
 
 
@@ -76,9 +77,9 @@ def test_the_mean_is_exact_and_the_order_of_faces_does_not_matter(scored, random
         own = [score for video, score in scored if video == row["video_id"]]
         assert row["faces"] == len(own)
         if own:
-            exact = Fraction(sum(own), len(own) * 10**6)
-            assert abs(Fraction(row["score"]) - exact) <= Fraction(1, 2 * 10**6) + Fraction(1e-12)
-            assert row["score"] == np.round(row["score"], 6)
+            exact = sum((Fraction(score / 10**6) for score in own), Fraction(0)) / len(own)
+            assert abs(Fraction(row["score"]) - exact) <= Fraction(2**-52)
+            assert np.isfinite(row["log_odds"])
 
 
 def test_a_face_of_an_unknown_video_is_refused():

@@ -82,6 +82,8 @@ def test_each_method_is_measured_against_the_reals_of_its_dataset():
     assert set(test["datasets"]) == {"a", "b"}
     # Videos: reals 0.3 and 0.6, DF 0.4, FS 0.9.
     deepfakes, faceswap = test["datasets"]["a"]["methods"].values()
+    of_odds = {name: deepfakes.pop(f"video_{name}") for name in ("brier", "nll", "ece")}
+    assert all(0 < value < 2 for value in of_odds.values())
     assert deepfakes == {
         "videos_real": 2,
         "videos_fake": 1,
@@ -92,6 +94,11 @@ def test_each_method_is_measured_against_the_reals_of_its_dataset():
         "video_auc": 0.5,
         "video_balanced_accuracy": 0.25,
         "frame_auc": 0.5,
+        # 0.6 real, 0.4 fake, 0.3 real: one of two is fake when the fake is found.
+        "video_eer": 0.5,
+        "video_average_precision": 0.5,
+        "video_tpr_at_1": 0.0,
+        "video_tpr_at_5": 0.0,
     }
     assert (faceswap["video_auc"], faceswap["video_balanced_accuracy"]) == (1.0, 0.75)
     assert test["datasets"]["a"]["overall"]["video_auc"] == 0.75
@@ -169,3 +176,27 @@ def test_it_says_when_scores_mean_nothing():
     faces = made.faces(ROWS)
     videos = per_video(faces, made.videos(sorted({row[:3] for row in ROWS})))
     assert metrics.evaluate(faces, videos, 0.5, True)["meaningless"] == 1
+
+
+def test_what_val_fits_is_used_on_test():
+    """On val 0.3 parts the classes, on test it calls one real of two fake; 0.5 misses a fake."""
+    rows = [(f"a/real/v{i}", "val", 0, s) for i, s in enumerate((0.1, 0.2))]
+    rows += [(f"a/DF/v{i}", "val", 1, s) for i, s in enumerate((0.4, 0.8))]
+    rows += [(f"a/real/t{i}", "test", 0, s) for i, s in enumerate((0.25, 0.35))]
+    rows += [(f"a/DF/t{i}", "test", 1, s) for i, s in enumerate((0.45, 0.9))]
+    found = _evaluate(rows)
+    assert found["fitted"]["threshold"] == pytest.approx(0.3)
+    assert found["fitted"]["temperature"] > 0
+    overall = found["test"]["overall"]
+    assert overall["video_balanced_accuracy"] == 0.75
+    assert overall["video_balanced_accuracy_fitted"] == 0.75
+    assert found["test"]["datasets"]["a"]["overall"]["video_balanced_accuracy_fitted"] == 0.75
+    assert 0 <= overall["video_auc_low"] <= overall["video_auc"] == 1.0
+    assert "fitted" not in metrics.headline(found)
+    assert "video_balanced_accuracy_fitted" not in found["val"]["overall"]
+
+
+def test_scores_that_saturate_are_told_apart_by_their_log_odds():
+    """Probabilities of 1e-8 and of 3e-8 were one number when scores were rounded."""
+    rows = [("a/real/0", "test", 0, 1e-8), ("a/DF/0", "test", 1, 3e-8)]
+    assert _evaluate(rows)["test"]["overall"]["video_auc"] == 1.0

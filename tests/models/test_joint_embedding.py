@@ -50,7 +50,7 @@ def test_the_roots_marginal_is_the_probability_of_a_fake():
         nodes = model.node_probabilities(outputs)
         fake = model.fake_probability(outputs)
     assert nodes.shape == (4, 10)
-    assert torch.equal(fake, nodes[:, 0])
+    torch.testing.assert_close(fake, nodes[:, 0], rtol=0, atol=1e-12)
     # No state has an altered node without the root.
     assert (nodes <= nodes[:, :1] + 1e-12).all()
 

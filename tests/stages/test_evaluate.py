@@ -90,7 +90,7 @@ def test_predictions_and_metrics_of_a_run(project, monkeypatch, capsys):
         assert row["score"] == pytest.approx(sum(own) / 2, abs=6e-7)
     found = json.loads((project / "predictions/plain/metrics.json").read_text())
     assert found["meaningless"] == 1
-    assert set(found) == {"meaningless", "val", "test"}
+    assert set(found) == {"fitted", "meaningless", "val", "test"}
     overall = found["test"]["overall"]
     assert (overall["videos_real"], overall["videos_fake"]) == (2, 2)
     assert overall["videos_without_face"] == 1
