@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from pipeline.config.params import FaceChoice, FacesParams, LandmarksParams
 from pipeline.config.values import Weights
-from pipeline.expansion.blending import correct, similarity
+from pipeline.expansion.alignment import similarity
+from pipeline.expansion.blending import correct, moments
 from pipeline.faces.detect import Detector, make_detector
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.landmarks import make_landmarker
@@ -36,6 +37,7 @@ _OPEN = 0.35
 _DETECTOR = "weights/det_500m.onnx"
 _DETECTOR_SHA256 = "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a"
 _BELOW_PX = 8192
+_MAX_GAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Studio:
             turn = similarity(donor_points, points)
             over = cv2.warpAffine(donor, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
             under = picture.astype(np.float32) / 255
-            over = correct(over.astype(np.float32) / 255, under, alpha)
+            over = _toned(over.astype(np.float32) / 255, under, alpha)
             return np.asarray(np.rint((under + alpha * (over - under)) * 255), np.uint8)
         if how in _BLUR_SHARE:
             alpha = _hull(picture, points, size_px * _EDGE_SHARE)
@@ -197,3 +199,12 @@ def _hull(picture: Image, points: Points, sigma_px: float) -> NDArray[np.float32
     cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.int32)), 255)
     soft = cv2.GaussianBlur(mask, (0, 0), sigma_px)
     return np.asarray(soft[..., None].astype(np.float32) / 255, np.float32)
+
+
+def _toned(
+    over: NDArray[np.float32], under: NDArray[np.float32], alpha: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The face ``over`` in the colors of the one ``under`` it, where alpha is."""
+    weight = (alpha / alpha.sum()).ravel()
+    lab = [np.asarray(cv2.cvtColor(one, cv2.COLOR_RGB2Lab), np.float32) for one in (over, under)]
+    return correct(over, lab[0], *(moments(one, weight) for one in lab), _MAX_GAIN)

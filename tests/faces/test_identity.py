@@ -205,6 +205,7 @@ def test_heads_that_leave_their_places_keep_their_tracks(assets):
         task.open()
         inputs = {"times_s": [0.0, 1.0, 2.0, 3.0], "encoding": "png", "rules": ""}
         inputs |= {"media": "video", "file": str(path), "min_frames": 1}
+        inputs |= {"altered": "", "reference": ""}
         numbers[kind] = {o.fields["track"] for o in task.work(inputs).outputs}
     assert numbers == {"none": {0, 1, 2, 3, 4}, "dlib": {0, 1, 2}}
 

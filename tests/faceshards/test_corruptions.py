@@ -536,7 +536,7 @@ def unknowable_changes() -> None:
         "score": 0.5,
         "sharpness": 35.0,
         "brightness": 120.0,
-        "altered": -1.0,
+        "altered": 0.375,
         "padded": 0.25,
         "track": 3,
         "distance": 13.0,

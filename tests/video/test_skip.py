@@ -268,7 +268,7 @@ def test_only_wanted_pictures_are_converted(tmp_path, monkeypatch):
     converted = []
     original = VideoReader._rgb
     monkeypatch.setattr(
-        VideoReader, "_rgb", lambda self, frame: converted.append(1) or original(self, frame)
+        VideoReader, "_rgb", lambda self, *of: converted.append(1) or original(self, *of)
     )
     for read_ in (read, lambda *a: read_whole(*a, monkeypatch)):
         converted.clear()
