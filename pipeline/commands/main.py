@@ -1,26 +1,13 @@
-"""The ``faceshards`` command. Parses arguments and calls one function of the library each.
-
-Imports happen inside the handlers: those that are slow (OpenCV, Arrow), so that ``--help`` is
-instant, and those of extras, so that ``verify`` and ``sheet`` work without any.
-"""
+"""The ``faceshards`` command: its arguments. What each command does is in ``handlers``."""
 
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from faceshards import __version__
-from faceshards.errors import UserError
-from faceshards.wording import counted
+from pipeline.commands import handlers
 from pipeline.commands.entry import run_main
 from pipeline.stage_list import WITH_REJECTS, named
-
-EXIT_PROBLEMS = 1
-"""Exit code of ``verify`` where a folder is damaged, of ``audit`` where a finding is to fail, of
-``explain-sample`` where the bytes differ."""
-
-
-SHEET_JPEG_QUALITY = 90
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "init",
-        _init,
+        handlers.init,
         "make a project in a folder, outside of any clone",
         "Write params.yaml, dvc.yaml, manifests/ and what git and DVC ignore into DIR, and make it "
         "a DVC repository. Files that are there with other content are never overwritten.",
@@ -60,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "profile",
-        _profile,
+        handlers.profile,
         "list the profiles, or put one in place as params.yaml",
         "Without NAME: list the profiles. With NAME: show how params.yaml would change, then make "
         "it a copy of that profile: of profiles/NAME.yaml, or of the one that came with the "
@@ -72,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "sample-data",
-        _sample_data,
+        handlers.sample_data,
         "write the embedded sample dataset",
         "Write two small datasets of real faces and fakes made from them: DIR/ffpp in the layout "
         "of FaceForensics++, and DIR/wild with a CSV manifest.",
@@ -83,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "datasets",
-        _datasets,
+        handlers.datasets,
         "say what datasets can be read, and what is there of yours",
         "Without NAME: what each adapter expects on disk, licence and access, and what was found "
         "of the datasets in manifests/datasets.yaml. With NAME: one adapter or dataset in detail. "
@@ -109,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(
         commands,
         "licences",
-        _licences,
+        handlers.licences,
         "say what the terms of data, weights and models allow",
         "Licence and access of every dataset in manifests/datasets.yaml and of all weights and "
         "models in params.yaml, and what follows for shards and trained models: whether commercial "
@@ -119,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "audit",
-        _audit,
+        handlers.audit,
         "look for leaks, duplicates, conflicts and shortcuts in the data",
         "Look through manifests/videos.parquet and, where it is there, manifests/faces.parquet. "
         "Exit code 1 where the parameters say that a finding is to fail.",
@@ -134,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "verify",
-        _verify,
+        handlers.verify,
         "check shard folders",
         "Check shard folders against their own index and checksums; needs nothing but the folders. "
         "Exit code 1 where something is wrong.",
@@ -153,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "clean",
-        _clean,
+        handlers.clean,
         "list, or delete, what removed training runs left behind",
         "List models, predictions, plots and metrics of runs that params.yaml does not name. With "
         "--delete: delete those whose content was found in DVC's cache, or in git. Nothing else "
@@ -167,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "sheet",
-        _sheet,
+        handlers.sheet,
         "draw a contact sheet of a shard folder",
         "Draw faces of a shard folder with their labels into one picture.",
     )
@@ -177,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "inspect",
-        _inspect,
+        handlers.inspect,
         "say what shard folders hold",
         "Counts by split, dataset, method and label of a shard folder, or of all in a folder such "
         "as data/shards; a contact sheet; everything that is known of one sample.",
@@ -189,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "diff",
-        _diff,
+        handlers.diff,
         "say what changed between two sets of shards",
         "Compare two shard folders, or two folders of them, sample by sample: which are there, "
         "labels, everything in their json, and pixels. Exit code 1 where they differ.",
@@ -200,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "export",
-        _export,
+        handlers.export,
         "write shards in the form that another tool reads",
         "Forms: csv, folder, huggingface, deepfakebench, fiftyone. An export that is there is "
         "brought up to date: only tars that changed are written again.",
@@ -215,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "explain-sample",
-        _explain,
+        handlers.explain,
         "show how an expanded sample was made",
         "Make an expanded sample again from its recipe, say whether it has the stored bytes, and "
         "draw target, source, mask and result side by side. Exit code 1 where the bytes differ.",
@@ -228,14 +215,14 @@ def _parser() -> argparse.ArgumentParser:
     _add(
         commands,
         "summary",
-        _summary,
+        handlers.summary,
         "say what the stages made and how to look at it",
         "Counts per stage, shard folders, reasons of rejects, and how to look further.",
     )
     _add(
         commands,
         "plan",
-        _plan,
+        handlers.plan,
         "say what `dvc repro` would do, before it does it",
         "Scan the datasets and hold each heavy stage's plan against its store: rows to do, keep "
         "and drop, time by the rate of the largest of the last runs, disk needed and free.",
@@ -244,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _add(
         commands,
         "retry",
-        _retry,
+        handlers.retry,
         "have the next run try rejected rows again",
         "Take a stage's rejects back, so that `dvc repro` runs it and works their rows again.",
     )
@@ -270,241 +257,6 @@ def _seed(text: str) -> int:
     if seed < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
     return seed
-
-
-def _profile(arguments: argparse.Namespace) -> None:
-    from pipeline.config import profiles
-
-    if arguments.name is None:
-        present = profiles.in_place()
-        known = profiles.names()
-        width = max(map(len, known))
-        for name in known:
-            mark = "*" if name == present else " "
-            print(f"{mark} {name:<{width}}  {profiles.about(name)}")
-        print("\n* is in place as params.yaml." if present else "\nparams.yaml is none of these.")
-        return
-    change = profiles.difference(arguments.name)
-    if not change:
-        print(f"params.yaml is the profile {arguments.name} already.")
-        if told := profiles.put_datasets_in_place(arguments.name):
-            print(told)
-        return
-    try:
-        profiles.put_in_place(arguments.name, arguments.force)
-    finally:  # shown also where it is refused; and a reader that stops early stops nothing else
-        print(change, flush=True)
-    told = profiles.put_datasets_in_place(arguments.name)
-    print(
-        f"\nparams.yaml is now the profile {arguments.name}.",
-        *filter(None, [told]),
-        "Next: `dvc repro`.",
-    )
-
-
-def _init(arguments: argparse.Namespace) -> None:
-    from pipeline.commands.init import init
-
-    print(init(arguments.folder, arguments.profile, arguments.videos, arguments.seed))
-
-
-def _sample_data(arguments: argparse.Namespace) -> None:
-    from pipeline.sample_data import write_sample_data
-
-    write_sample_data(arguments.folder, arguments.seed)
-    print(f"The sample dataset is in {arguments.folder}.")
-
-
-def _plan(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - has no arguments
-    from pipeline import config
-    from pipeline.commands import preview
-
-    print(preview.text(*preview.preview(config.load())))
-
-
-def _retry(arguments: argparse.Namespace) -> None:
-    from pipeline.engine.retry import retry
-
-    count = retry(arguments.stage, arguments.reason)
-    next_step = "Next: `dvc repro`." if count else "Nothing is to be tried again."
-    print(f"{counted(count, 'reject')} taken back. {next_step}")
-
-
-def _datasets(arguments: argparse.Namespace) -> int | None:
-    from pipeline import config, tables
-    from pipeline.datasets import catalogue
-
-    if arguments.against or arguments.verified:
-        return _verify_dataset(arguments)
-    listed = config.load_datasets() if config.DATASETS.is_file() else {}
-    path = Path("manifests/videos.parquet")
-    videos = tables.read(path, "videos") if path.is_file() else None
-    path = Path("manifests/rejected/scan.parquet")
-    rejected = tables.read(path, "rejected") if path.is_file() else None
-    if arguments.name is None:
-        print(catalogue.overview(listed, videos, rejected))
-    else:
-        print(catalogue.detail(arguments.name, listed, videos, rejected))
-    return 0
-
-
-def _verify_dataset(arguments: argparse.Namespace) -> int:
-    from pipeline.commands import verify_dataset
-
-    if arguments.name != "verify" or not (arguments.verified and arguments.against):
-        raise UserError("Write it as `faceshards datasets verify NAME --against LIST`.")
-    text, code = verify_dataset.verify(
-        arguments.verified, arguments.against, arguments.label_one_is
-    )
-    print(text)
-    return code
-
-
-def _licences(_: argparse.Namespace) -> None:
-    from pipeline import config
-    from pipeline.commands import licences
-
-    listed = config.load_datasets() if config.DATASETS.is_file() else {}
-    print(licences.text(licences.parts(listed, config.load())))
-
-
-def _audit(arguments: argparse.Namespace) -> int:
-    from pipeline import config
-    from pipeline.audit import gather
-
-    if arguments.shortcuts:
-        from pipeline.audit import circumstances
-
-        print(circumstances.text(circumstances.look(Path()), Path("metrics/evaluate")))
-        return 0
-    found = gather.gather(Path("manifests"))
-    failed = gather.failing(found, config.load())
-    print(gather.text(found, failed))
-    return EXIT_PROBLEMS if failed else 0
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    from faceshards.verify import verify_folder
-
-    graphs = _known_graphs()
-    damaged = False
-    for folder in arguments.folders:
-        problems = verify_folder(folder, graphs, quick=arguments.quick)
-        if arguments.against:
-            from faceshards.verify import verify_against
-
-            problems += verify_against(folder, arguments.against)
-        damaged = damaged or bool(problems)
-        print(f"{folder}: {counted(len(problems), 'problem') if problems else 'sound'}")
-        for problem in problems:
-            print(f"  {problem}")
-    return EXIT_PROBLEMS if damaged else 0
-
-
-def _known_graphs() -> dict[str, dict[str, Any]]:
-    """The label graphs of the project in the working directory, where there is one."""
-    path = Path("manifests/semantics.yaml")
-    if not path.is_file():
-        return {}
-    # Who has a project has what reads it; folders alone are checked without.
-    from pipeline.labels import semantics
-    from pipeline.shards.folder_index import graph_json
-
-    return {name: graph_json(graph) for name, graph in semantics.load(path).graphs.items()}
-
-
-def _clean(arguments: argparse.Namespace) -> None:
-    from pipeline import config
-    from pipeline.commands import cleaning
-
-    root = Path()
-    found = cleaning.leftovers(root, config.load().runs, cleaning.cache_folder(root))
-    gone = cleaning.delete(root, found, arguments.force) if arguments.delete else []
-    for one in found:
-        state = "deleted" if one in gone else one.why_kept and f"stays: {one.why_kept}"
-        print(f"{one.path}: {state or 'kept elsewhere, can be deleted'}")
-    if not found:
-        print("No removed run left anything behind.")
-    elif not arguments.delete:
-        print("Nothing was deleted. Delete with `faceshards clean --delete`.")
-    elif len(gone) < len(found) and not arguments.force:
-        print("What stays is nowhere else; `faceshards clean --delete --force` deletes it too.")
-
-
-def _sheet(arguments: argparse.Namespace) -> None:
-    from faceshards import images
-    from faceshards.replace import replacing
-    from faceshards.sheet import contact_sheet
-
-    sheet = images.encode_jpeg(contact_sheet(arguments.folder), SHEET_JPEG_QUALITY, "4:4:4")
-    with replacing(arguments.out) as temporary:
-        temporary.write_bytes(sheet)
-    print(f"The contact sheet is {arguments.out}.")
-
-
-def _inspect(arguments: argparse.Namespace) -> None:
-    from faceshards import looking
-    from faceshards.reading import Shards
-
-    folders = [Shards(path) for path in looking.shard_folders(arguments.path)]
-    if arguments.sample:
-        print(looking.sample_text(*looking.find_sample(folders, arguments.sample)))
-    else:
-        print(looking.text(folders))
-    if arguments.sheet:
-        full = next((shards for shards in folders if len(shards)), folders[0])
-        _sheet(argparse.Namespace(folder=full.folder, out=arguments.sheet))
-
-
-def _diff(arguments: argparse.Namespace) -> int:
-    from faceshards import differences
-
-    try:
-        found = differences.differences(arguments.first, arguments.second)
-    except ValueError as error:
-        raise UserError(
-            f"{error}. Look with `faceshards verify` which folder is damaged."
-        ) from None
-    print(differences.text(found))
-    return EXIT_PROBLEMS if any(found) else 0
-
-
-def _export(arguments: argparse.Namespace) -> None:
-    from faceshards import export, looking
-    from faceshards.wording import suggestion
-
-    if arguments.form not in export.FORMS:
-        raise UserError(
-            f"There is no form {arguments.form!r}{suggestion(arguments.form, export.FORMS)}. "
-            "There are: " + "; ".join(f"{n} ({f.about})" for n, f in export.FORMS.items()) + "."
-        )
-    folders = looking.shard_folders(arguments.path)
-    work = export.survey(folders, arguments.out, arguments.form)
-    print(
-        f"{counted(work.to_write, 'sample')} to write, {work.kept} kept; "
-        f"about {work.needed_bytes / 1e9:.2f} GB needed, {work.free_bytes / 1e9:.1f} GB free"
-    )
-    if not arguments.dry_run:
-        removed = export.export(folders, arguments.out, arguments.form)
-        print(f"The export is in {arguments.out}; {counted(removed, 'old file')} removed.")
-
-
-def _explain(arguments: argparse.Namespace) -> int:
-    from faceshards import images
-    from faceshards.replace import replacing
-    from pipeline.commands.explain import explain
-
-    found = explain(arguments.key, Path())
-    with replacing(arguments.out) as temporary:
-        temporary.write_bytes(images.encode_png(found.strip))
-    print(f"{found.text}\nTarget, source, mask and result are side by side in {arguments.out}.")
-    return 0 if found.same else EXIT_PROBLEMS
-
-
-def _summary(_: argparse.Namespace) -> None:
-    from pipeline.commands.summary import summary
-
-    print(summary())
 
 
 if __name__ == "__main__":
