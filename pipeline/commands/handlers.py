@@ -260,6 +260,19 @@ def explain(arguments: argparse.Namespace) -> int:
     return 0 if found.same else EXIT_PROBLEMS
 
 
+def compare(arguments: argparse.Namespace) -> None:
+    """Prints the differences between runs."""
+    from pipeline import tables
+    from pipeline.evaluation import comparison
+
+    found = {
+        name: tables.read(Path("predictions") / name / "videos.parquet", "predictions_videos")
+        for name in arguments.runs
+    }
+    videos = tables.read(Path("manifests/videos.parquet"), "videos")
+    print(comparison.text(comparison.compare(found, videos, arguments.split)))
+
+
 def summary(_: argparse.Namespace) -> None:
     """Prints what the stages made."""
     from pipeline.commands.summary import summary

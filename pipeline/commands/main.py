@@ -212,6 +212,17 @@ def _parser() -> argparse.ArgumentParser:
         "--out", metavar="FILE", type=Path, default=Path("explained.png"), help="PNG to write"
     )
 
+    command = _add(
+        commands,
+        "compare",
+        handlers.compare,
+        "say which of two runs is better, and how sure that is",
+        "Compare evaluated runs pair by pair on the videos that all of them scored: difference of "
+        "AUC with an interval, and p corrected for the number of comparisons.",
+    )
+    command.add_argument("runs", metavar="RUN", nargs="+", help="names of evaluated runs")
+    command.add_argument("--split", choices=("val", "test"), default="test", help="default: test")
+
     _add(
         commands,
         "summary",
