@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -34,7 +35,7 @@ class _Decoding(VideoReader):
 
     _nothing = np.zeros((1, 1, 3), np.uint8)
 
-    def _rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
+    def _rgb(self, frame: VideoFrame, shape: Fraction | None) -> NDArray[np.uint8]:
         return self._nothing
 
 

@@ -296,7 +296,10 @@ def _planned(files: Sequence[Path], params: FacesParams) -> tuple[FacesTask, Any
         "media": ["video"] * len(files),
         "fingerprint": [path.name for path in files],
         "path": [str(path) for path in files],
+        "label": [0] * len(files),
     }
+    references = ("mask_path", "mask_fingerprint", "pair_path", "pair_fingerprint")
+    columns |= {name: [""] * len(files) for name in references}
     frames = FramesTask(FramesParams())
     sampled: list[Mapping[str, Any]] = []
     for path, video in zip(files, columns["video_id"], strict=True):

@@ -80,6 +80,11 @@ def test_it_carries_its_data_as_they_are_in_the_clone(wheel):
         f"pipeline/project/profiles/{path.name}": f"profiles/{path.name}"
         for path in (ROOT / "profiles").iterdir()
     }
+    listed = ROOT / "pipeline/project/profile_datasets"
+    profiles |= {
+        path.relative_to(ROOT).as_posix(): path.relative_to(ROOT).as_posix()
+        for path in listed.iterdir()
+    }
     with zipfile.ZipFile(wheel) as inside:
         names = inside.namelist()
         for name, original in (DATA | profiles).items():

@@ -38,6 +38,8 @@ from pipeline.errors import UserError
 START_DEADLINE_S = 600.0
 """Importing libraries and loading models takes seconds; a child silent for this long is broken."""
 ATTEMPTS = 2
+_STARTED_IN = str(Path.cwd())
+"""What an empty entry of the import path means, wherever the process is by then."""
 LOOK_EVERY_S = 0.2
 """How often the memory of a child at work is looked at."""
 
@@ -116,7 +118,7 @@ class Child:
                     # The owner's import path, so that a task's module is found here too.
                     env=os.environ
                     | process.ENVIRONMENT
-                    | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                    | {"PYTHONPATH": os.pathsep.join(p or _STARTED_IN for p in sys.path)},
                     stdin=subprocess.DEVNULL,
                 )
         finally:

@@ -124,7 +124,7 @@ def _edit(old, new):
         (
             lambda: _edit("graph: ffpp", "graph: ffsc"),
             ["joint"],
-            "runs.joint.objective.graph is 'ffsc', but shard.graph is 'ffpp'",
+            "do not follow the graph ffsc of the run joint",
         ),
         (
             lambda: (
