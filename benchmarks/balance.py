@@ -63,7 +63,7 @@ def ours(folder: Path) -> Callable[[], int]:
 
     params = BalanceParams(min_score=MIN_SCORE)
     pa.set_cpu_count(THREADS)
-    return lambda: stage.write_samples(folder, params, 0).metrics["outputs"]  # type: ignore
+    return lambda: int(stage.write_samples(folder, params, 0).metrics["outputs"])
 
 
 def duckdb(folder: Path) -> Callable[[], int]:

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from faceshards.export.forms import LABEL_NAMES, Files, Form, Named, checked_path, rows
+from faceshards.export.forms import LABEL_NAMES, Files, Form, TarSamples, checked_path, rows
 from faceshards.reading import Shards
 
 _SAME = ("split", "method", "category", "subtype", "compression", "audio_fake", "pair_id")
@@ -22,9 +22,9 @@ class CsvLists(Form):
     name: ClassVar[str] = "csv"
     about: ClassVar[str] = "pictures and one CSV per dataset, as the adapter csv reads them"
 
-    def of_tar(self, shards: Shards, tar: str, samples: Named) -> Files:  # noqa: ARG002
+    def of_tar(self, part: TarSamples) -> Files:
         """The pictures, byte for byte."""
-        for sample_id, sample in samples:
+        for sample_id, sample in part.samples:
             yield _path(sample_id), sample.jpg
 
     def lists(self, folders: Sequence[Shards]) -> Files:

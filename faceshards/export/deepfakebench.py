@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from faceshards import fields, images
 from faceshards.errors import UserError
 from faceshards.export.csv_lists import table
-from faceshards.export.forms import Files, Form, Named, checked_path, rows
+from faceshards.export.forms import Files, Form, TarSamples, checked_path, rows
 from faceshards.keys import digest128
 from faceshards.reading import Shards
 
@@ -54,9 +54,9 @@ class DeepfakeBench(Form):
     about: ClassVar[str] = "frames and JSON lists as DeepfakeBench and ForensicHub read them"
     copies: ClassVar[bool] = False
 
-    def of_tar(self, shards: Shards, tar: str, samples: Named) -> Files:  # noqa: ARG002
+    def of_tar(self, part: TarSamples) -> Files:
         """The pictures, decoded and stored as PNG; masks of expanded samples beside them."""
-        for sample_id, sample in samples:
+        for sample_id, sample in part.samples:
             path = _path({**sample.about, "sample_id": sample_id})
             yield path, images.encode_png(images.decode_rgb(sample.jpg))
             if "mask.png" in sample.members:

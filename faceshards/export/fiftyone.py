@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from faceshards import fields, images
-from faceshards.export.forms import LABEL_NAMES, Files, Form, Named, checked_path, rows
+from faceshards.export.forms import LABEL_NAMES, Files, Form, TarSamples, checked_path, rows
 from faceshards.reading import Shards
 
 
@@ -19,10 +19,10 @@ class FiftyOne(Form):
     name: ClassVar[str] = "fiftyone"
     about: ClassVar[str] = "pictures with labels, boxes and videos for FiftyOne"
 
-    def of_tar(self, shards: Shards, tar: str, samples: Named) -> Files:  # noqa: ARG002
+    def of_tar(self, part: TarSamples) -> Files:
         """The pictures, byte for byte."""
-        for _, sample in samples:
-            yield _path(shards.name, sample.key), sample.jpg
+        for _, sample in part.samples:
+            yield _path(part.folder, sample.key), sample.jpg
 
     def lists(self, folders: Sequence[Shards]) -> Files:
         """All samples, and what the dataset is."""

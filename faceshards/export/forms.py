@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from faceshards import fields
@@ -17,6 +18,16 @@ Named = Iterator[tuple[str, Sample]]
 """Samples with their ids."""
 
 
+@dataclass(frozen=True)
+class TarSamples:
+    """The samples of one tar."""
+
+    folder: str
+    """Name of the shard folder, such as ``train``."""
+    tar: str
+    samples: Named
+
+
 class Form(ABC):
     """One form of export. Pure: it gives names and bytes, and writes nothing itself."""
 
@@ -27,7 +38,7 @@ class Form(ABC):
     """Whether pictures keep their bytes; else they are decoded and stored as PNG."""
 
     @abstractmethod
-    def of_tar(self, shards: Shards, tar: str, samples: Named) -> Files:
+    def of_tar(self, part: TarSamples) -> Files:
         """Files that the samples of one tar become. They depend on nothing else."""
 
     @abstractmethod

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceshards import fields
-from faceshards.export.forms import LABEL_NAMES, Files, Form, Named, checked_path
+from faceshards.export.forms import LABEL_NAMES, Files, Form, TarSamples, checked_path
 from faceshards.reading import Shards
 
 _PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -27,19 +27,19 @@ class HuggingFace(Form):
     name: ClassVar[str] = "huggingface"
     about: ClassVar[str] = "Parquet files with typed columns, and a dataset card"
 
-    def of_tar(self, shards: Shards, tar: str, samples: Named) -> Files:
+    def of_tar(self, part: TarSamples) -> Files:
         """One Parquet file: pictures byte for byte, the json of each sample as columns."""
-        schema = _schema(shards.name)
+        schema = _schema(part.folder)
         out = io.BytesIO()
         with pq.ParquetWriter(out, schema, compression="zstd") as writer:
             batch: list[dict[str, Any]] = []
-            for sample_id, sample in samples:
-                batch.append(_row(shards.name, sample_id, sample.key, sample.about, sample.members))
+            for sample_id, sample in part.samples:
+                batch.append(_row(part.folder, sample_id, sample.key, sample.about, sample.members))
                 if len(batch) == _ROWS_PER_GROUP:
                     writer.write_table(pa.Table.from_pylist(batch, schema))
                     batch = []
             writer.write_table(pa.Table.from_pylist(batch, schema))
-        yield _path(shards.name, tar), out.getvalue()
+        yield _path(part.folder, part.tar), out.getvalue()
 
     def lists(self, folders: Sequence[Shards]) -> Files:
         """The dataset card, whose header names the files of every split."""

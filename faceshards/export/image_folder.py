@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from faceshards.export.csv_lists import table
-from faceshards.export.forms import LABEL_NAMES, Files, Form, Named, checked_path, rows
+from faceshards.export.forms import LABEL_NAMES, Files, Form, TarSamples, checked_path, rows
 from faceshards.reading import Shards
 
 
@@ -14,10 +14,10 @@ class ImageFolder(Form):
     name: ClassVar[str] = "folder"
     about: ClassVar[str] = "pictures in folders by split and class, and samples.csv"
 
-    def of_tar(self, shards: Shards, tar: str, samples: Named) -> Files:  # noqa: ARG002
+    def of_tar(self, part: TarSamples) -> Files:
         """The pictures, byte for byte."""
-        for _, sample in samples:
-            yield _path(shards.name, sample.about["label"], sample.key), sample.jpg
+        for _, sample in part.samples:
+            yield _path(part.folder, sample.about["label"], sample.key), sample.jpg
 
     def lists(self, folders: Sequence[Shards]) -> Files:
         """One CSV of all samples."""

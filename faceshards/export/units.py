@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from faceshards import images
 from faceshards.errors import UserError
-from faceshards.export.forms import Files, Form
+from faceshards.export.forms import Files, Form, TarSamples
 from faceshards.keys import digest128
 from faceshards.reading import Shards
 from faceshards.replace import replacing
@@ -100,7 +100,7 @@ def write(folders: Sequence[Shards], out: Path, form: Form) -> int:
     for unit in to_do:
         ids = unit.shards.index.column("sample_id").slice(unit.places.start, len(unit.places))
         named = zip(ids.to_pylist(), unit.shards.samples(unit.places), strict=True)
-        files = form.of_tar(unit.shards, unit.tar, named)
+        files = form.of_tar(TarSamples(unit.shards.name, unit.tar, named))
         _write_files(out, _record(out, unit), unit.made_of, files)
     _write_files(out, lists, lists_of, form.lists(folders))
     return removed

@@ -32,8 +32,7 @@ def out_of_date() -> set[str]:
     try:
         return set(json.loads(done.stdout))
     except ValueError:
-        said = done.stderr.strip().splitlines()
-        reason = said[0] if said else f"exit code {done.returncode}"
+        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise UserError(f"`dvc status` could not tell: {reason}") from None
 
 
