@@ -233,7 +233,7 @@ def export(arguments: argparse.Namespace) -> None:
 
     if arguments.form not in export.FORMS:
         raise UserError(
-            f"There is no form {arguments.form!r}{suggestion(arguments.form, export.FORMS)}. "
+            f"There is no form {arguments.form!r}. {suggestion(arguments.form, export.FORMS)} "
             "There are: " + "; ".join(f"{n} ({f.about})" for n, f in export.FORMS.items()) + "."
         )
     folders = looking.shard_folders(arguments.path)

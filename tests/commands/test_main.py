@@ -365,4 +365,6 @@ def test_inspect_diff_and_export(shards, tmp_path, capsys):
     assert main(["export", "folder", str(shards), str(out)]) == 0
     assert len(list(out.rglob("*.jpg"))) == 40
     assert main(["export", "foldr", str(shards), str(out)]) == 2
-    assert "folder (pictures in folders" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "There is no form 'foldr'. Did you mean folder? There are: csv (" in said
+    assert "folder (pictures in folders" in said
