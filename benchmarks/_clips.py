@@ -1,4 +1,4 @@
-"""Videos made for the benchmark; every picture carries its number along its upper edge."""
+"""Videos made for the benchmark; every frame carries its number along its upper edge."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ class Recipe:
     seconds: float | None = None
     """None: as long as the others."""
     filmed: str = ""
-    """A clip below FACESHARDS_ASSETS whose pictures are encoded, to and fro; "" for made ones."""
+    """A clip below FACESHARDS_ASSETS whose frames are encoded, to and fro; "" for made ones."""
 
 
 _FILMED_720P, _FILMED_1080P = "videos/real/lp_s18_wide.mp4", "videos/real/fsgan_conan_1080p.mp4"
@@ -68,7 +68,7 @@ RECIPES = (
 
 
 def stamps(recipe: Recipe, seconds: float) -> list[int]:
-    """Picture times in units of one picture of a constant rate; from 1 to 4 where it varies."""
+    """Frame times in units of one frame of a constant rate; from 1 to 4 where it varies."""
     total = int((recipe.seconds or seconds) * recipe.rate)
     if not recipe.variable:
         return list(range(total))
@@ -87,12 +87,12 @@ def write(recipe: Recipe, folder: Path, seconds: float) -> Path:
         stream.width, stream.height, stream.pix_fmt = width, recipe.height_px, "yuv420p"
         tick_s = Fraction(1, recipe.rate)
         stream.codec_context.time_base = stream.time_base = tick_s
-        pictures = _filmed(recipe, times) if recipe.filmed else _pictures(width, recipe, times)
-        for number, (time, picture) in enumerate(zip(times, pictures, strict=True)):
+        frames = _filmed(recipe, times) if recipe.filmed else _frames(width, recipe, times)
+        for number, (time, image) in enumerate(zip(times, frames, strict=True)):
             bits = np.array([(number >> bit) & 1 for bit in range(BITS)], np.uint8) * 219 + 16
             marked = width // BITS * BITS
-            picture[:MARK_PX, :marked] = np.repeat(bits, width // BITS)[None, :, None]
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+            image[:MARK_PX, :marked] = np.repeat(bits, width // BITS)[None, :, None]
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
             frame.pts, frame.time_base = time, tick_s
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -100,14 +100,14 @@ def write(recipe: Recipe, folder: Path, seconds: float) -> Path:
 
 
 def number_of(image: NDArray[np.uint8]) -> int:
-    """The number in a uint8 (H, W, 3) picture."""
+    """The number in a uint8 (H, W, 3) frame."""
     row = image[2 : MARK_PX - 2].mean(axis=(0, 2))
     levels = row[: len(row) // BITS * BITS].reshape(BITS, -1).mean(axis=1)
     return sum(int(level > 128) << bit for bit, level in enumerate(levels))
 
 
 def _filmed(recipe: Recipe, times: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-    """The pictures of a real clip, forwards and backwards until there are enough."""
+    """The frames of a real clip, forwards and backwards until there are enough."""
     with av.open(str(Path(os.environ["FACESHARDS_ASSETS"]) / recipe.filmed)) as container:
         film = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     to_and_fro = [*range(len(film)), *range(len(film) - 2, 0, -1)]
@@ -115,7 +115,7 @@ def _filmed(recipe: Recipe, times: Sequence[int]) -> Iterator[NDArray[np.uint8]]
         yield film[to_and_fro[number % len(to_and_fro)]].copy()
 
 
-def _pictures(width: int, recipe: Recipe, times: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+def _frames(width: int, recipe: Recipe, times: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
     """A camera that pans over a textured wall, two round things before it, grain."""
     height = recipe.height_px
     random = np.random.Generator(np.random.Philox(key=0))
@@ -128,11 +128,11 @@ def _pictures(width: int, recipe: Recipe, times: Sequence[int]) -> Iterator[NDAr
     grains = [np.rint(field).astype(np.int16) for field in grain]
     for number, time in enumerate(times):
         x, y = int(128 + 120 * np.sin(time / 40)), int(64 + 60 * np.cos(time / 55))
-        picture = wall[y : y + height, x : x + width].copy()
+        frame = wall[y : y + height, x : x + width].copy()
         for phase, color in ((0, (224, 172, 150)), (2, (120, 84, 70))):
             middle = (
                 int(width * (0.35 + 0.15 * phase + 0.1 * np.sin(time / 23 + phase))),
                 int(height * (0.5 + 0.1 * np.cos(time / 17 + phase))),
             )
-            cv2.ellipse(picture, middle, (height // 7, height // 5), time % 40, 0, 360, color, -1)
-        yield np.clip(picture + grains[number % _NOISE_FIELDS], 0, 255).astype(np.uint8)
+            cv2.ellipse(frame, middle, (height // 7, height // 5), time % 40, 0, 360, color, -1)
+        yield np.clip(frame + grains[number % _NOISE_FIELDS], 0, 255).astype(np.uint8)

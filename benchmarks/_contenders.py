@@ -1,4 +1,4 @@
-"""Ways to get the pictures at given times out of a video, one function each."""
+"""Ways to get the frames at given times out of a video, one function each."""
 
 import importlib
 import re
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from pipeline.video.decode import VideoReader
 
-Pictures = list[NDArray[np.uint8]]
-Contender = Callable[[Path, Sequence[float]], Pictures]
-"""From a file and times in s to uint8 (H, W, 3) RGB pictures, in order."""
+Frames = list[NDArray[np.uint8]]
+Contender = Callable[[Path, Sequence[float]], Frames]
+"""From a file and times in s to uint8 (H, W, 3) RGB frames, in order."""
 
 MAX_SIDE_PX = 8192
 _ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]
 _PPM = re.compile(rb"P6\s(\d+) (\d+)\s255\s")
 
 
-def ours(path: Path, times_s: Sequence[float]) -> Pictures:
+def ours(path: Path, times_s: Sequence[float]) -> Frames:
     """This project's reader."""
     with VideoReader(path, MAX_SIDE_PX) as reader:
-        return [picture.image for picture in reader.pictures_at(times_s) for _ in picture.samples]
+        return [frame.image for frame in reader.frames_at(times_s) for _ in frame.samples]
 
 
 class _Decoding(VideoReader):
@@ -40,53 +40,53 @@ class _Decoding(VideoReader):
 
 
 def decoding_alone(path: Path, times_s: Sequence[float]) -> None:
-    """What no exact reader can go below: decoding what the wanted pictures need."""
+    """What no exact reader can go below: decoding what the wanted frames need."""
     with _Decoding(path, MAX_SIDE_PX) as reader:
-        deque(reader.pictures_at(times_s), maxlen=0)
+        deque(reader.frames_at(times_s), maxlen=0)
 
 
-def _opencv_read(path: Path, times_s: Sequence[float], options: list[int]) -> Pictures:
+def _opencv_read(path: Path, times_s: Sequence[float], options: list[int]) -> Frames:
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, options)
     rate = capture.get(cv2.CAP_PROP_FPS)
     wanted = {round(t * rate) for t in times_s}
-    pictures: Pictures = []
+    frames: Frames = []
     number = 0
     while True:
         done, image = capture.read()
         if not done:
             break
         if number in wanted:
-            pictures.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            frames.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         number += 1
     capture.release()
-    return pictures
+    return frames
 
 
-def opencv_read(path: Path, times_s: Sequence[float]) -> Pictures:
-    """Reads every picture and keeps some, with the threads OpenCV takes by itself."""
+def opencv_read(path: Path, times_s: Sequence[float]) -> Frames:
+    """Reads every frame and keeps some, with the threads OpenCV takes by itself."""
     return _opencv_read(path, times_s, [])
 
 
-def opencv_read_1_thread(path: Path, times_s: Sequence[float]) -> Pictures:
+def opencv_read_1_thread(path: Path, times_s: Sequence[float]) -> Frames:
     """The same with one thread."""
     return _opencv_read(path, times_s, _ONE_THREAD)
 
 
-def opencv_seek(path: Path, times_s: Sequence[float]) -> Pictures:
+def opencv_seek(path: Path, times_s: Sequence[float]) -> Frames:
     """Seeks to each time."""
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, _ONE_THREAD)
-    pictures: Pictures = []
+    frames: Frames = []
     for time_s in times_s:
         capture.set(cv2.CAP_PROP_POS_MSEC, time_s * 1000)
         done, image = capture.read()
         if done:
-            pictures.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            frames.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
     capture.release()
-    return pictures
+    return frames
 
 
-def decord(path: Path, times_s: Sequence[float]) -> Pictures:
-    """decord, by numbers of pictures."""
+def decord(path: Path, times_s: Sequence[float]) -> Frames:
+    """decord, by numbers of frames."""
     import decord as library
 
     reader = library.VideoReader(str(path), ctx=library.cpu(0), num_threads=1)
@@ -94,7 +94,7 @@ def decord(path: Path, times_s: Sequence[float]) -> Pictures:
     return list(reader.get_batch([n for n in numbers if n < len(reader)]).asnumpy())
 
 
-def torchcodec(path: Path, times_s: Sequence[float]) -> Pictures:
+def torchcodec(path: Path, times_s: Sequence[float]) -> Frames:
     """Torchcodec in its exact mode, by times."""
     from torchcodec.decoders import VideoDecoder
 
@@ -107,8 +107,8 @@ def torchcodec(path: Path, times_s: Sequence[float]) -> Pictures:
     return list(decoder.get_frames_played_at(inside).data.numpy())
 
 
-def ffmpeg_select(path: Path, times_s: Sequence[float]) -> Pictures:
-    """The ffmpeg program with its filter ``select``; the pictures come through a pipe."""
+def ffmpeg_select(path: Path, times_s: Sequence[float]) -> Frames:
+    """The ffmpeg program with its filter ``select``; the frames come through a pipe."""
     import imageio_ffmpeg
 
     step = times_s[1] - times_s[0] if len(times_s) > 1 else 1.0
@@ -116,14 +116,14 @@ def ffmpeg_select(path: Path, times_s: Sequence[float]) -> Pictures:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-threads", "1", "-i", str(path)]
     command += ["-vf", choose, "-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-"]
     data = subprocess.run(command, check=True, capture_output=True).stdout
-    pictures: Pictures = []
+    frames: Frames = []
     at = 0
     while header := _PPM.match(data, at):
         width, height = int(header[1]), int(header[2])
         image = np.frombuffer(data, np.uint8, width * height * 3, header.end())
-        pictures.append(image.reshape(height, width, 3))
+        frames.append(image.reshape(height, width, 3))
         at = header.end() + image.size
-    return pictures
+    return frames
 
 
 _NEEDS = {

@@ -28,7 +28,7 @@ CRFS = (0, 23, 40)
 """FaceForensics++'s raw, c23 and c40."""
 ALTERATIONS = ("swap", "blur strongly", "blur mildly", "warp strongly", "warp mildly", "mouth")
 RATE = 25
-"""Pictures a second of the films."""
+"""Frames a second of the films."""
 _EDGE_SHARE, _WIDE_EDGE_SHARE = 1 / 30, 1 / 15
 _BLUR_SHARE = {"blur strongly": 0.04, "blur mildly": 0.015}
 _WARP_SHARE = {"warp strongly": 0.06, "warp mildly": 0.02}
@@ -44,11 +44,11 @@ _MAX_GAIN = 2.0
 class Film:
     """Two people side by side; the one on the right is altered."""
 
-    pictures: list[Image]
+    frames: list[Image]
     middle_px: int
-    """Where the picture of the right one begins."""
+    """Where the frame of the right one begins."""
     points: list[Points]
-    """float64 (68, 2) of the right face in each picture."""
+    """float64 (68, 2) of the right face in each frame."""
 
 
 class Studio:
@@ -67,34 +67,34 @@ class Studio:
         self._donor = donor, points
 
     def side_by_side(self, left: str, right: str, count: int, height_px: int) -> Film:
-        """The first pictures of two clips; one that is too short is shown to and fro."""
+        """The first frames of two clips; one that is too short is shown to and fro."""
         halves = [self._clip(name, count, height_px) for name in (left, right)]
-        pictures = [np.hstack(pair) for pair in zip(*halves, strict=True)]
-        return self._film(pictures, halves[0][0].shape[1])
+        frames = [np.hstack(pair) for pair in zip(*halves, strict=True)]
+        return self._film(frames, halves[0][0].shape[1])
 
     def photograph(self, name: str, count: int, height_px: int) -> Film:
         """A photograph of two people that the camera pans over."""
         image = _scaled(decode((self.assets / "images" / name).read_bytes(), _BELOW_PX), height_px)
         width = image.shape[1] - count - image.shape[1] % 2 - count % 2
-        pictures = [np.ascontiguousarray(image[:, n : n + width]) for n in range(count)]
-        boxes = sorted(face.box for face in self._detector.detect_all(pictures[:1])[0])
-        return self._film(pictures, round((boxes[0][2] + boxes[-1][0]) / 2))
+        frames = [np.ascontiguousarray(image[:, n : n + width]) for n in range(count)]
+        boxes = sorted(face.box for face in self._detector.detect_all(frames[:1])[0])
+        return self._film(frames, round((boxes[0][2] + boxes[-1][0]) / 2))
 
-    def _film(self, pictures: list[Image], middle_px: int) -> Film:
+    def _film(self, frames: list[Image], middle_px: int) -> Film:
         points: list[Points] = []
-        for picture in pictures:
-            found = self._points(picture, middle_px)
+        for frame in frames:
+            found = self._points(frame, middle_px)
             points.append(points[-1] if found is None else found)
-        return Film(pictures, middle_px, points)
+        return Film(frames, middle_px, points)
 
     def altered(self, film: Film, how: str) -> list[Image]:
-        """The film's pictures, the face on the right altered."""
+        """The film's frames, the face on the right altered."""
         made = []
-        for picture, points in zip(film.pictures, film.points, strict=True):
-            image = picture.copy()
-            around = _around(points, picture)
+        for frame, points in zip(film.frames, film.points, strict=True):
+            image = frame.copy()
+            around = _around(points, frame)
             corner = np.array([around[1].start, around[0].start])
-            image[around] = self._alter(picture[around], points - corner, how)
+            image[around] = self._alter(frame[around], points - corner, how)
             made.append(image)
         return made
 
@@ -113,51 +113,51 @@ class Studio:
         truth = [(face["box"][0] + face["box"][2]) / 2 > film.middle_px for face in faces]
         return list(zip(truth, chosen.tolist(), strict=True))
 
-    def _points(self, picture: Image, right_of_px: int) -> Points | None:
-        boxes = [face.box for face in self._detector.detect_all([picture])[0]]
+    def _points(self, frame: Image, right_of_px: int) -> Points | None:
+        boxes = [face.box for face in self._detector.detect_all([frame])[0]]
         boxes = [box for box in boxes if (box[0] + box[2]) / 2 > right_of_px]
         if not boxes:
             return None
-        return self._landmarker.points(picture, boxes[0], "scrfd")[0].astype(np.float64)
+        return self._landmarker.points(frame, boxes[0], "scrfd")[0].astype(np.float64)
 
     def _clip(self, name: str, count: int, height_px: int) -> list[Image]:
         with open_reader("video", str(self.assets / "videos" / name), _BELOW_PX) as reader:
             times = [n / RATE for n in range(count)]
-            pictures = [_scaled(shown.image, height_px) for shown in reader.pictures_at(times)]
-        while len(pictures) < count:
-            pictures += pictures[::-1]
-        return pictures[:count]
+            frames = [_scaled(shown.image, height_px) for shown in reader.frames_at(times)]
+        while len(frames) < count:
+            frames += frames[::-1]
+        return frames[:count]
 
-    def _alter(self, picture: Image, points: Points, how: str) -> Image:
+    def _alter(self, frame: Image, points: Points, how: str) -> Image:
         size_px = float(np.ptp(points[:, 0]))
-        height, width = picture.shape[:2]
+        height, width = frame.shape[:2]
         y, x = np.mgrid[:height, :width].astype(np.float32)  # (H, W) each
         if how == "swap":
             donor, donor_points = self._donor
-            alpha = _hull(picture, points, size_px * _EDGE_SHARE)
+            alpha = _hull(frame, points, size_px * _EDGE_SHARE)
             turn = similarity(donor_points, points)
             over = cv2.warpAffine(donor, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
-            under = picture.astype(np.float32) / 255
+            under = frame.astype(np.float32) / 255
             over = _toned(over.astype(np.float32) / 255, under, alpha)
             return np.asarray(np.rint((under + alpha * (over - under)) * 255), np.uint8)
         if how in _BLUR_SHARE:
-            alpha = _hull(picture, points, size_px * _EDGE_SHARE)
-            blurred = cv2.GaussianBlur(picture, (0, 0), size_px * _BLUR_SHARE[how])
+            alpha = _hull(frame, points, size_px * _EDGE_SHARE)
+            blurred = cv2.GaussianBlur(frame, (0, 0), size_px * _BLUR_SHARE[how])
             return np.asarray(
-                np.rint(picture + alpha * (blurred.astype(np.float32) - picture)), np.uint8
+                np.rint(frame + alpha * (blurred.astype(np.float32) - frame)), np.uint8
             )
         if how in _WARP_SHARE:
-            far = _hull(picture, points, size_px * _WIDE_EDGE_SHARE)[..., 0] * size_px
+            far = _hull(frame, points, size_px * _WIDE_EDGE_SHARE)[..., 0] * size_px
             far *= _WARP_SHARE[how]
             middle_x, middle_y = points[17:].mean(axis=0)
             x = x + far * np.sin((y - middle_y) / size_px * 6)
             y = y + far * np.cos((x - middle_x) / size_px * 6)
         else:
-            alpha = _hull(picture, points[48:60], size_px * _EDGE_SHARE)[..., 0]
+            alpha = _hull(frame, points[48:60], size_px * _EDGE_SHARE)[..., 0]
             middle_y = points[48:60, 1].mean()
             y = middle_y + (y - middle_y) * (1 - _OPEN * alpha)
         moved = cv2.remap(
-            picture,
+            frame,
             x.astype(np.float32),
             y.astype(np.float32),
             cv2.INTER_LINEAR,
@@ -166,14 +166,14 @@ class Studio:
         return np.asarray(moved, np.uint8)
 
 
-def encode(path: Path, pictures: Sequence[Image], crf: int) -> Path:
+def encode(path: Path, frames: Sequence[Image], crf: int) -> Path:
     """Writes an MP4 in H.264."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": str(crf)})
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        for number, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -185,17 +185,17 @@ def _scaled(image: Image, height_px: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _around(points: Points, picture: Image) -> tuple[slice, slice]:
-    """Rows and columns of a face with half its size on each side, within the picture."""
+def _around(points: Points, frame: Image) -> tuple[slice, slice]:
+    """Rows and columns of a face with half its size on each side, within the frame."""
     margin = np.ptp(points, axis=0) / 2
     left, top = np.maximum(points.min(axis=0) - margin, 0).astype(int)
     right, bottom = (points.max(axis=0) + margin).astype(int)
-    return slice(top, min(bottom, picture.shape[0])), slice(left, min(right, picture.shape[1]))
+    return slice(top, min(bottom, frame.shape[0])), slice(left, min(right, frame.shape[1]))
 
 
-def _hull(picture: Image, points: Points, sigma_px: float) -> NDArray[np.float32]:
+def _hull(frame: Image, points: Points, sigma_px: float) -> NDArray[np.float32]:
     """float32 (H, W, 1), 1 within the hull of the points, with a soft edge."""
-    mask = np.zeros(picture.shape[:2], np.uint8)
+    mask = np.zeros(frame.shape[:2], np.uint8)
     cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.int32)), 255)
     soft = cv2.GaussianBlur(mask, (0, 0), sigma_px)
     return np.asarray(soft[..., None].astype(np.float32) / 255, np.float32)

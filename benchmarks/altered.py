@@ -47,9 +47,9 @@ def main(arguments: Sequence[str]) -> None:
 
         def judge(film: Film, fakes: dict[str, list], crfs: Sequence[int] = CRFS) -> None:
             for crf in crfs:
-                pair = encode(folder / "pair.mp4", film.pictures, crf)
-                for how, pictures in fakes.items():
-                    fake = encode(folder / "fake.mp4", pictures, crf)
+                pair = encode(folder / "pair.mp4", film.frames, crf)
+                for how, frames in fakes.items():
+                    fake = encode(folder / "fake.mp4", frames, crf)
                     verdicts = studio.judged(fake, pair, film, _TIMES_S)
                     right.setdefault((crf, how), []).extend(a == b for a, b in verdicts)
 
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
             film, fake = (
                 studio.side_by_side(beside, clip, count, _HEIGHT_PX) for clip in (original, other)
             )
-            judge(film, {"face swap of others": fake.pictures})
+            judge(film, {"face swap of others": fake.frames})
         cost = _cost(studio, films[0], folder)
     figures = []
     for crf in CRFS:
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str]) -> None:
 def _cost(studio: Studio, film: Film, folder: Path) -> float:
     """How much longer a fake takes that is held against its pair."""
     fake = encode(folder / "fake.mp4", studio.altered(film, ALTERATIONS[0]), 23)
-    pair = encode(folder / "pair.mp4", film.pictures, 23)
+    pair = encode(folder / "pair.mp4", film.frames, 23)
     task = FacesTask({"": studio.faces}, 8192)
     task.open()
     inputs = {"fingerprint": "", "media": "video", "file": str(fake), "encoding": "png"}

@@ -109,13 +109,13 @@ def fresh(kind: str, *words: object) -> dict[str, float]:
 
 
 class Decoding(Trivial):
-    """Decodes a clip at one picture per second; what it gives is as trivial."""
+    """Decodes a clip at one frame per second; what it gives is as trivial."""
 
     def work(self, inputs: Inputs) -> RowResult:
         from pipeline.video.decode import VideoReader
 
         with VideoReader(Path(inputs["file"]), MAX_SIDE_PX) as reader:
-            for _ in reader.pictures_at([float(second) for second in range(10)]):
+            for _ in reader.frames_at([float(second) for second in range(10)]):
                 pass
         return super().work(inputs)
 

@@ -89,7 +89,7 @@ def _params(assets: Path, detector: str, **changes: Any) -> FacesParams:
 
 def _first_picture(path: Path) -> Image:
     with VideoReader(path, MAX_SIDE_PX) as reader:
-        return next(reader.pictures_at([0.0])).image
+        return next(reader.frames_at([0.0])).image
 
 
 def _in_turn(rounds: int, **contenders: Callable[[], object]) -> dict[str, float]:
@@ -243,8 +243,8 @@ def _stage_share(assets: Path, clips: int) -> Iterator[Figure]:
             (VideoReader, "__enter__", clock.timed("decode", VideoReader.__enter__)),
             (
                 VideoReader,
-                "pictures_at",
-                clock.timed_iterator("decode", VideoReader.pictures_at),
+                "frames_at",
+                clock.timed_iterator("decode", VideoReader.frames_at),
             ),
             (session, "run", clock.timed("inference", session.run)),
             (

@@ -1,7 +1,7 @@
-"""Getting one picture per second out of videos: CPU and wall time, and whether they are right.
+"""Getting one frame per second out of videos: CPU and wall time, and whether they are right.
 
 Contenders take turns within each round, so that whatever else the machine does hits all of them.
-The files are made for the run, some of them of the pictures of real clips, where FACESHARDS_ASSETS
+The files are made for the run, some of them of the frames of real clips, where FACESHARDS_ASSETS
 names a folder of such; and those clips themselves come besides.
 """
 
@@ -23,7 +23,7 @@ from benchmarks._clips import Recipe
 from benchmarks._contenders import (
     MAX_SIDE_PX,
     Contender,
-    Pictures,
+    Frames,
     available,
     decoding_alone,
     ours,
@@ -54,7 +54,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class File:
-    """A video, what is asked of it, and the numbers of the right pictures where they are known."""
+    """A video, what is asked of it, and the numbers of the right frames where they are known."""
 
     name: str
     path: Path
@@ -105,7 +105,7 @@ def _made(recipe: Recipe, folder: Path, seconds: float) -> File:
 def _measure(
     file: File, contenders: dict[str, Contender], rounds: int
 ) -> tuple[dict[str, list[Spent]], dict[str, int]]:
-    """Times per contender, and how many of its pictures were wrong or missing in a first call."""
+    """Times per contender, and how many of its frames were wrong or missing in a first call."""
     wrong = {name: _wrong(file, contender) for name, contender in contenders.items()}
     timed = {**contenders, decoding_alone.__name__: decoding_alone}
     spent: dict[str, list[Spent]] = {name: [] for name in timed}
@@ -122,10 +122,10 @@ def _turns(names: list[str], rounds: int) -> Iterator[str]:
 
 
 def _wrong(file: File, contender: Contender) -> int:
-    pictures: Pictures = contender(file.path, file.times_s)
+    frames: Frames = contender(file.path, file.times_s)
     if file.numbers is None:
-        return abs(len(file.times_s) - len(pictures))
-    found = [_clips.number_of(picture) for picture in pictures]
+        return abs(len(file.times_s) - len(frames))
+    found = [_clips.number_of(frame) for frame in frames]
     found += [-1] * (len(file.numbers) - len(found))
     return sum(a != b for a, b in zip(file.numbers, found, strict=False))
 
@@ -208,7 +208,7 @@ def _real_figures(contenders: dict[str, Contender], rounds: int, only: str) -> l
             mine[name] += cpu[ours.__name__]
             theirs[name] += cpu[name]
         with VideoReader(path, MAX_SIDE_PX) as reader:
-            list(reader.pictures_at(file.times_s))
+            list(reader.frames_at(file.times_s))
             fell_back += reader.fell_back
     figures = [Figure("sampling.real.decoded_whole", fell_back, "files", None, None)]
     for name, target in REAL_TARGETS.items():

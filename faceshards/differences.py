@@ -155,7 +155,7 @@ def _extensions(before: Sample, after: Sample) -> set[str]:
 
 
 def _step(before: bytes | None, after: bytes | None) -> int:
-    """Greatest difference between two pictures' pixels; 255 where their shapes differ."""
+    """Greatest difference between two images' pixels; 255 where their shapes differ."""
     if before == after:
         return 0
     if before is None or after is None:

@@ -1,4 +1,4 @@
-"""Encoding and decoding of stored pictures. RGB in, RGB out; the same bytes every time."""
+"""Encoding and decoding of stored images. RGB in, RGB out; the same bytes every time."""
 
 from typing import Literal
 
@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshards.picture_header import read_header
+from faceshards.image_header import read_header
 
 Image = NDArray[np.uint8]
 """uint8 (H, W, 3) RGB."""
 
 MAX_SIDE_PX = 4096
-"""Stored pictures are crops; anything larger in a tar is not ours and is not decoded."""
+"""Stored images are crops; anything larger in a tar is not ours and is not decoded."""
 
 _SUBSAMPLING = {
     "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -21,12 +21,12 @@ _SUBSAMPLING = {
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Lossless PNG of an RGB (H, W, 3) or grey (H, W) uint8 picture."""
+    """Lossless PNG of an RGB (H, W, 3) or grey (H, W) uint8 image."""
     return _encode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
 
 
 def encode_jpeg(image: Image, quality: int, subsampling: Literal["4:4:4", "4:2:0"]) -> bytes:
-    """Baseline JPEG of an RGB (H, W, 3) uint8 picture at quality 1 to 100."""
+    """Baseline JPEG of an RGB (H, W, 3) uint8 image at quality 1 to 100."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SUBSAMPLING[subsampling]]
     return _encode(".jpg", image, options)
@@ -37,7 +37,7 @@ def _encode(extension: str, image: NDArray[np.uint8], options: list[int]) -> byt
         image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)  # OpenCV writes BGR
     done, data = cv2.imencode(extension, image, options)
     if not done:
-        raise ValueError(f"cannot encode a picture of shape {image.shape} as {extension}")
+        raise ValueError(f"cannot encode an image of shape {image.shape} as {extension}")
     return bytes(data)
 
 
@@ -54,7 +54,7 @@ def decode_grey(data: bytes) -> NDArray[np.uint8]:
 def _decode(data: bytes, mode: int) -> NDArray[np.uint8]:
     width, height = dimensions(data)
     if not (0 < width <= MAX_SIDE_PX and 0 < height <= MAX_SIDE_PX):
-        raise ValueError(f"picture of {width} x {height} px; at most {MAX_SIDE_PX} are decoded")
+        raise ValueError(f"image of {width} x {height} px; at most {MAX_SIDE_PX} are decoded")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
     if image is None:
         raise ValueError("damaged PNG or JPEG")

@@ -3,7 +3,7 @@
 The tars are memory-mapped and read by the offsets of the index: no tar is parsed, nothing is copied
 before it is decoded. Threads decode straight into the buffer of a batch; they only fetch, and which
 samples a batch holds never depends on them (:mod:`faceshards.order`). Some 40 bytes per sample are
-held in memory, and the pictures of a few batches.
+held in memory, and the images of a few batches.
 """
 
 import mmap
@@ -35,7 +35,7 @@ _COLUMNS = ("tar", "jpg_offset", "jpg_size", "label", "vector")
 
 @dataclass(frozen=True)
 class Batch:
-    """Some samples: pictures and labels."""
+    """Some samples: images and labels."""
 
     images: NDArray[np.uint8]
     """uint8 (B, side, side, 3), RGB."""
@@ -53,7 +53,7 @@ class Samples:
     Args:
         folders: shard folders whose vectors follow the same graph.
         where: which samples are read.
-        size_px: side of the pictures that come out; 0 = as they are stored, all alike.
+        size_px: side of the images that come out; 0 = as they are stored, all alike.
         columns: further columns of the index to hold in memory, see :attr:`table`.
 
     Raises:
@@ -98,7 +98,7 @@ class Samples:
         self._opening = threading.Lock()
         stored_px = self._stored_side_px() if len(self) else 0
         self.side_px = size_px or stored_px
-        """Side of the pictures that come out."""
+        """Side of the images that come out."""
         self._scaled = self.side_px != stored_px
 
     def __len__(self) -> int:
@@ -126,14 +126,14 @@ class Samples:
     def decode_into(self, place: int, out: NDArray[np.uint8]) -> None:
         """Decodes a sample into ``out``, uint8 (side, side, 3), RGB.
 
-        Raises UserError where the picture is damaged, naming its tar and key.
+        Raises UserError where the image is damaged, naming its tar and key.
         """
         data = self.jpeg(place)
         try:
             if self._scaled:
                 out[:] = resized(simplejpeg.decode_jpeg(data, "RGB"), out.shape[0])
             elif simplejpeg.decode_jpeg(data, "RGB", buffer=out).shape != out.shape:
-                raise ValueError(f"it is no picture of {self.side_px} x {self.side_px} px")
+                raise ValueError(f"it is no image of {self.side_px} x {self.side_px} px")
         except ValueError as error:
             raise self._damaged(place, str(error)) from error
 
@@ -268,7 +268,7 @@ def decoded(samples: Samples, plan: Iterator[Places], threads: int) -> Iterator[
 
         def submit(places: Places) -> None:
             batch = _empty(samples, places)
-            # A thread decodes every n-th picture: large ones are spread over all.
+            # A thread decodes every n-th image: large ones are spread over all.
             shares = [range(t, len(places), threads) for t in range(min(threads, len(places)))]
             jobs = [pool.submit(_decode, samples, batch, share) for share in shares]
             waiting.append((batch, jobs))
@@ -300,7 +300,7 @@ def _decode(samples: Samples, batch: Batch, share: range) -> None:
 
 
 def resized(image: Image, side_px: int) -> Image:
-    """Square picture of ``side_px``: by area where it shrinks, else bicubic."""
+    """Square image of ``side_px``: by area where it shrinks, else bicubic."""
     shrinks = min(image.shape[:2]) > side_px
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=how), np.uint8)

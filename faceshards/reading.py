@@ -36,7 +36,7 @@ class Sample:
 
     @property
     def jpg(self) -> bytes:
-        """The picture: bytes of an RGB JPEG."""
+        """The image: bytes of an RGB JPEG."""
         return self.members["jpg"]
 
 

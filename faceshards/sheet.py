@@ -11,7 +11,7 @@ from faceshards.images import Image
 from faceshards.reading import Sample, Shards
 
 CELL_PX = 144
-"""Side of one picture on the sheet."""
+"""Side of one image on the sheet."""
 BORDER_PX = 3
 TEXT_PX = 18
 
@@ -39,12 +39,12 @@ def contact_sheet(folder: Path, per_row: int = 8, rows: int = 6) -> Image:
 
 def _cell(sample: Sample) -> Image:
     """One sample, framed, with its method below: uint8 RGB, the same size for all."""
-    picture = cv2.resize(
+    image = cv2.resize(
         images.decode_rgb(sample.jpg), (CELL_PX, CELL_PX), interpolation=cv2.INTER_AREA
     )
     color = _FAKE_RGB if sample.about["label"] else _REAL_RGB
     framed = np.full((CELL_PX + 2 * BORDER_PX, CELL_PX + 2 * BORDER_PX, 3), color, np.uint8)
-    framed[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] = picture
+    framed[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] = image
     cell = cv2.copyMakeBorder(framed, 2, TEXT_PX, 2, 2, cv2.BORDER_CONSTANT, value=_PAPER_RGB)
     # The font knows ASCII only; it draws "?" for anything else.
     text = sample.about["method"]

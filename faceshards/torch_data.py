@@ -1,6 +1,6 @@
 """The same batches through PyTorch's own ``DataLoader``.
 
-For trainers that are built around it. :class:`faceshards.Loader` is faster, since pictures need not
+For trainers that are built around it. :class:`faceshards.Loader` is faster, since images need not
 travel between processes.
 """
 

@@ -25,13 +25,13 @@ def verify_folder(
     """Everything that is wrong with a shard folder, one line each; [] for a good one.
 
     A folder proves from itself that its files are those that shards.json names, and, apart from all
-    checksums, that tars, index, json and pictures agree with each other and with the format's
+    checksums, that tars, index, json and images agree with each other and with the format's
     rules. What it cannot prove is said in the guide; see :func:`verify_against`.
 
     Args:
         folder: the shard folder.
         graphs: label graphs by name, as in shards.json, where they are known from elsewhere.
-        quick: sizes, sha256 and counts only; no tar is walked, no picture decoded.
+        quick: sizes, sha256 and counts only; no tar is walked, no image decoded.
     """
     try:
         shards = Shards(folder)

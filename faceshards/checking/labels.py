@@ -96,7 +96,7 @@ class Labels:
         times = self._times.setdefault(video, {})
         time_s = times.setdefault(about["sample"], about["time_s"])
         if time_s != about["time_s"]:
-            yield f"time_s is {about['time_s']}, another face of the same picture has {time_s}"
+            yield f"time_s is {about['time_s']}, another face of the same frame has {time_s}"
         elif any(
             (sample < about["sample"]) != (other < time_s)
             for sample, other in times.items()

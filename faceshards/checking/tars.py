@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from faceshards import fields, images, keys, tar
-from faceshards.checking import pictures, sample
+from faceshards.checking import image_problems, sample
 from faceshards.checking.labels import Labels
 from faceshards.reading import Shards, group, member_column, parse_json
 
@@ -24,7 +24,7 @@ class Seen:
         self.split = "train" if shards.name == fields.EXPANDED else shards.name
         self.labels = Labels(shards.name, shards.facts["graphs"])
         self.side_px: tuple[int, int] | None = None
-        """Width and height of the first picture, which all others must have."""
+        """Width and height of the first image, which all others must have."""
         self.jpeg_head = b""
         """Tables of the first JPEG, which all others must have."""
         self.tar_of_video: dict[str, str] = {}
@@ -97,7 +97,7 @@ def _sample_problems(
         return
     yield from _place_problems(members, row)
     bytes_of = {e: data[m.offset : m.offset + m.size] for e, m in members.items()}
-    yield from _picture_problems(bytes_of, seen)
+    yield from _image_problems(bytes_of, seen)
     try:
         about = parse_json(bytes_of["json"])
     except ValueError as error:
@@ -128,7 +128,7 @@ def _place_problems(members: Members, row: Mapping[str, Any]) -> Iterator[str]:
             yield f"{column}offset and size are {place}, the index says {told}"
 
 
-def _picture_problems(bytes_of: Mapping[str, bytes], seen: Seen) -> Iterator[str]:
+def _image_problems(bytes_of: Mapping[str, bytes], seen: Seen) -> Iterator[str]:
     for extension in ("jpg", "mask.png"):
         if extension not in bytes_of:
             continue
@@ -143,22 +143,24 @@ def _picture_problems(bytes_of: Mapping[str, bytes], seen: Seen) -> Iterator[str
             continue
         seen.side_px = seen.side_px or side_px
         if side_px != seen.side_px:
-            yield f"{extension}: {side_px} px, other pictures have {seen.side_px}"
+            yield f"{extension}: {side_px} px, other images have {seen.side_px}"
             continue
-        found = _jpeg_problems(data, seen) if extension == "jpg" else pictures.mask_problems(data)
+        found = (
+            _jpeg_problems(data, seen) if extension == "jpg" else image_problems.mask_problems(data)
+        )
         for problem in found:
             yield f"{extension}: {problem}"
 
 
 def _jpeg_problems(data: bytes, seen: Seen) -> Iterator[str]:
     try:
-        head = pictures.jpeg_head(data)
+        head = image_problems.jpeg_head(data)
     except ValueError as error:
         yield str(error)
         return
     seen.jpeg_head = seen.jpeg_head or head
     if head != seen.jpeg_head:
-        yield "its tables or sampling are not those of the other pictures"
-    problem = pictures.jpeg_problem(data)
+        yield "its tables or sampling are not those of the other images"
+    problem = image_problems.jpeg_problem(data)
     if problem:
         yield problem

@@ -1,6 +1,6 @@
-"""A tree of pictures in folders whose names say what they are.
+"""A tree of images in folders whose names say what they are.
 
-A row is a picture, or with ``rows: folders`` a folder of pictures: the frames of one video.
+A row is an image, or with ``rows: folders`` a folder of images: the frames of one video.
 """
 
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from pathlib import PurePosixPath
 
 from pipeline.datasets import folders
 from pipeline.datasets.base import Adapter, Option, Rejected, Source, Video, wrong_root
-from pipeline.datasets.picture_rules import OPTIONS, PicturePlace, PictureRules
+from pipeline.datasets.image_rules import OPTIONS, ImagePlace, ImageRules
 
 DEPTH = 12
 """Levels below a root that are looked into."""
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
-    rules = PictureRules(source)
+    rules = ImageRules(source)
     alone = source.options["rows"] == "pictures"
     for index, root in enumerate(source.roots):
         found = [name for name in folders.files(root, DEPTH) if folders.is_image(name)]
@@ -25,7 +25,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
         for relative in rows:
             path = source.path(index, relative)
             media = "image" if alone else "frames"
-            yield rules.row(PicturePlace(f"{root}/{relative}", path, media), relative)
+            yield rules.row(ImagePlace(f"{root}/{relative}", path, media), relative)
 
 
 ROWS = Option(

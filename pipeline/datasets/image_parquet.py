@@ -1,6 +1,6 @@
-"""Parquet files of pictures, as Hugging Face's copies of datasets are; they are read in place.
+"""Parquet files of images, as Hugging Face's copies of datasets are; they are read in place.
 
-A picture is a cell of bytes, or Hugging Face's struct of ``bytes`` and ``path``. Other columns say
+An image is a cell of bytes, or Hugging Face's struct of ``bytes`` and ``path``. Other columns say
 what it is; what they do not say, the path of the file may. Only they are read here, and the footer.
 Numbers are replaced by the names of classes where the file has these (``ClassLabel``).
 """
@@ -16,7 +16,7 @@ from faceshards.wording import suggestion
 from pipeline.datasets import folders, lists
 from pipeline.datasets.base import Adapter, Option, Rejected, Source, Video, wrong_root
 from pipeline.datasets.image_folder import DEPTH
-from pipeline.datasets.picture_rules import FIELDS, OPTIONS, PicturePlace, PictureRules
+from pipeline.datasets.image_rules import FIELDS, OPTIONS, ImagePlace, ImageRules
 from pipeline.errors import UserError
 from pipeline.video.packed import row_name
 
@@ -25,7 +25,7 @@ SUFFIX = ".parquet"
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
     columns = _columns(source)
-    rules = PictureRules(source, frozenset(columns))
+    rules = ImageRules(source, frozenset(columns))
     for index, root in enumerate(source.roots):
         names = [name for name in folders.files(root, DEPTH) if folders.suffix(name) == SUFFIX]
         if not names:
@@ -57,7 +57,7 @@ def _columns(source: Source) -> dict[str, str]:
 
 def _in_file(
     source: Source,
-    rules: PictureRules,
+    rules: ImageRules,
     file: pq.ParquetFile,
     columns: Mapping[str, str],
     place: Path,
@@ -82,11 +82,11 @@ def _in_file(
         for row in range(rows):
             said = {field: values[row] for field, values in cells.items()}
             where = f"{path}!{row_name(image, group, row)}"
-            yield rules.row(PicturePlace(str(place), where, "parquet", size), name, said)
+            yield rules.row(ImagePlace(str(place), where, "parquet", size), name, said)
 
 
 def _image_column(source: Source, file: pq.ParquetFile, place: Path) -> str:
-    found = [field.name for field in file.schema_arrow if _holds_pictures(field.type)]
+    found = [field.name for field in file.schema_arrow if _holds_images(field.type)]
     wanted = source.options["image"]
     if wanted in found or (not wanted and len(found) == 1):
         return wanted or found[0]
@@ -97,10 +97,10 @@ def _image_column(source: Source, file: pq.ParquetFile, place: Path) -> str:
     )
 
 
-def _holds_pictures(kind: pa.DataType) -> bool:
+def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         place = kind.get_field_index("bytes")
-        return place >= 0 and _holds_pictures(kind.field(place).type)
+        return place >= 0 and _holds_images(kind.field(place).type)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 

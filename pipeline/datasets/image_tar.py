@@ -1,9 +1,9 @@
-"""Tars of pictures, which are read in place.
+"""Tars of images, which are read in place.
 
-The layout is that of a picture's path in the tar behind that of the tar without its suffix:
-``train/0001.tar`` with ``real/a.png`` in it is ``train/0001/real/a.png``. A row is a picture, or
-with ``rows: folders`` a folder of pictures: the frames of one video. Gzipped tars have to be read
-from their beginning for each picture, so that only their folders can be rows.
+The layout is that of an image's path in the tar behind that of the tar without its suffix:
+``train/0001.tar`` with ``real/a.png`` in it is ``train/0001/real/a.png``. A row is an image, or
+with ``rows: folders`` a folder of images: the frames of one video. Gzipped tars have to be read
+from their beginning for each image, so that only their folders can be rows.
 """
 
 import zlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.datasets import folders, tar_names
 from pipeline.datasets.base import Adapter, Rejected, Source, Video, wrong_root
 from pipeline.datasets.image_folder import DEPTH, ROWS
-from pipeline.datasets.picture_rules import OPTIONS, PicturePlace, PictureRules
+from pipeline.datasets.image_rules import OPTIONS, ImagePlace, ImageRules
 from pipeline.video.packed import member_name
 
 PLAIN = ".tar"
@@ -21,7 +21,7 @@ GZIPPED = (".tar.gz", ".tgz")
 
 
 def _read(source: Source) -> Iterator[Video | Rejected]:
-    rules = PictureRules(source)
+    rules = ImageRules(source)
     for index, root in enumerate(source.roots):
         tars = [
             name for name in folders.files(root, DEPTH) if name.lower().endswith((PLAIN, *GZIPPED))
@@ -33,7 +33,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
 
 
 def _in_tar(
-    source: Source, rules: PictureRules, tar: Path, name: str, path: str
+    source: Source, rules: ImageRules, tar: Path, name: str, path: str
 ) -> Iterator[Video | Rejected]:
     alone = source.options["rows"] == "pictures"
     if not tar.is_file():
@@ -61,7 +61,7 @@ def _in_tar(
     except (EOFError, OSError, zlib.error, ValueError) as error:
         problem = str(error) or type(error).__name__
     for row, size in sizes.items():
-        place = PicturePlace(str(tar), f"{path}!{row}", "tar_image" if alone else "tar", size)
+        place = ImagePlace(str(tar), f"{path}!{row}", "tar_image" if alone else "tar", size)
         yield rules.row(place, f"{top}/{row}")
     if problem:
         yield Rejected(path, "unreadable", f"damaged after {len(sizes)} rows: {problem}")

@@ -1,6 +1,6 @@
 """Faces turned upright by their five points, on a fixed template.
 
-The template is the one ArcFace networks are trained on (Deng et al. 2019): five points in a picture
+The template is the one ArcFace networks are trained on (Deng et al. 2019): five points in an image
 of 112 px. It is enlarged by the margin about its centre, so that 0.3 shows 30 % more on each axis.
 """
 
@@ -21,7 +21,7 @@ TEMPLATE = (
     41.5493 + 92.3655j,
     70.7299 + 92.2041j,
 )
-"""Left eye, right eye, nose, left and right mouth corner as seen in the picture: x + y j in px."""
+"""Left eye, right eye, nose, left and right mouth corner as seen in the image: x + y j in px."""
 
 AFFINE_DECIMALS = 9
 """Affines are rounded, so that the last bits of a sum decide nothing; over 32,768 px, the widest
@@ -93,7 +93,7 @@ def _warp(frame: Image, affine: Affine, size_px: int) -> Image:
     """The affine applied; where the frame shrinks, each pixel is the mean of several."""
     a, b, c, d, e, f = affine
     times = max(1, math.ceil(1 / math.hypot(a, d)))
-    # A picture `times` as large, whose pixel borders fall on those of the crop.
+    # An image `times` as large, whose pixel borders fall on those of the crop.
     shift = (times - 1) / 2
     matrix = np.array([[a * times, b * times, c * times + shift],
                        [d * times, e * times, f * times + shift]])  # fmt: skip

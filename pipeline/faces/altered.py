@@ -1,4 +1,4 @@
-"""Which faces of a fake were altered: its pictures held against its mask, or its pristine pair.
+"""Which faces of a fake were altered: its frames held against its mask, or its pristine pair.
 
 A fake with two people may have altered one of them, and the other's face is real. Where a dataset
 ships masks, or the film that a fake was made of, each face gets the share of its box that was
@@ -6,8 +6,8 @@ altered. Row by row: whoever works a fake reads its mask or pair as well.
 
 **Mask**: a film that is bright where the fake is altered.
 
-**Pair**: both pictures, brought to the scale at which the face is :data:`FACE_PX` long, are
-subtracted. Two encodings of the same picture differ too, the more the harder they are compressed
+**Pair**: both frames, brought to the scale at which the face is :data:`FACE_PX` long, are
+subtracted. Two encodings of the same frame differ too, the more the harder they are compressed
 and the more there is to see; so as much is taken for noise as the two differ where no face is and
 where there is as much to see as in the face.
 """
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from faceshards.images import Image
 from pipeline.errors import Reject
-from pipeline.video.decode import Picture
+from pipeline.video.decode import Frame
 from pipeline.video.reader import open_reader
 
 UNKNOWN = -1.0
@@ -56,7 +56,7 @@ _AROUND_FACE = 1 / 3
 _BRIGHT = 64
 """Masks are films that were compressed: darker levels (of 255) are traces of that."""
 _SAME_SHAPE = 0.02
-"""Pictures whose aspect ratios differ by more are not the same picture."""
+"""Frames whose aspect ratios differ by more are not the same frame."""
 _DECIMALS = 4
 
 Kind = Literal["", "mask", "pair"]
@@ -69,8 +69,8 @@ def masked_share(mask: Image, size: tuple[int, int], box: Box) -> float:
 
     Args:
         mask: uint8 (h, w, 3); any channel above a quarter counts.
-        size: height and width of the picture that the box is in, in px; the mask may be smaller.
-        box: x1, y1, x2, y2 in px of the picture.
+        size: height and width of the frame that the box is in, in px; the mask may be smaller.
+        box: x1, y1, x2, y2 in px of the frame.
     """
     height, width = mask.shape[:2]
     inside = _inside(box, width / size[1], height / size[0], width, height)
@@ -78,13 +78,13 @@ def masked_share(mask: Image, size: tuple[int, int], box: Box) -> float:
 
 
 def changed_share(fake: Image, pristine: Image, box: Box, boxes: Sequence[Box]) -> float:
-    """Share of a box in which a fake differs from its pristine picture by more than noise.
+    """Share of a box in which a fake differs from its pristine frame by more than noise.
 
     Args:
         fake: uint8 (H, W, 3) RGB.
-        pristine: uint8 (h, w, 3) RGB, the same picture before it was altered, of the same shape.
+        pristine: uint8 (h, w, 3) RGB, the same frame before it was altered, of the same shape.
         box: x1, y1, x2, y2 of the face in px of ``fake``.
-        boxes: those of all faces of the picture.
+        boxes: those of all faces of the frame.
 
     Returns:
         In [0, 1], rounded to 1e-4.
@@ -122,7 +122,7 @@ def _noise(
     for where in (alike, elsewhere):
         if where.sum() >= _LEAST_PIXELS:
             return float(np.percentile(difference[where], _NOISE_PERCENTILE))
-    return 0.0  # the face fills the picture
+    return 0.0  # the face fills the frame
 
 
 def _luma_chroma(image: Image, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -148,7 +148,7 @@ def _grown(box: Box) -> Box:
 
 
 def _inside(box: Box, x: float, y: float, width: int, height: int) -> tuple[slice, slice]:
-    """Rows and columns of a box in a picture scaled by x and y; at least one of each."""
+    """Rows and columns of a box in a frame scaled by x and y; at least one of each."""
     left, right = (min(max(round(edge * x), 0), width) for edge in (box[0], box[2]))
     top, bottom = (min(max(round(edge * y), 0), height) for edge in (box[1], box[3]))
     left, top = min(left, width - 1), min(top, height - 1)
@@ -156,14 +156,14 @@ def _inside(box: Box, x: float, y: float, width: int, height: int) -> tuple[slic
 
 
 class ReferenceReader:
-    """A mask or pair, read picture by picture along with its fake; a context manager.
+    """A mask or pair, read frame by frame along with its fake; a context manager.
 
     Args:
         kind: what the file is.
         media: the fake's; the reference is of the same.
         location: absolute path; "" where there is none, and nothing is known.
         times_s: those of the fake.
-        max_side_px: larger pictures are not decoded.
+        max_side_px: larger frames are not decoded.
     """
 
     def __init__(
@@ -172,8 +172,8 @@ class ReferenceReader:
         self.kind = kind
         self._source = media, location, max_side_px
         self._times_s = times_s
-        self._pictures: Iterator[Picture] = iter(())
-        self._held: Picture | None = None
+        self._frames: Iterator[Frame] = iter(())
+        self._held: Frame | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -183,7 +183,7 @@ class ReferenceReader:
         if location and Path(location).is_dir() == (media == "frames"):
             try:
                 reader = self._open.enter_context(open_reader(media, location, max_side_px))
-                self._pictures = reader.pictures_at(self._times_s)
+                self._frames = reader.frames_at(self._times_s)
             except Reject:
                 pass
         return self
@@ -197,26 +197,26 @@ class ReferenceReader:
         """Closes the file."""
         self._open.close()
 
-    def shares(self, picture: Picture, boxes: Sequence[Box]) -> list[float]:
-        """Altered share of each box of a picture; :data:`UNKNOWN` where nobody knows.
+    def shares(self, frame: Frame, boxes: Sequence[Box]) -> list[float]:
+        """Altered share of each box of a frame; :data:`UNKNOWN` where nobody knows.
 
-        Pictures must come in order of time.
+        Frames must come in order of time.
         """
-        reference = self._at(picture.samples[0]) if boxes else None
-        if reference is None or not _same_shape(picture.image, reference):
+        reference = self._at(frame.samples[0]) if boxes else None
+        if reference is None or not _same_shape(frame.image, reference):
             return [UNKNOWN] * len(boxes)
         if self.kind == "mask":
-            size = cast(tuple[int, int], picture.image.shape[:2])
+            size = cast(tuple[int, int], frame.image.shape[:2])
             return [masked_share(reference, size, box) for box in boxes]
-        return [changed_share(picture.image, reference, box, boxes) for box in boxes]
+        return [changed_share(frame.image, reference, box, boxes) for box in boxes]
 
     def _at(self, sample: int) -> Image | None:
-        """The reference's picture at a planned time; None where it has none."""
+        """The reference's frame at a planned time; None where it has none."""
         try:
             while self._held is None or self._held.samples[-1] < sample:
-                self._held = next(self._pictures)
+                self._held = next(self._frames)
         except (StopIteration, Reject):
-            self._pictures = iter(())
+            self._frames = iter(())
             return None
         return self._held.image if sample in self._held.samples else None
 

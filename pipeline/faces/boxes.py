@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 BoxesOf = Literal["dlib", "scrfd", "retinaface", "centerface", "precomputed", "none"]
-"""Who gave a box; "none": it is the whole of a picture that is a cropped face."""
+"""Who gave a box; "none": it is the whole of an image that is a cropped face."""
 
 CROPPED_BORDER = 0.3 / 1.3 / 2
-"""Share of a cropped face's picture that lies beside the face, on each side: public crops show 30 %
+"""Share of a cropped face's image that lies beside the face, on each side: public crops show 30 %
 more than a box."""
 
 HOG_SIDE = 0.78
@@ -18,7 +18,7 @@ both found)."""
 
 
 def tight_box(box: Sequence[float], boxes_of: BoxesOf) -> tuple[float, float, float, float]:
-    """The box itself; of a cropped face, the part of the picture that the face fills, about."""
+    """The box itself; of a cropped face, the part of the image that the face fills, about."""
     x1, y1, x2, y2 = box
     if boxes_of != "none":
         return x1, y1, x2, y2

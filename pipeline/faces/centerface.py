@@ -25,16 +25,16 @@ AUTO_SIDE_PX = 640
 STRIDE_PX = 4
 """A cell of what the network gives."""
 MULTIPLE_PX = 32
-"""What both sides of the picture must be a multiple of."""
+"""What both sides of the image must be a multiple of."""
 
 _OUTPUTS = {"537": 1, "538": 2, "539": 2, "540": 10}
 """Score, size, offset and points of every cell, by the names in the file, with their channels."""
 
 
 class CenterFaceDetector:
-    """CenterFace on one picture at a time.
+    """CenterFace on one image at a time.
 
-    ``input_size_px``: a number = the picture's longer side is brought to it, enlarged where it was
+    ``input_size_px``: a number = the image's longer side is brought to it, enlarged where it was
     smaller; ``auto`` = 640; ``full`` = as decoded. Both sides are padded in black, right and
     below, to multiples of 32 px.
     """
@@ -48,7 +48,7 @@ class CenterFaceDetector:
         self._input = session.get_inputs()[0].name
 
     def candidates(self, images: Sequence[Image]) -> list[Candidates]:
-        """Candidates of uint8 (H, W, 3) RGB pictures, from all sizes, in their px."""
+        """Candidates of uint8 (H, W, 3) RGB images, from all sizes, in their px."""
         return [self._candidates(image) for image in images]
 
     def _candidates(self, image: Image) -> Candidates:
@@ -99,7 +99,7 @@ def make(params: FacesParams) -> CenterFaceDetector:
 
 @functools.cache
 def _of_any_size(file: Path) -> bytes:
-    """The model with free sizes: the file was exported for ten pictures of 32 x 32 px."""
+    """The model with free sizes: the file was exported for ten images of 32 x 32 px."""
     model = onnx.load(str(file))
     inputs = {
         one.name: [side.dim_value for side in one.type.tensor_type.shape.dim]

@@ -87,9 +87,9 @@ def crop(
 
 
 def whole(frame: Image, *, size_px: int) -> Crop:
-    """The whole picture, resized: for pictures that are cropped faces already.
+    """The whole image, resized: for images that are cropped faces already.
 
-    Sides of different length are brought to the same one. A picture of that size stays as it is.
+    Sides of different length are brought to the same one. An image of that size stays as it is.
     """
     height, width = frame.shape[:2]
     affine = frame_to_crop(Window(0, 0, width, height), size_px)
@@ -194,7 +194,7 @@ def boxes_in_crop(boxes: ArrayLike, affines: ArrayLike) -> NDArray[np.float64]:
 
 
 def resize(image: Image, size_px: int) -> Image:
-    """Picture uint8 (H, W, 3) as uint8 (size_px, size_px, 3).
+    """Image uint8 (H, W, 3) as uint8 (size_px, size_px, 3).
 
     A side that shrinks is averaged over the area of each new pixel, one that grows is bilinear.
     Both filters are the same bytes on every processor; OpenCV's bicubic is not.

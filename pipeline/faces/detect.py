@@ -40,21 +40,21 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Detection:
-    """One face in one picture."""
+    """One face in one image."""
 
     box: tuple[float, float, float, float]
-    """x1, y1, x2, y2 in px of the picture, rounded to 1/16; may reach over its border."""
+    """x1, y1, x2, y2 in px of the image, rounded to 1/16; may reach over its border."""
     score: float
-    """Confidence in [0, 1], rounded to 1e-4; its meaning is the detector's own. -1 where a picture
+    """Confidence in [0, 1], rounded to 1e-4; its meaning is the detector's own. -1 where an image
     or box was given without one."""
     landmarks5: tuple[float, ...]
-    """Left eye, right eye, nose, left and right mouth corner as seen in the picture: x, y, x, y …
+    """Left eye, right eye, nose, left and right mouth corner as seen in the image: x, y, x, y …
     in px, rounded to 1/16; () where the detector gives none."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a detector saw, overlapping and unsorted, in px of the picture it was given."""
+    """What a detector saw, overlapping and unsorted, in px of the image it was given."""
 
     boxes: Floats
     """float64 (N, 4): x1, y1, x2, y2."""
@@ -64,7 +64,7 @@ class Candidates:
     """float64 (N, 10), or (N, 0)."""
 
     def scaled(self, x: float, y: float) -> "Candidates":
-        """The same in px of a picture x times as wide and y times as high."""
+        """The same in px of an image x times as wide and y times as high."""
         boxes = self.boxes * np.array([x, y, x, y])
         points = self.landmarks * np.tile([x, y], self.landmarks.shape[1] // 2)
         return Candidates(boxes, self.scores, points)
@@ -74,23 +74,23 @@ class RawDetector(Protocol):
     """A detector before the common rules."""
 
     batch: int
-    """How many pictures at once suit it."""
+    """How many images at once suit it."""
 
     def candidates(self, images: Sequence[Image]) -> list[Candidates]:
-        """Candidates of each picture, with at least the score the detector was made with."""
+        """Candidates of each image, with at least the score the detector was made with."""
 
 
 class Detector(Protocol):
-    """Finds faces in pictures."""
+    """Finds faces in images."""
 
     batch: int
-    """How many pictures at once suit it; 1 where more are no faster."""
+    """How many images at once suit it; 1 where more are no faster."""
 
     def detect(self, image: Image) -> list[Detection]:
-        """Faces of a uint8 (H, W, 3) RGB picture, largest first (area, then box)."""
+        """Faces of a uint8 (H, W, 3) RGB image, largest first (area, then box)."""
 
     def detect_all(self, images: Sequence[Image]) -> list[list[Detection]]:
-        """Faces of each picture; pictures may differ in size."""
+        """Faces of each image; images may differ in size."""
 
 
 class _Rules:
@@ -116,7 +116,7 @@ def choose(
     """Faces among candidates: rounds, then thresholds, then removes overlaps, then sorts.
 
     A candidate stays when its score is at least ``score_threshold``, its longer side at least
-    ``min_face_px``, its area positive, some of it inside the picture, and no better one overlaps it
+    ``min_face_px``, its area positive, some of it inside the image, and no better one overlaps it
     by more than :data:`NMS_IOU` (intersection over union). Better = higher score, then larger, then
     box. Returned largest first (area, then box).
     """
@@ -170,7 +170,7 @@ def lowest_score(score_threshold: float) -> float:
 
 
 def resize_longer_side(image: Image, side_px: int) -> tuple[Image, float, float]:
-    """Picture with its longer side at ``side_px``, larger or smaller, and its x and y scale."""
+    """Image with its longer side at ``side_px``, larger or smaller, and its x and y scale."""
     height, width = image.shape[:2]
     longer = max(height, width)
     # As insightface does it: the shorter side is cut to whole pixels, not rounded.
@@ -181,14 +181,14 @@ def resize_longer_side(image: Image, side_px: int) -> tuple[Image, float, float]
 
 
 def pad_to(image: Image, width_px: int, height_px: int) -> Image:
-    """Picture in the top left corner of a black one."""
+    """Image in the top left corner of a black one."""
     canvas = np.zeros((height_px, width_px, 3), np.uint8)
     canvas[: image.shape[0], : image.shape[1]] = image
     return canvas
 
 
 def merge(found: Sequence[Candidates]) -> Candidates:
-    """Candidates found at several sizes, all in px of the same picture."""
+    """Candidates found at several sizes, all in px of the same image."""
     return Candidates(
         np.concatenate([c.boxes for c in found]),
         np.concatenate([c.scores for c in found]),

@@ -20,7 +20,7 @@ from pipeline.faces.detect import Candidates, lowest_score, resize_longer_side
 MODELS_PACKAGE = "face_recognition_models"
 LANDMARKS_68 = "shape_predictor_68_face_landmarks.dat"
 AUTO_DOUBLE_BELOW_PX = 1000
-"""``auto`` doubles pictures whose longer side is shorter: the detector's window is 80 px."""
+"""``auto`` doubles images whose longer side is shorter: the detector's window is 80 px."""
 
 
 def model_path(name: str) -> Path:
@@ -45,7 +45,7 @@ def model_path(name: str) -> Path:
 
 
 class DlibDetector:
-    """dlib's HOG detector on one picture at a time; finds upright, roughly frontal faces.
+    """dlib's HOG detector on one image at a time; finds upright, roughly frontal faces.
 
     ``input_size_px``: ``full`` = as decoded (faces from about 70 px); a number = the longer side is
     brought to it; ``auto`` = as decoded, doubled below :data:`AUTO_DOUBLE_BELOW_PX` (faces from
@@ -65,7 +65,7 @@ class DlibDetector:
         self.lowest_margin = math.log(lowest / (1 - lowest))
 
     def candidates(self, images: Sequence[Image]) -> list[Candidates]:
-        """Candidates of uint8 (H, W, 3) RGB pictures in their px."""
+        """Candidates of uint8 (H, W, 3) RGB images in their px."""
         return [self._candidates(image) for image in images]
 
     def _candidates(self, image: Image) -> Candidates:

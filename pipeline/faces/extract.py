@@ -18,15 +18,15 @@ from pipeline.faces.crop import Crop, crop, whole
 from pipeline.faces.detect import Detection, Detector, detector_settings, make_detector
 from pipeline.faces.identity import Embedder, Embeddings, identity_settings, make_embedder
 from pipeline.faces.shipped import NO_SCORE, ShippedFaces, reads_shipped
-from pipeline.video.decode import Picture
+from pipeline.video.decode import Frame
 from pipeline.video.reader import enough, open_reader
 
 MAX_SHORTFALL_S = 0.5
-"""A whole file's pictures may end this long before its last planned time: headers round, and count
-sound that goes on after the last picture. A greater lack means that data are missing."""
+"""A whole file's frames may end this long before its last planned time: headers round, and count
+sound that goes on after the last frame. A greater lack means that data are missing."""
 
 DECODED_WHOLE = "decoded_whole"
-"""Counts videos of which every picture was decoded, since leaving some out was not safe."""
+"""Counts videos of which every frame was decoded, since leaving some out was not safe."""
 
 MAX_FACE = 4
 """A face may reach over the frame, but not be more than so many times as long as its longer side.
@@ -37,13 +37,13 @@ ALTERED_KNOWN, ALTERED_UNKNOWN = "altered_known", "altered_unknown"
 have none at that time."""
 
 NO_DETECTOR = "none"
-"""Column ``detector`` of pictures that are cropped faces already."""
+"""Column ``detector`` of frames that are cropped faces already."""
 
 
 class FacesTask:
     """The work of the stage ``faces``: one row is one video, its units are its planned times.
 
-    A row brings ``fingerprint``, ``times_s`` (list of s from the first picture), ``encoding``
+    A row brings ``fingerprint``, ``times_s`` (list of s from the first frame), ``encoding``
     (``png`` or ``jpg/<quality>/<subsampling>``), ``rules`` (text that names its parameters),
     ``min_frames``, ``shipped`` (digest of precomputed faces), ``altered`` (see
     :func:`pipeline.faces.plan.faces_plan`), ``reference`` (file of the mask or pair; or ""),
@@ -52,7 +52,7 @@ class FacesTask:
 
     Args:
         rules: parameters by the text that rows name them with (see :mod:`pipeline.faces.plan`).
-        max_side_px: a larger picture is not decoded; decided in ``frames`` already.
+        max_side_px: a larger frame is not decoded; decided in ``frames`` already.
     """
 
     def __init__(self, rules: Mapping[str, FacesParams], max_side_px: int) -> None:
@@ -94,12 +94,12 @@ class FacesTask:
     def work(self, inputs: Inputs) -> RowResult:
         """Extracts the faces of one video.
 
-        Every planned time is a face picture (``done``), a repeat of a picture already taken
+        Every planned time is a frame with faces (``done``), a repeat of a frame already taken
         (``left_out``), or rejected: ``no_face``, ``damaged`` (videos), what is wrong with a still
-        picture, ``truncated`` or ``past_end``.
+        image, ``truncated`` or ``past_end``.
 
         Raises:
-            Reject: the file cannot be opened, no picture of it decoded, or fewer than
+            Reject: the file cannot be opened, no frame of it decoded, or fewer than
                 ``min_frames``.
         """
         times_s: Sequence[float] = inputs["times_s"]
@@ -122,23 +122,21 @@ class FacesTask:
             ) as reference,
         ):
             finder = self._finder(inputs)
-            for batch in _batches(reader.pictures_at(times_s), finder.batch):
-                for picture, all_found in zip(batch, finder.find(batch), strict=True):
-                    found = [face for face in all_found if _fits(face, picture.image, params)]
-                    seen.append(picture.samples)
-                    changed = reference.shares(picture, [face.box for face in found])
-                    faces.append(
-                        _faces(picture, found, changed, times_s, params, inputs["encoding"])
-                    )
+            for batch in _batches(reader.frames_at(times_s), finder.batch):
+                for frame, all_found in zip(batch, finder.find(batch), strict=True):
+                    found = [face for face in all_found if _fits(face, frame.image, params)]
+                    seen.append(frame.samples)
+                    changed = reference.shares(frame, [face.box for face in found])
+                    faces.append(_faces(frame, found, changed, times_s, params, inputs["encoding"]))
                     if embedder:
-                        looks.append(embedder.embed(picture.image, found))
+                        looks.append(embedder.embed(frame.image, found))
                     if not found:
-                        rejects.append(UnitReject(keys.sample_unit(picture.samples[0]), "no_face"))
+                        rejects.append(UnitReject(keys.sample_unit(frame.samples[0]), "no_face"))
             shown = {sample for samples in seen for sample in samples}
             rejects += missing(times_s, shown, reader.end_s, reader.damage, reader.problems)
         enough(len(shown), len(times_s), inputs["min_frames"], reader.damage)
         likeness = track.Likeness(looks, embedder.same, embedder.different) if embedder else None
-        tracks = track.link([[face.box for face in picture] for picture in faces], likeness)
+        tracks = track.link([[face.box for face in frame] for frame in faces], likeness)
         people = track.looks(tracks, likeness)
         shares = track_shares(tracks, [len(samples) for samples in seen], len(times_s))
         outputs = [
@@ -151,10 +149,10 @@ class FacesTask:
                 },
                 (face.member,),
             )
-            for picture, numbers in zip(faces, tracks, strict=True)
-            for face, number in zip(picture, numbers, strict=True)
+            for frame, numbers in zip(faces, tracks, strict=True)
+            for face, number in zip(frame, numbers, strict=True)
         ]
-        done = sum(1 for picture in faces if picture)
+        done = sum(1 for frame in faces if frame)
         counts = {DECODED_WHOLE: int(reader.fell_back)}
         if kind:
             known = sum(output.fields["altered"] != altered.UNKNOWN for output in outputs)
@@ -171,11 +169,11 @@ class FacesTask:
 
 
 class _Finder(Protocol):
-    """Finds the faces of pictures of one video."""
+    """Finds the faces of frames of one video."""
 
     batch: int
 
-    def find(self, pictures: Sequence[Picture]) -> list[list[Detection]]: ...
+    def find(self, frames: Sequence[Frame]) -> list[list[Detection]]: ...
 
 
 class _Detected:
@@ -183,8 +181,8 @@ class _Detected:
         self._detector = detector
         self.batch = detector.batch
 
-    def find(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
-        return self._detector.detect_all([picture.image for picture in pictures])
+    def find(self, frames: Sequence[Frame]) -> list[list[Detection]]:
+        return self._detector.detect_all([frame.image for frame in frames])
 
 
 class _Shipped:
@@ -194,15 +192,15 @@ class _Shipped:
         self._shipped = shipped
         self._times_s = times_s
 
-    def find(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
-        return [self._shipped.at(self._times_s[p.samples[0]], p.pts) for p in pictures]
+    def find(self, frames: Sequence[Frame]) -> list[list[Detection]]:
+        return [self._shipped.at(self._times_s[p.samples[0]], p.pts) for p in frames]
 
 
 class _Whole:
     batch = 1
 
-    def find(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
-        sizes = ((float(p.image.shape[1]), float(p.image.shape[0])) for p in pictures)
+    def find(self, frames: Sequence[Frame]) -> list[list[Detection]]:
+        sizes = ((float(p.image.shape[1]), float(p.image.shape[0])) for p in frames)
         return [[Detection((0.0, 0.0, *size), NO_SCORE, ())] for size in sizes]
 
 
@@ -219,24 +217,24 @@ def _fits(face: Detection, image: images.Image, params: FacesParams) -> bool:
     return shown_px(face.landmarks5, margin=params.margin) <= largest
 
 
-def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
-    pictures = iter(pictures)
-    while batch := list(itertools.islice(pictures, size)):
+def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    frames = iter(frames)
+    while batch := list(itertools.islice(frames, size)):
         yield batch
 
 
 def _faces(
-    picture: Picture,
+    frame: Frame,
     found: Sequence[Detection],
     shares: Sequence[float],
     times_s: Sequence[float],
     params: FacesParams,
     encoding: str,
 ) -> list["_Face"]:
-    sample = picture.samples[0]
-    place = {"sample": sample, "time_s": times_s[sample], "pts": picture.pts}
+    sample = frame.samples[0]
+    place = {"sample": sample, "time_s": times_s[sample], "pts": frame.pts}
     return [
-        _face(picture.image, face, {**place, "rank": rank, "altered": share}, params, encoding)
+        _face(frame.image, face, {**place, "rank": rank, "altered": share}, params, encoding)
         for rank, (face, share) in enumerate(zip(found, shares, strict=True))
     ]
 
@@ -297,8 +295,8 @@ def track_shares(
     """Share of a video's planned times at which each track is seen, in (0, 1], to 1e-4.
 
     Args:
-        tracks: track of every face of every picture; no track twice in a picture.
-        shown: at how many planned times each picture is on screen.
+        tracks: track of every face of every frame; no track twice in a frame.
+        shown: at how many planned times each frame is on screen.
         planned: how many times were planned.
     """
     counts: Counter[int] = Counter()
@@ -337,18 +335,18 @@ def missing(
     damage: str,
     problems: Mapping[int, Reject],
 ) -> list[UnitReject]:
-    """Rejects for the planned times at which no picture was on screen, or none that is sound.
+    """Rejects for the planned times at which no frame was on screen, or none that is sound.
 
     What the reader says of a time; else ``truncated`` where data are missing: the decoder
-    complained, or the pictures end more than :data:`MAX_SHORTFALL_S` before the last planned time.
+    complained, or the frames end more than :data:`MAX_SHORTFALL_S` before the last planned time.
     Else ``past_end``: the plan went past the end by a rounding.
 
     Args:
-        times_s: the plan, in s from the first picture.
-        seen: places in the plan that had a picture.
-        end_s: end of the last picture in s.
+        times_s: the plan, in s from the first frame.
+        seen: places in the plan that had a frame.
+        end_s: end of the last frame in s.
         damage: the decoder's first complaint, or "".
-        problems: what is wrong with pictures that were found, by their place in the plan.
+        problems: what is wrong with frames that were found, by their place in the plan.
     """
     told = [
         UnitReject(keys.sample_unit(sample), problem.reason, problem.detail)

@@ -94,7 +94,7 @@ def square(box: Sequence[float], reference_px: float) -> Window:
 
 
 def cut(image: Image, window: Window) -> Image:
-    """The window of a picture, black outside it, as uint8 (256, 256, 3)."""
+    """The window of an image, black outside it, as uint8 (256, 256, 3)."""
     height, width = image.shape[:2]
     left, top = max(0, window.left), max(0, window.top)
     right, bottom = window.left + window.width, window.top + window.height

@@ -56,7 +56,7 @@ class Embedder(Protocol):
     """Cosine similarity below which they are not; at most ``same``, between the two it is open."""
 
     def embed(self, image: Image, detections: Sequence[Detection]) -> Embeddings:
-        """Embeddings of the faces of one picture.
+        """Embeddings of the faces of one image.
 
         Args:
             image: uint8 (H, W, 3) RGB.
@@ -183,22 +183,22 @@ def make_embedder(params: FacesParams) -> Embedder:
 def _is_arcface(
     inputs: "Sequence[onnxruntime.NodeArg]", outputs: "Sequence[onnxruntime.NodeArg]"
 ) -> bool:
-    """Whether one picture goes in and one vector comes out; names stand for free sizes."""
+    """Whether one image goes in and one vector comes out; names stand for free sizes."""
     if len(inputs) != 1 or len(outputs) != 1 or {inputs[0].type, outputs[0].type} != {_FLOAT}:
         return False
-    count, *picture = inputs[0].shape
+    count, *image = inputs[0].shape
     free = count == 1 or not isinstance(count, int)
     vector = outputs[0].shape
     return (
         free
-        and picture == [3, TEMPLATE_PX, TEMPLATE_PX]
+        and image == [3, TEMPLATE_PX, TEMPLATE_PX]
         and len(vector) == 2
         and isinstance(vector[1], int)
     )
 
 
 def identity_settings(params: FacesParams) -> dict[str, object]:
-    """What decides the embeddings besides picture, faces and provider; JSON-serialisable.
+    """What decides the embeddings besides image, faces and provider; JSON-serialisable.
 
     Empty for ``identity: none``. Loads no network, but reads the files.
 

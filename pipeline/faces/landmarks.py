@@ -48,7 +48,7 @@ class Landmarker(Protocol):
             boxes_of: who gave the box; each draws them differently.
 
         Returns:
-            float32 (68, 2) in px, rounded to 1/64; may lie outside the picture. Confidence rounded
+            float32 (68, 2) in px, rounded to 1/64; may lie outside the image. Confidence rounded
             to 1e-4, >= 0; or -1 where the landmarker has none.
         """
 

@@ -191,7 +191,7 @@ def _times(frames: TableSource) -> Iterator[pa.Table]:
 def rules_text(params: FacesParams) -> str:
     """What decides how faces are found and cropped, as a plan holds it: JSON, sorted.
 
-    The digest of the weights counts, not where they lie; of a cropped face's picture, only the size
+    The digest of the weights counts, not where they lie; of a cropped face's frame, only the size
     it gets.
 
     Raises:

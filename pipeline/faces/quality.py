@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from faceshards.images import Image
 
 _HASH_SIDE = 8
-_HASH_PICTURE_PX = 32
+_HASH_IMAGE_PX = 32
 _COSINE_ONE = 1 << 14
 """Fixed-point 1.0. A coefficient stays below 2^14 x 2^14 x 255 x 32^2 < 2^47."""
 
@@ -37,7 +37,7 @@ class Quality:
     brightness: float
     """Mean luma, 0 to 255, to 0.01."""
     phash: str
-    """64-bit DCT hash, 16 hex; similar pictures differ in few bits."""
+    """64-bit DCT hash, 16 hex; similar images differ in few bits."""
 
 
 def measure(image: Image) -> Quality:
@@ -47,24 +47,24 @@ def measure(image: Image) -> Quality:
 
 
 def sharpness(grey: NDArray[np.uint8]) -> float:
-    """Variance of the 4-neighbour Laplacian of a grey uint8 (H, W) picture, to 0.01."""
+    """Variance of the 4-neighbour Laplacian of a grey uint8 (H, W) image, to 0.01."""
     laplacian = cv2.Laplacian(grey, cv2.CV_16S, ksize=1).astype(np.int64)
     n, total, squares = laplacian.size, int(laplacian.sum()), int((laplacian**2).sum())
     return round((n * squares - total * total) / (n * n), 2)
 
 
 def brightness(grey: NDArray[np.uint8]) -> float:
-    """Mean of a grey uint8 (H, W) picture, to 0.01."""
+    """Mean of a grey uint8 (H, W) image, to 0.01."""
     return round(int(grey.sum(dtype=np.int64)) / grey.size, 2)
 
 
 def phash(grey: NDArray[np.uint8]) -> str:
-    """DCT hash of a grey uint8 (H, W) picture as 16 hex digits.
+    """DCT hash of a grey uint8 (H, W) image as 16 hex digits.
 
-    The picture is averaged down to 32 x 32; of its DCT-II the 8 x 8 lowest frequencies give one bit
+    The image is averaged down to 32 x 32; of its DCT-II the 8 x 8 lowest frequencies give one bit
     each, row by row: 1 where the coefficient is above the median of the 64.
     """
-    side = (_HASH_PICTURE_PX, _HASH_PICTURE_PX)
+    side = (_HASH_IMAGE_PX, _HASH_IMAGE_PX)
     small = cv2.resize(grey, side, interpolation=cv2.INTER_AREA).astype(np.int64)
     basis = _cosines()  # (8, 32)
     coefficients = basis @ small @ basis.T  # (8, 8), whole numbers
@@ -83,11 +83,11 @@ def pose(points: Sequence[float]) -> list[float]:
     degrees while both eyes are seen well; beyond that it still says left or right, up or down.
 
     Args:
-        points: left eye, right eye, nose, left and right mouth corner as seen in the picture: x, y,
+        points: left eye, right eye, nose, left and right mouth corner as seen in the image: x, y,
             x, y … in px; or empty.
 
     Returns:
-        To 0.1 degree; yaw above 0 where the face looks to the picture's right, pitch above 0 where
+        To 0.1 degree; yaw above 0 where the face looks to the image's right, pitch above 0 where
         it looks up, roll above 0 where it is turned clockwise. [] also where the eyes are one
         point, or the mouth is not below them.
     """
@@ -110,6 +110,6 @@ def pose(points: Sequence[float]) -> list[float]:
 def _cosines() -> NDArray[np.int64]:
     """DCT-II basis in fixed point, int64 (8, 32)."""
     k = np.arange(_HASH_SIDE)[:, None]
-    n = np.arange(_HASH_PICTURE_PX)[None, :]
-    angles = np.pi * k * (2 * n + 1) / (2 * _HASH_PICTURE_PX)
+    n = np.arange(_HASH_IMAGE_PX)[None, :]
+    angles = np.pi * k * (2 * n + 1) / (2 * _HASH_IMAGE_PX)
     return np.asarray(np.rint(np.cos(angles) * _COSINE_ONE), np.int64)

@@ -37,10 +37,10 @@ MEAN_BGR = (104.0, 117.0, 123.0)
 AUTO_LARGE_PX = 1280
 """``auto`` looks at no more: in 1080p frames, faces of 24 px still fill the smallest prior."""
 AUTO_SMALL_PX = 256
-"""``auto``'s first look, at which faces that fill the picture are found, without padding."""
+"""``auto``'s first look, at which faces that fill the image are found, without padding."""
 
 CUDA_BATCH = 16
-"""Pictures worked together on a GPU."""
+"""Images worked together on a GPU."""
 
 _LEAK = 0.1
 """Slope of the narrow (64-channel) network's activations; the wide one has plain ReLU."""
@@ -87,9 +87,9 @@ class MobileNet025(nn.Module):
         )
         self.stage3 = nn.Sequential(_separable(128, 256, 2), _separable(256, 256, 1))
 
-    def forward(self, pictures: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor) -> list[Tensor]:
         """Maps at strides 8, 16, 32 of float (B, 3, H, W)."""
-        fine = self.stage1(pictures)
+        fine = self.stage1(images)
         middle = self.stage2(fine)
         return [fine, middle, self.stage3(middle)]
 
@@ -138,9 +138,9 @@ class ResNet50(nn.Module):
         rest = (Bottleneck(wide, width, 1) for _ in range(blocks - 1))
         return nn.Sequential(Bottleneck(inputs, width, stride), *rest)
 
-    def forward(self, pictures: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor) -> list[Tensor]:
         """Maps at strides 8, 16, 32 of float (B, 3, H, W)."""
-        x = self.maxpool(torch.relu_(self.bn1(self.conv1(pictures))))
+        x = self.maxpool(torch.relu_(self.bn1(self.conv1(images))))
         fine = self.layer2(self.layer1(x))
         middle = self.layer3(fine)
         return [fine, middle, self.layer4(middle)]
@@ -211,7 +211,7 @@ class Head(nn.Module):
 
 
 class RetinaFace(nn.Module):
-    """The network: BGR pictures less :data:`MEAN_BGR` to face scores, box and landmark offsets.
+    """The network: BGR images less :data:`MEAN_BGR` to face scores, box and landmark offsets.
 
     Args:
         backbone: ``mobilenet0.25`` (426,608 parameters) or ``resnet50`` (27,293,600).
@@ -230,12 +230,12 @@ class RetinaFace(nn.Module):
         self.BboxHead = nn.ModuleList(Head(width, 4) for _ in STRIDES_PX)
         self.LandmarkHead = nn.ModuleList(Head(width, 10) for _ in STRIDES_PX)
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scores (B, P), box offsets (B, P, 4), landmark offsets (B, P, 10) of (B, 3, H, W).
 
         P counts the priors of :func:`priors` for H x W, in the same order. Scores are in [0, 1].
         """
-        maps = self.fpn(self.body(pictures))
+        maps = self.fpn(self.body(images))
         maps = [ssh(m) for ssh, m in zip((self.ssh1, self.ssh2, self.ssh3), maps, strict=True)]
         logits, boxes, points = (
             torch.cat([head(m) for head, m in zip(heads, maps, strict=True)], dim=1)
@@ -281,11 +281,11 @@ def decode(
 
 
 class RetinaFaceDetector:
-    """RetinaFace on pictures of any sizes; those of one size are worked together.
+    """RetinaFace on images of any sizes; those of one size are worked together.
 
     ``input_size_px``: ``full`` = as decoded; a number = the longer side is brought to it, enlarged
     where it was smaller; faces larger there than the largest prior, 512 px, come out in parts or
-    not at all. ``auto`` avoids that: pictures longer than 512 px are looked at small first, and
+    not at all. ``auto`` avoids that: images longer than 512 px are looked at small first, and
     then at the size, at most :data:`AUTO_LARGE_PX`, at which the largest face seen fits that prior.
     """
 
@@ -298,7 +298,7 @@ class RetinaFaceDetector:
         self.batch = CUDA_BATCH if params.provider == "cuda" else 1
 
     def candidates(self, images: Sequence[Image]) -> list[Candidates]:
-        """Candidates of uint8 (H, W, 3) RGB pictures, from all sizes, in their px."""
+        """Candidates of uint8 (H, W, 3) RGB images, from all sizes, in their px."""
         longer = [max(image.shape[:2]) for image in images]
         if self.input_size_px == "full":
             return self._at_sides(images, longer)
@@ -313,7 +313,7 @@ class RetinaFaceDetector:
         return found
 
     def _at_sides(self, images: Sequence[Image], sides_px: Sequence[int]) -> list[Candidates]:
-        """Candidates of each picture with its longer side brought to its size."""
+        """Candidates of each image with its longer side brought to its size."""
         sized = [resize_longer_side(*pair) for pair in zip(images, sides_px, strict=True)]
         by_shape: dict[tuple[int, ...], list[int]] = {}
         for i, (image, _, _) in enumerate(sized):
@@ -326,7 +326,7 @@ class RetinaFaceDetector:
         return [found[i].scaled(1 / x, 1 / y) for i, (_, x, y) in enumerate(sized)]
 
     def _forward(self, images: Sequence[Image]) -> list[Candidates]:
-        """Candidates of pictures of one size."""
+        """Candidates of images of one size."""
         blob = cv2.dnn.blobFromImages(images, mean=MEAN_BGR, swapRB=True)  # (B, 3, H, W)
         # cuDNN may otherwise pick another algorithm, or TF32, from one run to the next.
         exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)
@@ -344,7 +344,7 @@ class RetinaFaceDetector:
 
 
 def _large_side(longer_px: int, boxes: Floats) -> int:
-    """Longer side of ``auto``'s second look at a picture, given the boxes of the first."""
+    """Longer side of ``auto``'s second look at an image, given the boxes of the first."""
     largest_px = np.round((boxes[:, 2:] - boxes[:, :2]).max(initial=1))
     fitting = int(longer_px * PRIOR_SIDES_PX[-1][-1] // largest_px)
     return max(AUTO_SMALL_PX, min(longer_px, AUTO_LARGE_PX, fitting))

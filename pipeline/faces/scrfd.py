@@ -1,6 +1,6 @@
 """SCRFD (Guo et al. 2021), what insightface ships after RetinaFace, from insightface's .onnx files.
 
-The network sees the picture in its own shape. Padding it to a square, as insightface does, would
+The network sees the image in its own shape. Padding it to a square, as insightface does, would
 cost almost twice the time for a wide frame and give the same boxes.
 """
 
@@ -25,7 +25,7 @@ from pipeline.faces.detect import (
 from pipeline.faces.onnx_session import open_session
 
 AUTO_SIDES_PX = (128, 640)
-"""insightface's own default: at 640 alone, faces that fill the picture are missed."""
+"""insightface's own default: at 640 alone, faces that fill the image are missed."""
 MEAN = 127.5
 STD = 128.0
 
@@ -40,9 +40,9 @@ each for all strides."""
 
 
 class ScrfdDetector:
-    """SCRFD on one picture at a time; the exported files take no batches.
+    """SCRFD on one image at a time; the exported files take no batches.
 
-    ``input_size_px``: a number = the picture's longer side is brought to it, enlarged where it was
+    ``input_size_px``: a number = the image's longer side is brought to it, enlarged where it was
     smaller; ``auto`` = 128 and 640, both looked at; ``full`` = as decoded. Both sides are padded in
     black, right and below, to multiples of the coarsest stride (32 px for the usual files), or to
     the size that the file was exported for.
@@ -59,7 +59,7 @@ class ScrfdDetector:
         self._input = session.get_inputs()[0].name
 
     def candidates(self, images: Sequence[Image]) -> list[Candidates]:
-        """Candidates of uint8 (H, W, 3) RGB pictures, from all sizes, in their px."""
+        """Candidates of uint8 (H, W, 3) RGB images, from all sizes, in their px."""
         return [self._candidates(image) for image in images]
 
     def _candidates(self, image: Image) -> Candidates:

@@ -3,13 +3,13 @@
 The files of ``…/frames/<name>`` or ``…/videos/<name>.<suffix>`` lie in ``…/landmarks``, the folder
 beside it (DeepfakeBench's layout). Two forms:
 
-- ``landmarks/<name>/<picture's name>.npy``, for folders of pictures: points of the picture's one
-  face, (5, 2), (68, 2) or (81, 2) numbers as x, y in px of the picture; 68 or more in iBUG order,
-  5 as left eye, right eye, nose, left and right mouth corner as seen in the picture. The box is
+- ``landmarks/<name>/<image's name>.npy``, for folders of images: points of the image's one
+  face, (5, 2), (68, 2) or (81, 2) numbers as x, y in px of the image; 68 or more in iBUG order,
+  5 as left eye, right eye, nose, left and right mouth corner as seen in the image. The box is
   what encloses all of them. All points equal: no face.
 - ``landmarks/<name>.csv``, for anything: columns ``time_s``, ``x1``, ``y1``, ``x2``, ``y2``, and,
-  where there are any, ``score`` and the ten of :data:`POINT_COLUMNS`; px of the picture as it is
-  shown. Rows of one time are the faces of one picture. They hold from their time on, as a picture
+  where there are any, ``score`` and the ten of :data:`POINT_COLUMNS`; px of the image as it is
+  shown. Rows of one time are the faces of one image. They hold from their time on, as an image
   stays on screen, until the next time that is listed, at most :data:`HOLD_S`. A row whose box is
   empty says that there is no face.
 """
@@ -32,7 +32,7 @@ from pipeline.video.natural import natural
 FOLDER = "landmarks"
 BESIDE = ("frames", "videos")
 HOLD_S = 0.5
-"""A listed picture's faces hold at most so long."""
+"""A listed image's faces hold at most so long."""
 BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 POINT_COLUMNS = tuple(
     f"{point}_{axis}"
@@ -50,7 +50,7 @@ def reads_shipped(params: FacesParams) -> bool:
 
 
 def place(file: Path) -> Path:
-    """Where the faces of a video or folder of pictures lie, without suffix.
+    """Where the faces of a video or folder of images lie, without suffix.
 
     Raises UserError where no folder of the path is named ``frames`` or ``videos``.
     """
@@ -95,15 +95,15 @@ class ShippedFaces:
         self._limits = params.score_threshold, params.min_face_px
         table = _table(self._folder)
         self._listed = _read_table(table) if table.is_file() else None
-        pictures = sorted((n for n in files(file) if is_image(n)), key=natural)
-        self._names = [stem(name) for name in pictures]
+        images = sorted((n for n in files(file) if is_image(n)), key=natural)
+        self._names = [stem(name) for name in images]
 
     def at(self, time_s: float, index: int) -> list[Detection]:
-        """Faces of one picture, largest first (area, then box).
+        """Faces of one image, largest first (area, then box).
 
         Args:
             time_s: a time at which it is on screen.
-            index: its place among the pictures of a folder, in natural order.
+            index: its place among the images of a folder, in natural order.
 
         Raises:
             Reject: ``unreadable`` where its file is there and is not of this form.

@@ -1,9 +1,9 @@
-"""Which faces of a video are the same person: boxes linked from one sampled picture to the next.
+"""Which faces of a video are the same person: boxes linked from one sampled frame to the next.
 
-Greedy overlap linking. At one picture per second it holds while heads stay about where they are,
+Greedy overlap linking. At one frame per second it holds while heads stay about where they are,
 as they do in talking videos; a cut, or a head that leaves its place within a second, starts a new
 track. Where embeddings say who a face looks like, another person in the same place starts a new
-track too, and who was seen before goes on with theirs. It never merges two faces of one picture.
+track too, and who was seen before goes on with theirs. It never merges two faces of one frame.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ Box = Sequence[float]
 """x1, y1, x2, y2 in px."""
 
 Pair = tuple[int, int]
-"""A track and the index of a box in its picture."""
+"""A track and the index of a box in its frame."""
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ MIN_OVERLAP = 0.3
 a side apart have 1/3."""
 
 MAX_MISSED = 1
-"""A track goes on over this many pictures in which the detector did not find it."""
+"""A track goes on over this many frames in which the detector did not find it."""
 
 SIMILARITY_DECIMALS = 3
 """Similarities are rounded, so that the last bits of a network's output never decide."""
@@ -36,32 +36,32 @@ class Likeness:
     """Who the faces of a video look like."""
 
     embeddings: Sequence[NDArray[np.float32]]
-    """Of each picture, float32 (N, D): a unit vector per box, in the order of the boxes."""
+    """Of each frame, float32 (N, D): a unit vector per box, in the order of the boxes."""
     same: float
     """Cosine similarity at or above which a face is a track's person."""
     different: float
     """Cosine similarity below which it is not."""
 
 
-def link(pictures: Sequence[Sequence[Box]], likeness: Likeness | None = None) -> list[list[int]]:
+def link(frames: Sequence[Sequence[Box]], likeness: Likeness | None = None) -> list[list[int]]:
     """Track number of every box; tracks count from 0 in order of appearance.
 
     Args:
-        pictures: boxes of each sampled picture, in order of time; pictures without faces included.
+        frames: boxes of each sampled frame, in order of time; frames without faces included.
         likeness: embeddings of the same boxes; None where there are none.
 
-    Of all pairs of a live track's last box and a box of the new picture, the best overlapping are
+    Of all pairs of a live track's last box and a box of the new frame, the best overlapping are
     linked first; equal overlaps in order of track, then of box. What stays alone opens a track.
 
     With ``likeness``, no box is linked by overlap to a track whose mean embedding is ``different``.
-    What stays alone is linked to any earlier track that is not in this picture and is the ``same``,
+    What stays alone is linked to any earlier track that is not in this frame and is the ``same``,
     the most similar first, equals in the same order; what still stays alone opens a track.
     """
     numbers: list[list[int]] = []
     last: dict[int, tuple[int, Box]] = {}
     sums: list[Floats] = []  # of the embeddings of every track: (D,)
     count = 0
-    for now, boxes in enumerate(pictures):
+    for now, boxes in enumerate(frames):
         live = {t: box for t, (seen, box) in last.items() if now - seen <= 1 + MAX_MISSED}
         shares = {(t, i): overlap(a, b) for t, a in live.items() for i, b in enumerate(boxes)}
         near = {pair: share for pair, share in shares.items() if share >= MIN_OVERLAP}

@@ -1,8 +1,8 @@
 """What single packets say about where decoding may start and what may be left out.
 
 A container's keyframe flag is no promise: streams with intra refresh, and open groups of pictures,
-carry it where pictures still depend on earlier ones. So H.264, HEVC and MPEG-2 are looked into; a
-packet's first units are read, never its picture.
+carry it where frames still depend on earlier ones. So H.264, HEVC and MPEG-2 are looked into; a
+packet's first units are read, never its frame.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,14 +30,14 @@ _HEVC_NOT_NEEDED = range(0, 16, 2)
 _HEVC_RANDOM_ACCESS, _HEVC_SLICES, _HEVC_PARAMETERS = range(16, 22), range(32), {33, 34}
 
 _BY_FLAG = {"mpeg4", "vp8", "vp9", "av1", "mjpeg", "prores"}
-"""Codecs in which a keyframe needs nothing before it. That the decoder takes the picture for one
+"""Codecs in which a keyframe needs nothing before it. That the decoder takes the frame for one
 too is checked when it comes."""
 _SKIPS_UNREFERENCED = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
-"""Codecs whose decoders leave out pictures that no other one needs, with no effect on the rest."""
+"""Codecs whose decoders leave out frames that no other one needs, with no effect on the rest."""
 
 
 IN_ORDER = {"vp8", "vp9", "av1"}
-"""Codecs whose decoders give pictures in the order of their packets."""
+"""Codecs whose decoders give frames in the order of their packets."""
 _AS_STORED = _BY_FLAG - {"mpeg4"}
 
 
@@ -50,12 +50,12 @@ class Look:
     parameters: frozenset[int] = frozenset()
     """Kinds of parameter sets it carries (H.264, HEVC); later packets may need them."""
     layer: int = 0
-    """Temporal layer (HEVC). A picture that its own layer does not need may be needed by another's,
+    """Temporal layer (HEVC). A frame that its own layer does not need may be needed by another's,
     so that in streams of several layers none is left out."""
     shown: bool = True
     """As :func:`shows`."""
     needed_by_others: bool = True
-    """False where no other picture refers to this one; True also where that is not known."""
+    """False where no other frame refers to this one; True also where that is not known."""
     place: int | None = None
     """In the order of showing (H.264, HEVC), counted from where decoding could start last; None
     where it is not known."""
@@ -66,7 +66,7 @@ class Looker:
 
     Attributes:
         known: False for codecs of which nothing is known; every packet would be unsafe.
-        skips_unreferenced: whether the decoder leaves out unneeded pictures exactly.
+        skips_unreferenced: whether the decoder leaves out unneeded frames exactly.
         needed: kinds of parameter sets that a packet carries where it brings all of them.
     """
 
@@ -91,7 +91,7 @@ class Looker:
         if self._order:
             return (self._h264 if self._codec == "h264" else self._hevc)(packet, self._order)
         if self._codec in ("mpeg1video", "mpeg2video"):
-            # Without its sequence header, a picture would take the tables of another part.
+            # Without its sequence header, a frame would take the tables of another part.
             head = self._head(packet)
             safe = packet.is_keyframe and head[:4] == _SEQUENCE_HEADER
             return Look(safe, needed_by_others=mpeg2_type(head) != _MPEG_B)
@@ -100,7 +100,7 @@ class Looker:
         return Look(safe, shown=shows(self._codec, packet), needed_by_others=needed)
 
     def tells_order(self, stamps: Sequence[int], looks: Sequence[Look]) -> bool:
-        """Whether the stamps of packets can be those of their pictures, as far as one can see.
+        """Whether the stamps of packets can be those of their frames, as far as one can see.
 
         Args:
             stamps: of the packets of one part of the stream, in order of storing, from where
@@ -157,24 +157,24 @@ class Looker:
 
 
 def shows(codec: str, packet: "Packet[Any]") -> bool:
-    """Whether a packet holds a picture that is shown; VP8 has some that others only refer to."""
+    """Whether a packet holds a frame that is shown; VP8 has some that others only refer to."""
     return codec != "vp8" or bool(memoryview(packet)[0] >> 4 & 1)
 
 
 def mpeg2_type(head: bytes) -> int:
-    """Type of an MPEG-1 or MPEG-2 picture: 1 I, 2 P, 3 B; 0 where its header is not found."""
+    """Type of an MPEG-1 or MPEG-2 frame: 1 I, 2 P, 3 B; 0 where its header is not found."""
     at = head.find(_PICTURE_HEADER)
     return head[at + 5] >> 3 & 7 if 0 <= at < len(head) - 5 else 0
 
 
 def mpeg4_type(head: bytes) -> int:
-    """Type of an MPEG-4 picture as of :func:`mpeg2_type`; 4 where it moves as a whole (S)."""
+    """Type of an MPEG-4 frame as of :func:`mpeg2_type`; 4 where it moves as a whole (S)."""
     at = head.find(_VOP_HEADER)
     return (head[at + 4] >> 6) + 1 if 0 <= at < len(head) - 4 else 0
 
 
 def _ascend(stamps: Sequence[int], looks: Sequence[Look]) -> bool:
-    """Whether stamps have the order that the pictures tell of themselves."""
+    """Whether stamps have the order that the frames tell of themselves."""
     start = 0
     order: list[tuple[int, int, int]] = []
     for stamp, look in zip(stamps, looks, strict=True):

@@ -36,10 +36,10 @@ MIN_STRETCH = Fraction(1, 100)
 """Pixels further from square than this are made square."""
 
 MAX_GIF_PIXELS = 1 << 24
-"""A GIF of a few KB may be as large as it likes, and every picture of it takes 4 bytes a pixel."""
+"""A GIF of a few KB may be as large as it likes, and every frame of it takes 4 bytes a pixel."""
 
 _STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
-"""MP4 brands of still pictures (AVIF, HEIF); FFmpeg opens their main picture as a video."""
+"""MP4 brands of still images (AVIF, HEIF); FFmpeg opens their main frame as a video."""
 _CROPPING = re.compile(r"^ +Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)$", re.MULTILINE)
 _NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 
@@ -47,10 +47,10 @@ _NOT_FILM = Disposition.attached_pic | Disposition.still_image | Disposition.tim
 def open_video(path: Path, max_side_px: int) -> tuple[InputContainer, VideoStream]:
     """Opens a video file and picks its best video stream that is no cover art.
 
-    The best one is FFmpeg's choice (``av_find_best_stream``: default flag, pictures that were seen
-    so far, bit rate), but no track of one picture where there are others.
+    The best one is FFmpeg's choice (``av_find_best_stream``: default flag, frames that were seen
+    so far, bit rate), but no track of one frame where there are others.
 
-    The decoder is told to refuse pictures of more than ``max_side_px`` squared pixels, also where
+    The decoder is told to refuse frames of more than ``max_side_px`` squared pixels, also where
     the stream turns larger than the header says. It works in one thread: one process per core is
     faster than threads in one process.
 
@@ -69,7 +69,7 @@ def open_video(path: Path, max_side_px: int) -> tuple[InputContainer, VideoStrea
         "protocol_whitelist": "file",
         "format_whitelist": ",".join(FORMATS),
         "max_pixels": max_pixels,
-        # FFmpeg decodes some pictures to find out about a stream, and shows them to nobody.
+        # FFmpeg decodes some frames to find out about a stream, and shows them to nobody.
         "skip_loop_filter": "all",
     }
     before = complaints()[0]
@@ -133,7 +133,7 @@ def check_file(path: Path) -> None:
 
 
 class Margins(NamedTuple):
-    """What is cut off a decoded picture on each side, in px as coded."""
+    """What is cut off a decoded frame on each side, in px as coded."""
 
     left: int = 0
     right: int = 0
@@ -142,7 +142,7 @@ class Margins(NamedTuple):
 
 
 def container_crop(container: InputContainer, stream: VideoStream) -> Margins:
-    """What the container takes off each picture (``clap`` of MP4, ``PixelCrop`` of Matroska).
+    """What the container takes off each frame (``clap`` of MP4, ``PixelCrop`` of Matroska).
 
     PyAV tells it only in FFmpeg's description of a file.
     """
@@ -164,12 +164,12 @@ def container_crop(container: InputContainer, stream: VideoStream) -> Margins:
 
 
 def shapes_may_change(container: InputContainer) -> bool:
-    """Whether each picture tells the shape of its pixels; elsewhere the container does for all."""
+    """Whether each frame tells the shape of its pixels; elsewhere the container does for all."""
     return container.format.name in ("mpegts", "mpeg")
 
 
 def square_size(width_px: int, height_px: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Size in px at which a picture's pixels are square; one side grows, none shrinks.
+    """Size in px at which a frame's pixels are square; one side grows, none shrinks.
 
     Args:
         width_px: as coded.
@@ -185,17 +185,17 @@ def square_size(width_px: int, height_px: int, aspect: Fraction | None) -> tuple
 
 
 def display_turn(frame: VideoFrame) -> tuple[int, bool]:
-    """How a decoded picture has to be turned for display, from its display matrix.
+    """How a decoded frame has to be turned for display, from its display matrix.
 
     Returns:
-        Clockwise turn in degrees (0, 90, 180 or 270), and whether the picture is to be mirrored
+        Clockwise turn in degrees (0, 90, 180 or 270), and whether the frame is to be mirrored
         left to right before that turn.
     """
     # frame.side_data would tie the frame into a cycle that is never freed.
     matrix = SideDataContainer(frame).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]
     if matrix is None:
         return 0, False
-    # (1, 0) of the picture goes to (a, b) of the display, (0, 1) to (c, d); y runs down.
+    # (1, 0) of the frame goes to (a, b) of the display, (0, 1) to (c, d); y runs down.
     a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
     mirrored = a * d - b * c < 0
     if mirrored:

@@ -1,12 +1,12 @@
-"""The pictures that are on screen at given times, exactly, in one pass over the file.
+"""The frames that are on screen at given times, exactly, in one pass over the file.
 
-Time counts from the first picture shown. At time t the picture on screen is the last one whose
-presentation time is at most t; the last picture of a video ends with its duration. All comparisons
+Time counts from the first frame shown. At time t the frame on screen is the last one whose
+presentation time is at most t; the last frame of a video ends with its duration. All comparisons
 are in whole ticks of the stream or fractions of them, so frame rates such as 30000/1001, variable
 frame rates, edit lists and streams that start late need no special case.
 
 What is not needed is not decoded (:mod:`pipeline.video.skip`). Where that is not safe, every
-picture is; the result is the same.
+frame is; the result is the same.
 """
 
 import math
@@ -36,7 +36,7 @@ from pipeline.video.container import (
     shapes_may_change,
     square_size,
 )
-from pipeline.video.everything import stamped_pictures
+from pipeline.video.everything import stamped_frames
 from pipeline.video.plan import exact
 from pipeline.video.skip import Odd, Shown, Skipper, Wanted
 from pipeline.video.stamps import by_packet, usual_duration
@@ -60,8 +60,8 @@ _TURNS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """A decoded picture and the wanted times it is on screen at."""
+class Frame:
+    """A decoded frame and the wanted times it is on screen at."""
 
     samples: tuple[int, ...]
     """Places in the sequence of wanted times, ascending."""
@@ -72,22 +72,22 @@ class Picture:
 
 
 class VideoReader:
-    """Reads one video file from its start to the last picture wanted.
+    """Reads one video file from its start to the last frame wanted.
 
-    Use as a context manager; :meth:`pictures_at` may be called once.
+    Use as a context manager; :meth:`frames_at` may be called once.
 
     Attributes:
-        fell_back: whether every picture had to be decoded.
-        end_s: after iteration, when the last picture read leaves the screen, in seconds from the
+        fell_back: whether every frame had to be decoded.
+        end_s: after iteration, when the last frame read leaves the screen, in seconds from the
             first one. Where a wanted time was not reached, that is the end of the video.
         damage: "" or the first complaint of the demuxer or decoder.
         problems: after iteration, why nothing was yielded for a wanted time, by its place: Reject
-            ``damaged``. Times behind the last picture are not among them.
+            ``damaged``. Times behind the last frame are not among them.
 
     Args:
         path: the file.
         max_side_px: as for :func:`pipeline.video.container.open_video`.
-        keep_damaged: whether damaged pictures are yielded. Where the decoder makes none, it is
+        keep_damaged: whether damaged frames are yielded. Where the decoder makes none, it is
             a problem all the same.
     """
 
@@ -122,24 +122,24 @@ class VideoReader:
         self._shape = self._stream.sample_aspect_ratio
         self._shapes_change = shapes_may_change(self._container)
 
-    def pictures_at(self, times_s: Sequence[float]) -> Iterator[Picture]:
-        """Pictures on screen at the times, in presentation order; each picture once.
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        """Frames on screen at the times, in presentation order; each frame once.
 
-        Times at or after the end of the last picture that can be decoded are never yielded. Reading
-        stops after the last wanted picture.
+        Times at or after the end of the last frame that can be decoded are never yielded. Reading
+        stops after the last wanted frame.
 
         Args:
-            times_s: seconds from the first picture, 0 or more, in any order.
+            times_s: seconds from the first frame, 0 or more, in any order.
 
         Raises:
-            Reject: ``decode_error`` where no picture can be decoded or converted.
+            Reject: ``decode_error`` where no frame can be decoded or converted.
         """
         if not times_s:
             return
         tick_s = self._stream.time_base
         if tick_s is None:
             raise Reject("decode_error", "the stream has no time base")
-        # Pictures change at whole ticks, so that a fraction of one decides nothing.
+        # Frames change at whole ticks, so that a fraction of one decides nothing.
         ticks = [math.floor(exact(t) / tick_s) for t in times_s]
         wanted = [Wanted(tick, i) for tick, i in sorted(zip(ticks, range(len(ticks)), strict=True))]
         left = set(range(len(ticks)))
@@ -149,15 +149,15 @@ class VideoReader:
             try:
                 # One is held back: where the next cannot be decoded, it may be on screen at its
                 # times.
-                for shown in skipper.pictures(packets(self._container, self._stream)):
+                for shown in skipper.frames(packets(self._container, self._stream)):
                     if held:
                         left.difference_update(held.places)
-                        yield self._picture(held)
+                        yield self._frame(held)
                     held = shown
                 if held:
                     self.end_s = float(held.end * tick_s)
                     if held.places:
-                        yield self._picture(held)
+                        yield self._frame(held)
                 return
             except (Odd, av.error.FFmpegError):
                 self._container.close()
@@ -165,8 +165,8 @@ class VideoReader:
         self.fell_back = True
         yield from self._everything(deque(w for w in wanted if w.place in left), tick_s)
 
-    def _picture(self, shown: Shown) -> Picture:
-        return Picture(shown.places, shown.pts, self._rgb(shown.frame, self._shape))
+    def _frame(self, shown: Shown) -> Frame:
+        return Frame(shown.places, shown.pts, self._rgb(shown.frame, self._shape))
 
     def _skipper(self, wanted: Sequence[Wanted]) -> Skipper:
         return Skipper(
@@ -177,11 +177,11 @@ class VideoReader:
             pixel_shape=(self._shape or Fraction(1)) if self._shapes_change else None,
         )
 
-    def _everything(self, wanted: deque[Wanted], tick_s: Fraction) -> Iterator[Picture]:
-        """Pictures at the wanted ticks, by decoding all."""
+    def _everything(self, wanted: deque[Wanted], tick_s: Fraction) -> Iterator[Frame]:
+        """Frames at the wanted ticks, by decoding all."""
         decoded = False
         for span in spans(
-            stamped_pictures(self._container, self._stream, self._complaints, self._note)
+            stamped_frames(self._container, self._stream, self._complaints, self._note)
         ):
             frame = span.shown.frame
             decoded = decoded or frame is not None
@@ -200,7 +200,7 @@ class VideoReader:
                     told = f"{size[0]} x {size[1]} px; at most {self.max_side_px} a side"
                     self.problems.update(dict.fromkeys(places, Reject("bad_dimensions", told)))
                 else:
-                    yield Picture(tuple(sorted(places)), frame.pts or 0, self._rgb(frame, shape))
+                    yield Frame(tuple(sorted(places)), frame.pts or 0, self._rgb(frame, shape))
             if not wanted:
                 return
         if not decoded:
@@ -237,7 +237,7 @@ class VideoReader:
 def _cropped(
     image: NDArray[np.uint8], crop: Margins, width_px: int, height_px: int
 ) -> NDArray[np.uint8]:
-    """A picture without its margins, which count in pixels of one of this size."""
+    """A frame without its margins, which count in pixels of one of this size."""
     height, width = image.shape[:2]
     left, right = (round(side * width / width_px) for side in (crop.left, crop.right))
     top, bottom = (round(side * height / height_px) for side in (crop.top, crop.bottom))
@@ -247,7 +247,7 @@ def _cropped(
 
 
 def _merged(planar: VideoFrame) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) RGB of a picture whose planes are green, blue, red."""
+    """uint8 (H, W, 3) RGB of a frame whose planes are green, blue, red."""
     green, blue, red = (
         np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[
             :, : plane.width

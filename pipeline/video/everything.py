@@ -1,9 +1,9 @@
-"""Decoding all pictures of a stream in order, told which of them are damaged.
+"""Decoding all frames of a stream in order, told which of them are damaged.
 
-A decoder that meets damage patches the picture up, and what refers to it inherits the patch. So a
-picture is damaged from the first complaint of its stream to the next picture that decoding may
-start at and that came without one. A complaint about a picture that no other one needs costs that
-picture alone; then nothing depends on whether it was left out.
+A decoder that meets damage patches the frame up, and what refers to it inherits the patch. So a
+frame is damaged from the first complaint of its stream to the next frame that decoding may
+start at and that came without one. A complaint about a frame that no other one needs costs that
+frame alone; then nothing depends on whether it was left out.
 """
 
 import re
@@ -27,17 +27,17 @@ _OTHER_STREAM = re.compile(r"stream (\d+)")
 
 @dataclass(frozen=True)
 class Decoded:
-    """A place in a stream where a picture is shown."""
+    """A place in a stream where a frame is shown."""
 
     frame: VideoFrame | None
-    """None where the packet is there, but the decoder made no picture of it."""
+    """None where the packet is there, but the decoder made no frame of it."""
     damaged: bool
-    """As the module says; always where there is no picture."""
+    """As the module says; always where there is no frame."""
     pixel_shape: Fraction | None = None
     """Width of a coded pixel over its height as the stream tells; None where it does not."""
 
 
-def stamped_pictures(
+def stamped_frames(
     container: InputContainer, stream: VideoStream, known: int, note: Callable[[str], object]
 ) -> Iterator[tuple[int, int, Decoded]]:
     """Decodes everything that can be decoded, in order of presentation.
@@ -49,7 +49,7 @@ def stamped_pictures(
         note: is told every further complaint of the demuxer or decoder.
 
     Returns:
-        Tick, duration in ticks and picture; the picture's ``pts`` is set to the tick.
+        Tick, duration in ticks and frame; the frame's ``pts`` is set to the tick.
     """
     usual, in_order = usual_duration(container, stream), by_packet(container)
     best = BestEffort(container)
@@ -84,7 +84,7 @@ def _frames(
     note: Callable[[str], object],
     damage: "_Damage",
 ) -> Iterator[tuple[VideoFrame, Fraction | None]]:
-    """Pictures, and the shape of pixels that held when their packets were decoded."""
+    """Frames, and the shape of pixels that held when their packets were decoded."""
 
     def complained() -> str:
         nonlocal known
@@ -124,7 +124,7 @@ def _frames(
 
 
 class _Damage:
-    """Follows the packets and pictures of one stream, and where its decoder complained."""
+    """Follows the packets and frames of one stream, and where its decoder complained."""
 
     def __init__(self, container: InputContainer, stream: VideoStream, usual: int) -> None:
         codec = stream.codec_context.codec.canonical_name
@@ -193,11 +193,11 @@ class _Damage:
             self.met()
 
     def has(self, frame: VideoFrame) -> bool:
-        """Whether a picture is damaged; to be asked of each, in order of presentation."""
+        """Whether a frame is damaged; to be asked of each, in order of presentation."""
         place = frame.opaque if isinstance(frame.opaque, int) else self._place
         self._awaited.pop(place, None)
         if self._codec in IN_ORDER and place <= self._newest:
-            self.met()  # an old picture came for a new packet
+            self.met()  # an old frame came for a new packet
         self._newest = max(self._newest, place)
         if frame.is_corrupt and place not in self._alone and place not in self._spreading:
             insort(self._spreading, place)
@@ -212,7 +212,7 @@ class _Damage:
         )
 
     def lost_before(self, at: int | None) -> list[int]:
-        """Stamps, in order, of packets whose pictures would have come before a tick; each once."""
+        """Stamps, in order, of packets whose frames would have come before a tick; each once."""
         lost = sorted((s, place) for place, s in self._awaited.items() if at is None or s < at)
         for _, place in lost:
             del self._awaited[place]

@@ -1,6 +1,6 @@
 """What tells that the bytes of a JPEG are not those its encoder wrote.
 
-Decoders patch up what they can. libjpeg-turbo warns of codes that do not exist, of pictures that
+Decoders patch up what they can. libjpeg-turbo warns of codes that do not exist, of images that
 end too early and of bytes that are left over; FFmpeg besides of blocks with too many values. Where
 data are missing in between, both may be content: then what follows is too bright or too dark by
 what is missing, and often brighter than white or darker than black, which no encoder writes.
@@ -25,11 +25,11 @@ _BEYOND_WHITE = 32
 
 
 def damage(data: bytes, max_pixels: int) -> str:
-    """What is wrong with a JPEG that a decoder makes a picture of; "" for nothing.
+    """What is wrong with a JPEG that a decoder makes an image of; "" for nothing.
 
     Args:
         data: the file.
-        max_pixels: larger pictures are not decoded.
+        max_pixels: larger images are not decoded.
     """
     mean_levels, step = _with_mean_levels(data)
     try:

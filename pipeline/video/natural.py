@@ -1,4 +1,4 @@
-"""The order of pictures that somebody numbered: 10 comes after 9."""
+"""The order of images that somebody numbered: 10 comes after 9."""
 
 import re
 

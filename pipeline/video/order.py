@@ -1,6 +1,6 @@
-"""The order in which pictures of H.264 and HEVC are shown, from the first bits of their slices.
+"""The order in which frames of H.264 and HEVC are shown, from the first bits of their slices.
 
-Each slice tells its picture's place (the picture order count, of which the last bits are stored),
+Each slice tells its frame's place (the picture order count, of which the last bits are stored),
 and the sets of parameters tell how many bits that are. Stamps of a container may tell another
 order; the decoder follows this one. (ITU-T H.264, 7.3 and 8.2.1; H.265, 7.3 and 8.3.1)
 """
@@ -46,15 +46,15 @@ class _Sequence(NamedTuple):
     """What slices need of a set of parameters of a sequence."""
 
     place_bits: int
-    """0 where pictures are shown as they are stored (H.264)."""
+    """0 where frames are shown as they are stored (H.264)."""
     number_bits: int
     """Of ``frame_num`` (H.264)."""
     frames_only: bool
     planes_apart: bool
 
 
-class _Picture(NamedTuple):
-    """What slices need of a set of parameters of pictures."""
+class _PictureParameters(NamedTuple):
+    """What slices need of a picture parameter set."""
 
     sequence: int
     output_flag: bool
@@ -72,7 +72,7 @@ class SliceOrder:
     def __init__(self, codec: str, extra: bytes) -> None:
         self._hevc = codec == "hevc"
         self._sequences: dict[int, _Sequence] = {}
-        self._pictures: dict[int, _Picture] = {}
+        self._picture_parameters: dict[int, _PictureParameters] = {}
         self._before = self._place = 0
         for unit in _header_units(extra, hevc=self._hevc):
             self.parameters(unit)
@@ -88,16 +88,18 @@ class SliceOrder:
             elif kind == (_HEVC_PPS if self._hevc else _H264_PPS):
                 number, of = bits.golomb(), bits.golomb()
                 bits.read(1)
-                self._pictures[number] = _Picture(of, bool(bits.read(1)), bits.read(3))
+                self._picture_parameters[number] = _PictureParameters(
+                    of, bool(bits.read(1)), bits.read(3)
+                )
         except ValueError:
             # One that is not understood, or in its place an older one that does not hold.
             self._sequences.clear()
 
     def place(self, unit: bytes) -> int | None:
-        """Place of a picture among those since decoding could start last.
+        """Place of a frame among those since decoding could start last.
 
         Args:
-            unit: first slice of the picture, from its header on; more may follow.
+            unit: first slice of the frame, from its header on; more may follow.
 
         Returns:
             Only the order counts; None where it is not known.
@@ -111,7 +113,7 @@ class SliceOrder:
         kind, needed = unit[0] & 0x1F, unit[0] & 0x60
         bits = _Bits(unit[1:_SLICE_BYTES])
         bits.skip_golombs(2)
-        sequence = self._sequences[self._pictures[bits.golomb()].sequence]
+        sequence = self._sequences[self._picture_parameters[bits.golomb()].sequence]
         bits.read(2 * sequence.planes_apart + sequence.number_bits)
         if not sequence.frames_only and bits.read(1):
             bits.read(1)
@@ -130,11 +132,11 @@ class SliceOrder:
         kind, layer = unit[0] >> 1 & 0x3F, unit[1] & 7
         bits = _Bits(unit[2:_SLICE_BYTES])
         bits.read(2 if kind in _HEVC_RANDOM_ACCESS else 1)
-        picture = self._pictures[bits.golomb()]
-        sequence = self._sequences[picture.sequence]
-        bits.read(picture.extra_bits)
+        parameters = self._picture_parameters[bits.golomb()]
+        sequence = self._sequences[parameters.sequence]
+        bits.read(parameters.extra_bits)
         bits.golomb()
-        bits.read(picture.output_flag + 2 * sequence.planes_apart)
+        bits.read(parameters.output_flag + 2 * sequence.planes_apart)
         stored = 0 if kind in _HEVC_IDR else bits.read(sequence.place_bits)
         starts = kind in _HEVC_STARTS
         place = stored if starts else _nearest(stored, sequence.place_bits, self._before)

@@ -1,7 +1,7 @@
-"""One picture out of a file with many: a member of a plain tar, or a row of a Parquet file.
+"""One image out of a file with many: a member of a plain tar, or a row of a Parquet file.
 
 Nothing is unpacked. Where the members of a tar are is remembered, in 24 bytes each, since sets of
-pictures have millions. Rows of a Parquet file can only be read in order, from the first of their
+images have millions. Rows of a Parquet file can only be read in order, from the first of their
 row group on, so the place that was reached is kept: the rows of a plan come in order.
 """
 
@@ -19,8 +19,8 @@ from faceshards import keys
 from pipeline.datasets import tar_names
 from pipeline.errors import Reject
 
-MAX_PICTURE_BYTES = 256 << 20
-"""Larger pictures are not read."""
+MAX_IMAGE_BYTES = 256 << 20
+"""Larger images are not read."""
 
 _MAX_MEMBERS = 8_000_000
 """So many members of tars are remembered, in 192 MB."""
@@ -123,7 +123,7 @@ def read_member(tar: Path, name: str) -> bytes:
 
 
 def read_row(file: Path, inside: str) -> bytes:
-    """A picture in a Parquet file: bytes, or the ``bytes`` of Hugging Face's struct for images.
+    """An image in a Parquet file: bytes, or the ``bytes`` of Hugging Face's struct for images.
 
     Args:
         file: the Parquet file.
@@ -145,8 +145,8 @@ def read_row(file: Path, inside: str) -> bytes:
 
 
 def _check_size(size: int) -> None:
-    if size > MAX_PICTURE_BYTES:
-        raise Reject("unreadable", f"{size} bytes; at most {MAX_PICTURE_BYTES} are read")
+    if size > MAX_IMAGE_BYTES:
+        raise Reject("unreadable", f"{size} bytes; at most {MAX_IMAGE_BYTES} are read")
 
 
 def _key(file: Path) -> _Key:

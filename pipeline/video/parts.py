@@ -1,4 +1,4 @@
-"""The labelled parts of a video, what lies outside of them, and a picture of every one.
+"""The labelled parts of a video, what lies outside of them, and a frame of every one.
 
 A part may be shorter than the step from one planned time to the next: the fakes of a single word
 last a fifth of a second. So a part is looked at in its middle, whatever else is planned.
@@ -12,7 +12,7 @@ from math import floor
 from pipeline.config.params import PartRule
 
 Part = tuple[Fraction, Fraction]
-"""Start and end, half-open, in seconds from the first picture; of still pictures in pictures."""
+"""Start and end, half-open, in seconds from the first frame; of still images in frames."""
 
 
 def labelled(duration: Fraction, bounds: Sequence[Fraction]) -> list[Part]:
@@ -45,8 +45,8 @@ def outside(duration: Fraction, parts: Sequence[Part], margin: Fraction) -> list
     Args:
         duration: length of the video.
         parts: as :func:`labelled` gives them.
-        margin: how far to stay away from each part. A picture that is on screen when a part begins
-            or ends may belong to either, so this is how long a picture is shown.
+        margin: how far to stay away from each part. A frame that is on screen when a part begins
+            or ends may belong to either, so this is how long a frame is shown.
     """
     starts = [Fraction(0), *(end + margin for _, end in parts)]
     ends = [*(start - margin for start, _ in parts), duration]
@@ -63,7 +63,7 @@ def with_middles(
         parts: in order of time.
         rule: ``middle``: of every part; ``fill``: of those in which nothing is planned; ``grid``:
             of none.
-        whole: middles are places of still pictures, and so whole numbers.
+        whole: middles are places of still images, and so whole numbers.
     """
     held = set(part_numbers(times, parts))
     middles = [

@@ -20,7 +20,7 @@ from pipeline.video.probe import VideoFacts, probe, shown_spans_s
 from pipeline.video.stills import probe_stills
 
 STILLS = ("frames", "image", "tar", "tar_image", "parquet")
-"""What :func:`probe_stills` calls containers: pictures that have a place but no time."""
+"""What :func:`probe_stills` calls containers: frames that have a place but no time."""
 _DENOMINATOR = 1_000_000
 _VIDEO_COLUMNS = (
     *("video_id", "fingerprint", "media", "segments_s", "segments_frames", "outside"),
@@ -29,14 +29,14 @@ _VIDEO_COLUMNS = (
 WHOLE = -1
 """Column ``part`` of a video that is labelled as a whole."""
 LABELLED, LOOKED_AT = "parts", "parts_planned"
-"""Count labelled parts, and those of which a picture is planned; the others lie behind the end of
+"""Count labelled parts, and those of which a frame is planned; the others lie behind the end of
 their video, or hold no planned time where ``frames.parts`` is ``grid``."""
 
 
 def exact(number: float) -> Fraction:
     """The fraction a float stands for: the nearest with a denominator of at most a million.
 
-    The float nearest to 1/3 gives 1/3, and 29.97 gives 2997/100, so that a picture that starts
+    The float nearest to 1/3 gives 1/3, and 29.97 gives 2997/100, so that a frame that starts
     exactly at a planned time is on screen then. Other times are hit to a millionth of a second.
     """
     return Fraction(number).limit_denominator(_DENOMINATOR)
@@ -53,14 +53,14 @@ def planned_times(
     """Times at which a video is looked at (metric learning, section 4.1: 1 FPS).
 
     - ``fps``: k / fps.
-    - ``every_n``: the middle of the time that picture k x n is on screen. The middle, since a float
-      may fall short of the start, which then still belongs to the picture before.
-    - ``stride_int_fps``: the same with n = int(average rate), 1 below one picture per second.
+    - ``every_n``: the middle of the time that frame k x n is on screen. The middle, since a float
+      may fall short of the start, which then still belongs to the frame before.
+    - ``stride_int_fps``: the same with n = int(average rate), 1 below one frame per second.
     - ``n_even``: the middles of n equal parts.
 
-    Pictures without a rate (``facts.average_fps`` below 0, as of still pictures) are told apart by
+    Frames without a rate (``facts.average_fps`` below 0, as of still images) are told apart by
     their place alone: ``fps`` and ``stride_int_fps`` take each, ``every_n`` every n-th, and times
-    and segments count in pictures.
+    and segments count in frames.
 
     Args:
         facts: the video's length, above 0, and its average rate.
@@ -69,12 +69,12 @@ def planned_times(
             half-open parts [start, end) are planned. The grid stays that of the whole video, and
             ``n_even`` divides what the parts hold together. ``sampling.parts`` may add a time to
             each part (:func:`pipeline.video.parts.with_middles`).
-        spans_s: start and end of each picture, as of :func:`shown_spans_s`. Without them, pictures
+        spans_s: start and end of each frame, as of :func:`shown_spans_s`. Without them, frames
             are taken to come at the average rate.
         outside_of_them: plan what lies outside of ``segments_s`` instead.
 
     Returns:
-        Seconds from the first picture, ascending, each the nearest float.
+        Seconds from the first frame, ascending, each the nearest float.
 
     Raises:
         ValueError: ``segments_s`` has an odd number of entries.
@@ -133,11 +133,11 @@ def _times(
 def shown_from_s(
     numbers: Sequence[int], spans_s: Sequence[tuple[Fraction, Fraction]]
 ) -> list[float]:
-    """When pictures come on screen, in seconds from the first one.
+    """When frames come on screen, in seconds from the first one.
 
     Args:
         numbers: 0-based, in order of presentation; behind the last one stands for its end.
-        spans_s: as of :func:`planned_times`; () for still pictures, whose number is their time.
+        spans_s: as of :func:`planned_times`; () for still images, whose number is their time.
     """
     if not spans_s:
         return [float(number) for number in numbers]

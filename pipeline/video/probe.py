@@ -1,4 +1,4 @@
-"""What a video's header says, and how long its pictures are shown."""
+"""What a video's header says, and how long its frames are shown."""
 
 import contextlib
 import re
@@ -30,11 +30,11 @@ MAX_DURATION_S = 24 * 3600
 _WITHOUT_DURATION = {"mpegts", "mpeg"}
 """Containers whose header holds no duration; what FFmpeg reports for them is an estimate."""
 _TRACK_LENGTH = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-"""A tag of Matroska; its header has one length for picture and sound together."""
-_PACKETS_TO_FIRST_PICTURE = 64
+"""A tag of Matroska; its header has one length for frame and sound together."""
+_PACKETS_TO_FIRST_FRAME = 64
 _HDR: dict[int, str] = {ColorTrc.SMPTE2084: "HDR (PQ)", ColorTrc.ARIB_STD_B67: "HDR (HLG)"}
 _DELAY = {"h264": 2, "hevc": 2}
-"""Packets that come before the one that pushes the first picture out, where pictures are out of
+"""Packets that come before the one that pushes the first frame out, where frames are out of
 order; 1 for other codecs. Where there are more, the first ones may have been lost."""
 
 
@@ -56,25 +56,25 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class _First:
-    """The first picture that decodes."""
+    """The first frame that decodes."""
 
     rotation_deg: int
     transfer: int
     """How light is coded, and the colors it is made of, as FFmpeg numbers them."""
     primaries: int
     stamp: int | None
-    """Ticks; None where there is no picture, or no time."""
+    """Ticks; None where there is no frame, or no time."""
     place: int
     """Packets before the one that pushed it out."""
     earliest: int | None
-    """The least stamp of the packets up to there; less than its own where pictures are lost."""
+    """The least stamp of the packets up to there; less than its own where frames are lost."""
 
 
 def probe(path: Path, max_side_px: int) -> VideoFacts:
-    """Facts of a video file from its header and first picture.
+    """Facts of a video file from its header and first frame.
 
-    The packets are walked only where the header may not tell how long pictures are shown. The first
-    picture is decoded because PyAV tells the display rotation of pictures alone, and because time
+    The packets are walked only where the header may not tell how long frames are shown. The first
+    frame is decoded because PyAV tells the display rotation of frames alone, and because time
     counts from it.
 
     Raises:
@@ -89,7 +89,7 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
             raise Reject("not_media", "a still picture (gif)")
         claimed_s, exact = _header_duration_s(container, stream)
         exact = exact and not _adds_up_otherwise(container, stream)
-        first = _first_picture(container, stream)
+        first = _first_frame(container, stream)
         _refuse_hdr(first)
         duration_s, rate = claimed_s, average_rate(container, stream)
         believed = duration_s is not None and exact and _starts_as_told(container, stream, first)
@@ -120,9 +120,9 @@ def probe(path: Path, max_side_px: int) -> VideoFacts:
 def shown_spans_s(
     path: Path, max_side_px: int, facts: VideoFacts
 ) -> list[tuple[Fraction, Fraction]]:
-    """When each picture is on screen: start and end in s from the first one, in order.
+    """When each frame is on screen: start and end in s from the first one, in order.
 
-    All packets are read. Of a file that is cut, the missing pictures are added at the average rate,
+    All packets are read. Of a file that is cut, the missing frames are added at the average rate,
     up to the length that its header tells.
 
     Raises:
@@ -130,7 +130,7 @@ def shown_spans_s(
     """
     container, stream = open_video(path, max_side_px)
     with container:
-        first = _first_picture(container, stream)
+        first = _first_frame(container, stream)
     shown = read_timeline(path, max_side_px, first.stamp)
     spans_s = [(start * shown.tick_s, end * shown.tick_s) for start, end in shown.spans]
     if not shown.whole and facts.average_fps > 0:
@@ -143,7 +143,7 @@ def shown_spans_s(
 def _header_duration_s(
     container: InputContainer, stream: VideoStream
 ) -> tuple[Fraction | None, bool]:
-    """What the header tells, None for nothing, and whether that is for the pictures alone."""
+    """What the header tells, None for nothing, and whether that is for the frames alone."""
     name = container.format.name
     if name in _WITHOUT_DURATION:
         return None, False
@@ -162,11 +162,11 @@ def _header_duration_s(
 
 
 def _adds_up_otherwise(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the length of an MP4's track may not be how long its pictures are shown.
+    """Whether the length of an MP4's track may not be how long its frames are shown.
 
-    It is the sum of the steps from one stored picture to the next, or what an edit list makes of
-    it. Where steps differ, and pictures are stored in another order than shown, that sum is another
-    one; and an edit list may start or end within a picture, which is then shown whole or not.
+    It is the sum of the steps from one stored frame to the next, or what an edit list makes of
+    it. Where steps differ, and frames are stored in another order than shown, that sum is another
+    one; and an edit list may start or end within a frame, which is then shown whole or not.
     """
     if not container.format.name.startswith("mov"):
         return False
@@ -183,14 +183,14 @@ def _adds_up_otherwise(container: InputContainer, stream: VideoStream) -> bool:
 
 
 def _starts_as_told(container: InputContainer, stream: VideoStream, first: _First) -> bool:
-    """Whether the header's length starts with the first picture, from which time counts.
+    """Whether the header's length starts with the first frame, from which time counts.
 
     In MP4 it is a sum of steps, from wherever the first one is. Elsewhere it counts from zero, at
-    which is the first packet in AVI; where pictures are out of order, a later one pushes the first
-    picture out.
+    which is the first packet in AVI; where frames are out of order, a later one pushes the first
+    frame out.
     """
     if first.stamp is None:
-        return True  # nobody can do better, and that there is no picture is found out later
+        return True  # nobody can do better, and that there is no frame is found out later
     if container.format.name.startswith("mov"):
         return first.stamp == first.earliest
     if container.format.name != "avi" or not stream.has_b_frames:
@@ -201,7 +201,7 @@ def _starts_as_told(container: InputContainer, stream: VideoStream, first: _Firs
 
 
 def _goes_on(container: InputContainer, stream: VideoStream, end_s: Fraction) -> bool:
-    """Whether there are pictures behind the end that the header tells, or one cannot look.
+    """Whether there are frames behind the end that the header tells, or one cannot look.
 
     A recorder that was killed, or a tool that appends, leaves headers that are too short. In MP4
     the index is what is read, so that there is nothing behind it; of a GIF all was read.
@@ -224,12 +224,12 @@ _BT2020_MATRICES = (9, 10)
 """Numbers of its two matrices from RGB to YUV, as FFmpeg has them."""
 
 
-def _first_picture(container: InputContainer, stream: VideoStream) -> _First:
+def _first_frame(container: InputContainer, stream: VideoStream) -> _First:
     earliest: int | None = None
     for place, packet in enumerate(packets(container, stream)):
         if packet.has_sidedata("encryption_info"):
             raise Reject("encrypted")
-        if place == _PACKETS_TO_FIRST_PICTURE:
+        if place == _PACKETS_TO_FIRST_FRAME:
             break
         if packet.pts is not None and not packet.is_discard:
             earliest = packet.pts if earliest is None else min(earliest, packet.pts)

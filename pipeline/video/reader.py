@@ -1,4 +1,4 @@
-"""One way to read pictures, whatever they come from: videos, folders, single pictures, tars."""
+"""One way to read frames, whatever they come from: videos, folders, single frames, tars."""
 
 from collections.abc import Iterator, Sequence
 from math import floor
@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.errors import Reject
 from pipeline.video import jpeg
-from pipeline.video.decode import Picture, VideoReader
+from pipeline.video.decode import Frame, VideoReader
 from pipeline.video.plan import exact
 from pipeline.video.stills import checked_header, open_stills
 
@@ -19,13 +19,13 @@ _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
 class Reader(Protocol):
-    """Gives the pictures that are on screen at given times; a context manager.
+    """Gives the frames that are on screen at given times; a context manager.
 
     Attributes:
-        end_s: after iteration, when the last picture read leaves the screen.
+        end_s: after iteration, when the last frame read leaves the screen.
         damage: "" or the first thing found wrong.
-        fell_back: after iteration, whether every picture up to the last wanted one was decoded.
-        problems: after iteration, what is wrong with pictures that were not given, by the place of
+        fell_back: after iteration, whether every frame up to the last wanted one was decoded.
+        problems: after iteration, what is wrong with frames that were not given, by the place of
             the wanted time; those that are not there at all are not among them.
     """
 
@@ -43,8 +43,8 @@ class Reader(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
-    def pictures_at(self, times_s: Sequence[float]) -> Iterator[Picture]:
-        """As :meth:`pipeline.video.decode.VideoReader.pictures_at`."""
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        """As :meth:`pipeline.video.decode.VideoReader.frames_at`."""
 
 
 def open_reader(
@@ -55,8 +55,8 @@ def open_reader(
     Args:
         media: as in the table ``videos``: ``video``, ``frames``, ``image`` or ``tar``.
         location: absolute path of the file or folder; for ``tar`` ``<tar>!<folder inside>``.
-        max_side_px: larger pictures are not decoded.
-        keep_damaged: whether damaged pictures are given too, where there is anything to give.
+        max_side_px: larger frames are not decoded.
+        keep_damaged: whether damaged frames are given too, where there is anything to give.
     """
     if media == "video":
         return VideoReader(Path(location), max_side_px, keep_damaged=keep_damaged)
@@ -64,10 +64,10 @@ def open_reader(
 
 
 def enough(found: int, planned: int, min_frames: int, damage: str) -> None:
-    """Raises Reject ``truncated`` where fewer than ``min_frames`` planned times have a picture.
+    """Raises Reject ``truncated`` where fewer than ``min_frames`` planned times have a frame.
 
     Args:
-        found: planned times at which a picture was on screen.
+        found: planned times at which a frame was on screen.
         planned: planned times.
         min_frames: how many there must be.
         damage: what the reader says.
@@ -78,13 +78,13 @@ def enough(found: int, planned: int, min_frames: int, damage: str) -> None:
 
 
 class StillsReader:
-    """Reads a sequence of still pictures, each one second long as its place is its time.
+    """Reads a sequence of still images, each one second long as its place is its time.
 
     Attributes:
-        end_s: how many pictures there are.
+        end_s: how many images there are.
         damage: "" or the first thing found wrong.
-        fell_back: False: only wanted pictures are decoded.
-        problems: what is wrong with pictures that were not given, by the place of the wanted time.
+        fell_back: False: only wanted frames are decoded.
+        problems: what is wrong with frames that were not given, by the place of the wanted time.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class StillsReader:
         self._max_side_px = max_side_px
 
     def __enter__(self) -> Self:
-        """Finds the pictures. Raises Reject as :func:`pipeline.video.stills.open_stills`."""
+        """Finds the frames. Raises Reject as :func:`pipeline.video.stills.open_stills`."""
         self._stills = open_stills(*self._source)
         self.end_s = float(self._stills.count)
         self.damage = self._stills.damage
@@ -114,11 +114,11 @@ class StillsReader:
         """Closes what is open."""
         self._stills.close()
 
-    def pictures_at(self, times_s: Sequence[float]) -> Iterator[Picture]:
-        """Pictures at the times, in order; one that is damaged or too large is left out.
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        """Frames at the times, in order; one that is damaged or too large is left out.
 
         Raises:
-            Reject: ``decode_error`` where none of the wanted pictures can be decoded.
+            Reject: ``decode_error`` where none of the wanted frames can be decoded.
         """
         wanted: dict[int, list[int]] = {}
         for sample, time_s in enumerate(times_s):
@@ -137,7 +137,7 @@ class StillsReader:
                 self.damage = self.damage or f"picture {place}: {problem}"
                 continue
             decoded = True
-            yield Picture(tuple(wanted[place]), place, image)
+            yield Frame(tuple(wanted[place]), place, image)
         if places and not decoded:
             raise Reject("decode_error", self.damage)
 
@@ -145,18 +145,18 @@ class StillsReader:
 def decode(
     data: bytes, max_side_px: int, *, keep_damaged: bool = False
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """uint8 (H, W, 3) RGB of a still picture, turned as its EXIF says; alpha is dropped.
+    """uint8 (H, W, 3) RGB of a still image, turned as its EXIF says; alpha is dropped.
 
     OpenCV tells of damage in a PNG, but gives what it can of a damaged JPEG: those are looked
     through once more (:mod:`pipeline.video.jpeg`).
 
     Args:
         data: the file.
-        max_side_px: a larger picture is not decoded.
-        keep_damaged: whether what can be made of a damaged or cut picture is returned.
+        max_side_px: a larger frame is not decoded.
+        keep_damaged: whether what can be made of a damaged or cut frame is returned.
 
     Raises:
-        Reject: ``empty``, ``not_media``, ``bad_dimensions``, or ``decode_error`` for a picture that
+        Reject: ``empty``, ``not_media``, ``bad_dimensions``, or ``decode_error`` for a frame that
             is damaged or whose end is missing.
     """
     if not data:

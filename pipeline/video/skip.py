@@ -1,9 +1,9 @@
-"""Decoding only what wanted pictures need, in one pass over the file and without seeking.
+"""Decoding only what wanted frames need, in one pass over the file and without seeking.
 
 The packets are cut into segments at the points where decoding may start. A segment with nothing
-wanted is passed by, one with something wanted is decoded from its start to its last wanted picture,
-and pictures that no other one needs are left out on the way. What comes out is what decoding
-everything gives, picture for picture; where that is in doubt, :class:`Odd` is raised and the caller
+wanted is passed by, one with something wanted is decoded from its start to its last wanted frame,
+and frames that no other one needs are left out on the way. What comes out is what decoding
+everything gives, frame for frame; where that is in doubt, :class:`Odd` is raised and the caller
 decodes everything instead.
 """
 
@@ -32,7 +32,7 @@ class Odd(Exception):  # noqa: N818 - nobody's error: the other way of decoding 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A wanted time, in whole ticks from the first picture, and its place among the wanted ones."""
+    """A wanted time, in whole ticks from the first frame, and its place among the wanted ones."""
 
     tick: int
     place: int
@@ -40,18 +40,18 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture and the wanted times it is on screen at; none for the last one, where it ended."""
+    """A frame and the wanted times it is on screen at; none for the last one, where it ended."""
 
     pts: int
     end: int
-    """When it leaves the screen, in ticks from the first picture."""
+    """When it leaves the screen, in ticks from the first frame."""
     places: tuple[int, ...]
     frame: VideoFrame
 
 
 @dataclass(frozen=True)
 class _Expected:
-    """A picture that has to come out of the decoder next."""
+    """A frame that has to come out of the decoder next."""
 
     stamp: int
     end: int | None
@@ -68,7 +68,7 @@ class _Segment:
     stamps: list[int] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
-    """Stamps of the pictures that are shown; sorted once the segment is whole."""
+    """Stamps of the frames that are shown; sorted once the segment is whole."""
     size: int = 0
 
     def add(self, packet: "Packet[VideoStream]", stamp: int, look: Look) -> None:
@@ -82,19 +82,19 @@ class _Segment:
     def close(self) -> "_Segment":
         self.shown.sort()
         if any(a == b for a, b in pairwise(self.shown)):
-            raise Odd("two pictures at the same time")
+            raise Odd("two frames at the same time")
         return self
 
 
 class Skipper:
-    """Decodes the wanted pictures of a stream that nothing has been read from yet.
+    """Decodes the wanted frames of a stream that nothing has been read from yet.
 
     Args:
         stream: the stream; its decoder must work in one thread.
         wanted: ascending by tick.
         by_packet: whether only the order of packets tells times (AVI, ASF).
-        usual_duration: ticks that a picture lasts where nothing says so.
-        pixel_shape: what the decoder has to tell at every picture; None where it does not matter.
+        usual_duration: ticks that a frame lasts where nothing says so.
+        pixel_shape: what the decoder has to tell at every frame; None where it does not matter.
     """
 
     def __init__(
@@ -124,13 +124,13 @@ class Skipper:
     def able(self) -> bool:
         """Whether the stream is of a kind that can be decoded in part.
 
-        Not where nothing is known of the codec, nor where pictures are out of order (B) in a
+        Not where nothing is known of the codec, nor where frames are out of order (B) in a
         container that stores no times to order them by.
         """
         return self._looker.known and not (self._by_packet and self._stream.has_b_frames)
 
-    def pictures(self, packets: "Iterable[Packet[VideoStream]]") -> Iterator[Shown]:
-        """Wanted pictures in order of presentation; stops reading after the last.
+    def frames(self, packets: "Iterable[Packet[VideoStream]]") -> Iterator[Shown]:
+        """Wanted frames in order of presentation; stops reading after the last.
 
         Raises:
             Odd: what was given out is right; the rest has to be decoded in another way.
@@ -188,19 +188,19 @@ class Skipper:
             yield self._closed(segment)
 
     def _closed(self, segment: _Segment) -> _Segment:
-        """Checks that the times of a segment can be those of its pictures.
+        """Checks that the times of a segment can be those of its frames.
 
         A container may have taken the order of storing for that of showing. FFmpeg notices when
-        pictures come out; what was passed by has to be told by its packets.
+        frames come out; what was passed by has to be told by its packets.
         """
         if not self._looker.tells_order(segment.stamps, segment.looks):
-            raise Odd("the times of packets are not those of their pictures")
+            raise Odd("the times of packets are not those of their frames")
         return segment.close()
 
     def _wants_leading(self, following: _Segment | None, assigned: int) -> bool:
-        """Whether a picture is wanted that is stored behind the next start, but shown before it.
+        """Whether a frame is wanted that is stored behind the next start, but shown before it.
 
-        Such pictures may depend on what is stored before.
+        Such frames may depend on what is stored before.
         """
         if following is None or assigned == len(self._wanted):
             return False
@@ -256,7 +256,7 @@ class Skipper:
         self._context.flush_buffers()
         self._in_step = False
         if self._expected:
-            raise Odd("a picture did not come")
+            raise Odd("a frame did not come")
 
     def _given(self, packet: "Packet[VideoStream] | None") -> Iterator[Shown]:
         frames = self._context.decode(packet)
@@ -267,15 +267,15 @@ class Skipper:
         for frame in frames:
             stamp = frame.dts if self._by_packet else frame.pts
             if stamp is None or frame.is_corrupt:
-                raise Odd("a picture without a time, or a damaged one")
+                raise Odd("a frame without a time, or a damaged one")
             if stamp <= self._newest:
-                raise Odd("pictures come in another order than their times")
+                raise Odd("frames come in another order than their times")
             self._newest = stamp
             if not self._expected or stamp < self._expected[0].stamp:
                 continue
             expected = self._expected.popleft()
             if stamp != expected.stamp or (expected.key and not frame.key_frame):
-                raise Odd("another picture came than its packet promised")
+                raise Odd("another frame came than its packet promised")
             yield from self._shown(expected, frame)
 
     def _shown(self, expected: _Expected, frame: VideoFrame) -> Iterator[Shown]:

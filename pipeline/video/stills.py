@@ -1,7 +1,7 @@
-"""Sequences of still pictures: a folder of them, one alone, or some inside a file with others.
+"""Sequences of still images: a folder of them, one alone, or some inside a file with others.
 
 They are put in natural order of their names, in which 10 comes after 9. Nobody knows how long each
-is on screen, so a picture's place takes the part of its time: the first is at 0, the next at 1.
+is on screen, so an image's place takes the part of its time: the first is at 0, the next at 1.
 """
 
 import gzip
@@ -15,13 +15,13 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
-from faceshards.picture_header import Header, read_header
+from faceshards.image_header import Header, read_header
 from pipeline.datasets import folders
 from pipeline.errors import Reject
 from pipeline.video import tar_index
 from pipeline.video.container import check_file
 from pipeline.video.natural import natural
-from pipeline.video.packed import MAX_PICTURE_BYTES, read_member, read_row
+from pipeline.video.packed import MAX_IMAGE_BYTES, read_member, read_row
 from pipeline.video.probe import VideoFacts
 
 _BATCH_BYTES = 64 << 20
@@ -31,29 +31,29 @@ _UNKNOWN = -1
 
 
 class Stills(Protocol):
-    """Pictures in order, still encoded."""
+    """Images in order, still encoded."""
 
     count: int
     damage: str
     """"" or why there may be more than could be found."""
 
     def read(self, places: Sequence[int]) -> Iterator[bytes | Reject]:
-        """The bytes of the pictures at these places; for one that cannot be read, the reason."""
+        """The bytes of the images at these places; for one that cannot be read, the reason."""
 
     def close(self) -> None:
         """Closes what is open."""
 
 
 def open_stills(media: str, location: str) -> Stills:
-    """Opens a sequence of pictures.
+    """Opens a sequence of images.
 
     Args:
         media: ``frames`` (a folder), ``image`` (a file), ``tar`` (a folder in a tar), ``tar_image``
-            (a picture in a tar) or ``parquet`` (a picture in a row of a Parquet file).
+            (an image in a tar) or ``parquet`` (an image in a row of a Parquet file).
         location: absolute path; of what is inside a file, that file's, ``!``, and where in it.
 
     Raises:
-        Reject: ``missing``, ``unreadable``, ``empty`` (no picture), ``not_media`` (not a tar).
+        Reject: ``missing``, ``unreadable``, ``empty`` (no image), ``not_media`` (not a tar).
     """
     if media == "image":
         check_file(Path(location))
@@ -68,10 +68,10 @@ def open_stills(media: str, location: str) -> Stills:
 
 
 def probe_stills(media: str, location: str, max_side_px: int) -> VideoFacts:
-    """Facts of a sequence, from the header of its first picture; the rate is unknown.
+    """Facts of a sequence, from the header of its first image; the rate is unknown.
 
     Raises:
-        Reject: as :func:`open_stills`; ``not_media`` where the first picture is none,
+        Reject: as :func:`open_stills`; ``not_media`` where the first image is none,
             ``bad_dimensions`` where it is too large.
     """
     stills = open_stills(media, location)
@@ -92,7 +92,7 @@ def probe_stills(media: str, location: str, max_side_px: int) -> VideoFacts:
 
 
 def _first(stills: Stills) -> bytes:
-    """The first picture that can be read; raises Reject as the first one where none can."""
+    """The first image that can be read; raises Reject as the first one where none can."""
     problem = Reject("empty")
     for data in stills.read(range(stills.count)):
         if not isinstance(data, Reject):
@@ -102,7 +102,7 @@ def _first(stills: Stills) -> bytes:
 
 
 def checked_header(data: bytes, max_side_px: int) -> Header:
-    """Header of a picture. Raises Reject ``not_media`` or ``bad_dimensions``."""
+    """Header of an image. Raises Reject ``not_media`` or ``bad_dimensions``."""
     try:
         header = read_header(data)
     except ValueError as error:
@@ -132,20 +132,20 @@ def _content(path: Path) -> bytes | Reject:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return Reject("unsupported_media", "it is not a regular file")
-            data = file.read(MAX_PICTURE_BYTES + 1)
+            data = file.read(MAX_IMAGE_BYTES + 1)
     except FileNotFoundError:
         return Reject("unsupported_media", "a link that leads nowhere")
     except OSError as error:
         return Reject("unreadable", error.strerror or str(error))
-    return data if len(data) <= MAX_PICTURE_BYTES else _too_large()
+    return data if len(data) <= MAX_IMAGE_BYTES else _too_large()
 
 
 def _too_large() -> Reject:
-    return Reject("unsupported_media", f"larger than {MAX_PICTURE_BYTES >> 20} MiB")
+    return Reject("unsupported_media", f"larger than {MAX_IMAGE_BYTES >> 20} MiB")
 
 
 class _Packed:
-    """One picture that came out of a file with others."""
+    """One image that came out of a file with others."""
 
     count = 1
     damage = ""
@@ -206,7 +206,7 @@ class _Tar:
             self._open = stack.pop_all()
 
     def _find(self, tar: Path, folder: str) -> list[tuple[int, int]]:
-        """Offset and size of each picture, in natural order."""
+        """Offset and size of each image, in natural order."""
         try:
             index = tar_index.of(tar)
         except OSError as error:
@@ -220,7 +220,7 @@ class _Tar:
         return [(offset, size) for offset, size in index.places[folder].tolist()]
 
     def read(self, places: Sequence[int]) -> Iterator[bytes | Reject]:
-        sizes = accumulate(min(self._places[place][1], MAX_PICTURE_BYTES) for place in places)
+        sizes = accumulate(min(self._places[place][1], MAX_IMAGE_BYTES) for place in places)
         batches: dict[int, list[int]] = {}
         for place, total in zip(places, sizes, strict=True):
             batches.setdefault(total // _BATCH_BYTES, []).append(place)
@@ -231,7 +231,7 @@ class _Tar:
             yield from (data[place] for place in batch)
 
     def _read(self, offset: int, size: int) -> bytes | Reject:
-        if size > MAX_PICTURE_BYTES:
+        if size > MAX_IMAGE_BYTES:
             return _too_large()
         try:
             self._file.seek(offset)

@@ -1,4 +1,4 @@
-"""Where the pictures of every folder of a tar are, so that a tar is walked once per process.
+"""Where the images of every folder of a tar are, so that a tar is walked once per process.
 
 A tar has no table of contents: to find one folder, every header in it is read, and of a gzipped tar
 every byte. Datasets of sequences have several folders per tar, and each is a row of its own.
@@ -19,8 +19,8 @@ from pipeline.datasets import folders, tar_names
 from pipeline.files.memory import SETTLED_S
 from pipeline.video.natural import natural
 
-MAX_PICTURES = 4_000_000
-"""So many pictures of tars are remembered, in 64 MB."""
+MAX_IMAGES = 4_000_000
+"""So many images of tars are remembered, in 64 MB."""
 
 _Identity = tuple[int, ...]
 """What tells a file from another and from itself after a change: device, inode, size, times."""
@@ -28,10 +28,10 @@ _Identity = tuple[int, ...]
 
 @dataclass(frozen=True)
 class TarIndex:
-    """Pictures of a tar by folder."""
+    """Images of a tar by folder."""
 
     places: Mapping[str, NDArray[np.int64]]
-    """Folder → (n, 2) first byte and size of each picture, in natural order of their names."""
+    """Folder → (n, 2) first byte and size of each image, in natural order of their names."""
     members: int
     """Files and links in the tar."""
     damage: str
@@ -44,7 +44,7 @@ class _Remembered:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._indexes: OrderedDict[_Identity, TarIndex] = OrderedDict()
-        self._pictures = 0
+        self._images = 0
 
     def get(self, identity: _Identity) -> TarIndex | None:
         with self._lock:
@@ -57,10 +57,10 @@ class _Remembered:
             if identity in self._indexes:
                 return
             self._indexes[identity] = index
-            self._pictures += _count(index)
-            while self._pictures > MAX_PICTURES and len(self._indexes) > 1:
+            self._images += _count(index)
+            while self._images > MAX_IMAGES and len(self._indexes) > 1:
                 _, oldest = self._indexes.popitem(last=False)
-                self._pictures -= _count(oldest)
+                self._images -= _count(oldest)
 
 
 _remembered = _Remembered()

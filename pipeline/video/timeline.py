@@ -1,4 +1,4 @@
-"""When the pictures of a video are on screen: by its packets, or by decoding it."""
+"""When the frames of a video are on screen: by its packets, or by decoding it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from pipeline.errors import Reject
 from pipeline.video.bitstream import shows
 from pipeline.video.container import all_packets, complaints, open_video
-from pipeline.video.everything import stamped_pictures
+from pipeline.video.everything import stamped_frames
 from pipeline.video.stamps import by_packet, length_per_track, usual_duration
 
 MAX_SHORTFALL_S = 0.5
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Span(Generic[_T]):
-    """What is on screen in the ticks [start, end), counted from the first picture."""
+    """What is on screen in the ticks [start, end), counted from the first frame."""
 
     start: int
     end: int
@@ -34,10 +34,10 @@ class Span(Generic[_T]):
 
 @dataclass(frozen=True)
 class Timeline:
-    """When the pictures of a whole video are on screen."""
+    """When the frames of a whole video are on screen."""
 
     spans: list[tuple[int, int]]
-    """Start and end of each picture in ticks from the first one, in order; at least one. A picture
+    """Start and end of each frame in ticks from the first one, in order; at least one. A frame
     that another one replaces in the same tick is never on screen."""
     tick_s: Fraction
     whole: bool
@@ -45,14 +45,14 @@ class Timeline:
 
 
 def read_timeline(path: Path, max_side_px: int, first: int | None) -> Timeline:
-    """Reads a file to its end to find out when its pictures are on screen.
+    """Reads a file to its end to find out when its frames are on screen.
 
-    Only where not every packet has a time to order the pictures by, everything is decoded.
+    Only where not every packet has a time to order the frames by, everything is decoded.
 
     Args:
         path: a video file.
         max_side_px: as for :func:`pipeline.video.container.open_video`.
-        first: stamp of the first picture that decodes, None where it is not known. Time counts from
+        first: stamp of the first frame that decodes, None where it is not known. Time counts from
             it; packets before it show nothing.
 
     Raises:
@@ -70,7 +70,7 @@ def read_timeline(path: Path, max_side_px: int, first: int | None) -> Timeline:
     if stamps is None:
         container, stream = open_video(path, max_side_px)
         with container:
-            decoded = stamped_pictures(container, stream, before, notes.append)
+            decoded = stamped_frames(container, stream, before, notes.append)
             stamps = [(at, duration, None) for at, duration, _ in decoded]
     elif first is not None:
         stamps = [stamp for stamp in stamps if stamp[0] >= first]
@@ -82,10 +82,10 @@ def read_timeline(path: Path, max_side_px: int, first: int | None) -> Timeline:
 
 
 def spans(stamped: Iterable[tuple[int, int, _T]]) -> Iterator[Span[_T]]:
-    """From stamps to spans: each picture stays until the next one comes, the last for its duration.
+    """From stamps to spans: each frame stays until the next one comes, the last for its duration.
 
     Args:
-        stamped: tick, duration in ticks, picture; ticks never descend. A picture that the next one
+        stamped: tick, duration in ticks, frame; ticks never descend. A frame that the next one
             replaces in the same tick has an empty span.
     """
     first = 0
@@ -107,7 +107,7 @@ def _walk(
     """Reads all packets.
 
     Returns:
-        Tick and duration of every packet whose picture is shown, in order, None where not all have
+        Tick and duration of every packet whose frame is shown, in order, None where not all have
         a time of their own; and when the last packet of any stream ends, in s by the file.
     """
     usual, codec = usual_duration(container, stream), stream.codec_context.codec.canonical_name

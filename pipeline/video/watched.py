@@ -21,7 +21,7 @@ from pipeline.video.stills import split_location
 _Stamp = tuple[int, int, int, int]
 """Size, times of change of content and of inode, inode."""
 _REMEMBERED = 64
-"""Files whose fingerprint is remembered: a tar is asked for with every picture in it."""
+"""Files whose fingerprint is remembered: a tar is asked for with every frame in it."""
 
 
 class WatchedTask:
@@ -60,7 +60,7 @@ class WatchedTask:
 
 @contextmanager
 def as_scan_saw_it(media: str, location: str, fingerprint: str, mode: Mode) -> Iterator[None]:
-    """A block in which the file, or folder of pictures, is the one with this fingerprint.
+    """A block in which the file, or folder of frames, is the one with this fingerprint.
 
     Raises Reject, whatever the block raised: ``missing`` or ``unreadable`` where the file is away,
     ``changed`` where it is another one, or became one during the block. A complaint of the block
@@ -86,7 +86,7 @@ def _check_same(media: str, location: str, before: Sequence[_Stamp]) -> None:
 
 
 def _stamps(media: str, location: str) -> list[_Stamp]:
-    """What the disk says of the file, or of a folder's pictures in order of their names."""
+    """What the disk says of the file, or of a folder's frames in order of their names."""
     try:
         if media != "frames":
             return [_stamp(os.stat(_file(media, location)))]  # noqa: PTH116 - not followed by more

@@ -106,6 +106,6 @@ def test_wrong_options(look, options, message):
         look("real/1.jpg", **options)
 
 
-def test_a_root_without_pictures(look):
+def test_a_root_without_images(look):
     with pytest.raises(UserError, match="does not look like"):
         look("a/b.txt", layout="{label}")

@@ -7,7 +7,7 @@ import pytest
 from pipeline.datasets import fingerprint
 from pipeline.errors import UserError
 from pipeline.video.watched import as_scan_saw_it
-from tests.datasets.pictures import put_parquet
+from tests.datasets.image_files import put_parquet
 from tests.datasets.trees import entry, rejects, rows, run
 
 
@@ -21,7 +21,7 @@ def look(tmp_path):
     return looked
 
 
-def test_columns_say_what_pictures_are(look):
+def test_columns_say_what_images_are(look):
     put_parquet(
         look.root / "core/train-00000-of-00001.parquet",
         [b"a", b"b", b"c", b"d"],
@@ -131,7 +131,7 @@ def test_damaged_files(look):
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "b!c.parquet"])
-def test_stages_find_the_picture_that_scan_saw(look, name):
+def test_stages_find_the_image_that_scan_saw(look, name):
     put_parquet(look.root / name, [b"a", b"b"], label=["real", "fake"])
     for row in rows(look()).values():
         location = str(look.root / row["path"])

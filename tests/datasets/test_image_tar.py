@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from tests.datasets.pictures import put_tar
+from tests.datasets.image_files import put_tar
 from tests.datasets.trees import entry, rejects, rows, run
 
 MEMBERS = {"real/a.jpg": b"one", "./fake/b.jpg": b"two", "fake/c.txt": b"-", "odd/d.jpg": b"three"}
@@ -18,7 +18,7 @@ def look(tmp_path):
     return looked
 
 
-def test_pictures_in_tars(look):
+def test_images_in_tars(look):
     put_tar(look.root / "train/0001.tar", MEMBERS)
     found = look(layout="{split}/*/{label}")
     assert {

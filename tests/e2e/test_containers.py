@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from pipeline.tables import read
-from tests.datasets.pictures import put_parquet, put_tar
+from tests.datasets.image_files import put_parquet, put_tar
 from tests.e2e.project import command, copy_project
 
 PICTURES = ("obama_240p.jpg", "rot_0.jpg", "aflw_test.jpg", "rot_90.jpg")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pipeline.faces.align import TEMPLATE, align, shown_px, similarity, template
 from pipeline.faces.crop import boxes_in_crop, crop, invert, map_points
 from pipeline.faces.detect import make_detector
-from tests.faces import pictures
+from tests.faces import real_images
 
 POINTS = (100.0, 120.0, 150.0, 118.0, 127.0, 150.0, 106.0, 178.0, 147.0, 176.0)
 
@@ -46,7 +46,7 @@ def test_no_similarity_fits_better(numbers):
 
 def test_the_template_without_margin_is_arcfaces():
     np.testing.assert_allclose(template(112, 0.0), TEMPLATE)
-    # At twice the size a point's distance to the picture's border doubles.
+    # At twice the size a point's distance to the image's border doubles.
     assert template(224, 0.0)[0] == pytest.approx((TEMPLATE[0] + 0.5 + 0.5j) * 2 - 0.5 - 0.5j)
     eyes = [points[1] - points[0] for points in (template(224, 0.0), template(224, 0.3))]
     assert abs(eyes[0]) / abs(eyes[1]) == pytest.approx(1.3)
@@ -111,8 +111,8 @@ def test_padding_is_the_share_outside_the_frame():
 
 
 def test_a_turned_face_is_brought_upright(assets):
-    detector = make_detector(pictures.scrfd(assets))
-    image = pictures.pictures(assets, "images/biden.jpg", 1)[0]
+    detector = make_detector(real_images.scrfd(assets))
+    image = real_images.images(assets, "images/biden.jpg", 1)[0]
     height, width = image.shape[:2]
     found, upright = {}, {}
     for turn in (0, 25):

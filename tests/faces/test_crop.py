@@ -123,7 +123,7 @@ def test_an_affine_without_area_cannot_be_inverted():
     st.integers(16, 120), st.integers(16, 120), st.integers(8, 120), st.sampled_from([64, 96, 224])
 )
 def test_crop_content_is_where_the_affine_says(left, top, side, size_px):
-    """A crop pixel of a linear picture has the value of the frame point that the affine names."""
+    """A crop pixel of a linear image has the value of the frame point that the affine names."""
     frame = ramp(255, 255)
     box = (left, top, left + side, top + side)
     made = crop(frame, box, size_px=size_px, margin=0.0)
@@ -243,7 +243,7 @@ def test_a_detection_fills_the_same_part_of_every_crop():
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(16, 64))
-def test_a_whole_picture_fills_its_crop(width, height, size_px):
+def test_a_whole_image_fills_its_crop(width, height, size_px):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     cut = whole(image, size_px=size_px)
     assert cut.image.shape == (size_px, size_px, 3)

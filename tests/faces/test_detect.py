@@ -22,7 +22,7 @@ from pipeline.faces.detect import (
     pad_to,
     resize_longer_side,
 )
-from tests.faces.pictures import overlap
+from tests.faces.real_images import overlap
 
 WIDTH_PX, HEIGHT_PX = 200, 100
 
@@ -62,7 +62,7 @@ def test_the_order_of_the_candidates_decides_nothing(rows, random):
 
 
 @given(_rows)
-def test_faces_are_sorted_largest_first_and_lie_in_the_picture(rows):
+def test_faces_are_sorted_largest_first_and_lie_in_the_image(rows):
     faces = _choose(_candidates(*rows))
     areas = [(f.box[2] - f.box[0]) * (f.box[3] - f.box[1]) for f in faces]
     assert areas == sorted(areas, reverse=True)
@@ -100,7 +100,7 @@ def test_noise_below_the_rounding_changes_nothing():
     "box",
     [(10, 10, 10, 50), (50, 10, 10, 50), (200, 10, 240, 50), (-40, 10, 0, 50), (10, 100, 50, 140)],
 )
-def test_boxes_without_area_or_outside_the_picture_are_no_faces(box):
+def test_boxes_without_area_or_outside_the_image_are_no_faces(box):
     assert _choose(_candidates((box, 0.9))) == []
 
 
@@ -126,7 +126,7 @@ def test_resizing_brings_the_longer_side_to_the_size_and_tells_the_scale(width, 
     assert resized.shape[0] == pytest.approx(height * scale_y)
 
 
-def test_padding_keeps_the_picture_in_the_top_left_corner():
+def test_padding_keeps_the_image_in_the_top_left_corner():
     image = np.full((2, 3, 3), 9, np.uint8)
     padded = pad_to(image, 5, 4)
     assert padded.shape == (4, 5, 3)

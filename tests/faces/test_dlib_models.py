@@ -15,7 +15,7 @@ from pipeline.config.params import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.detect import make_detector
 from pipeline.faces.dlib_models import LANDMARKS_68, model_path
-from tests.faces import pictures
+from tests.faces import real_images
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def astronaut():
     return skimage.data.astronaut()
 
 
-def _insightface_picture(name):
+def _insightface_image(name):
     folder = Path(insightface.__file__).parent / "data" / "images"
     (path,) = folder.glob(f"{name}*")
     return np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1])
@@ -31,7 +31,7 @@ def _insightface_picture(name):
 
 def test_the_threshold_of_one_half_is_dlibs_own(astronaut):
     detector = make_detector(FacesParams(input_size_px="full", score_threshold=0.5))
-    for image in (astronaut, _insightface_picture("t1")):
+    for image in (astronaut, _insightface_image("t1")):
         plain = dlib.get_frontal_face_detector()(image, 0)
         expected = {(r.left(), r.top(), r.right() + 1, r.bottom() + 1) for r in plain}
         assert {f.box for f in detector.detect(image)} == expected
@@ -45,7 +45,7 @@ def test_scores_are_the_logistic_function_of_the_margin(astronaut):
 
 
 def test_lower_thresholds_find_more_and_higher_ones_less():
-    image = _insightface_picture("t1")
+    image = _insightface_image("t1")
     at = {
         t: make_detector(FacesParams(input_size_px="full", score_threshold=t)).detect(image)
         for t in (0.4, 0.5, 0.8)
@@ -58,7 +58,7 @@ def test_lower_thresholds_find_more_and_higher_ones_less():
 
 @pytest.mark.parametrize(("name", "count"), [("t1", 6), ("Tom_Hanks", 1)])
 def test_known_faces_are_found(name, count):
-    assert len(make_detector(FacesParams()).detect(_insightface_picture(name))) == count
+    assert len(make_detector(FacesParams()).detect(_insightface_image(name))) == count
 
 
 def test_a_box_agrees_with_another_kind_of_detector(astronaut):
@@ -68,24 +68,24 @@ def test_a_box_agrees_with_another_kind_of_detector(astronaut):
     )
     others = [(f["c"], f["r"], f["c"] + f["width"], f["r"] + f["height"]) for f in found]
     face = max(make_detector(FacesParams()).detect(astronaut), key=lambda f: f.score)
-    assert max(pictures.overlap(face.box, other) for other in others) > 0.5
+    assert max(real_images.overlap(face.box, other) for other in others) > 0.5
 
 
-def test_small_pictures_are_doubled_by_auto_only(astronaut):
+def test_small_images_are_doubled_by_auto_only(astronaut):
     small = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
     assert make_detector(FacesParams(input_size_px="full")).detect(small) == []
     faces = make_detector(FacesParams(input_size_px="auto")).detect(small)
     fixed = make_detector(FacesParams(input_size_px=512)).detect(small)
     (large,) = make_detector(FacesParams(input_size_px="full")).detect(astronaut)
     for found in (faces, fixed):
-        assert any(pictures.overlap(f.box, tuple(v / 2 for v in large.box)) > 0.6 for f in found)
+        assert any(real_images.overlap(f.box, tuple(v / 2 for v in large.box)) > 0.6 for f in found)
 
 
 def test_faces_of_real_clips(assets):
     detector = make_detector(FacesParams())
     for file in ("videos/real/lp_d18.mp4", "videos/fake/sadtalker_art0.mp4"):
-        assert [len(detector.detect(i)) for i in pictures.pictures(assets, file, 2)] == [1, 1]
-    (without,) = pictures.pictures(assets, "images/grass_noface.jpg", 1)
+        assert [len(detector.detect(i)) for i in real_images.images(assets, file, 2)] == [1, 1]
+    (without,) = real_images.images(assets, "images/grass_noface.jpg", 1)
     assert detector.detect(without) == []
 
 

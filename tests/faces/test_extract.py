@@ -15,13 +15,13 @@ from pipeline.faces.crop import crop, map_points, whole
 from pipeline.faces.detect import Detection
 from pipeline.faces.extract import FacesTask, cut_out, encode, missing, track_shares
 from pipeline.tables import schemas
-from pipeline.video.decode import Picture
+from pipeline.video.decode import Frame
 
 ENGINE_COLUMNS = {"face_id", "video_id", "digest", "tar", "offset", "size"}
 
 
 class FakeReader:
-    """Shows made pictures: ``script`` holds (samples, pts, image)."""
+    """Shows made frames: ``script`` holds (samples, pts, image)."""
 
     script: tuple = ()
     end_s = 0.0
@@ -38,13 +38,13 @@ class FakeReader:
     def __exit__(self, *_):
         return None
 
-    def pictures_at(self, _times_s):
+    def frames_at(self, _times_s):
         for samples, pts, image in self.script:
-            yield Picture(samples, pts, image)
+            yield Frame(samples, pts, image)
 
 
 class MarkDetector:
-    """Finds the boxes that a picture's first row spells out, one per 4 pixels, largest first."""
+    """Finds the boxes that a frame's first row spells out, one per 4 pixels, largest first."""
 
     batch = 2
 
@@ -58,7 +58,7 @@ class MarkDetector:
         return [Detection(box, 0.75, ()) for box in boxes]
 
 
-def picture(*boxes):
+def frame(*boxes):
     image = np.random.default_rng(len(boxes)).integers(0, 256, (120, 160, 3), np.uint8)
     image[0] = 0
     image[0, : 4 * len(boxes), 0] = np.array(boxes, np.uint8).ravel()
@@ -98,9 +98,9 @@ SMALL, LARGE = (20, 20, 40, 40), (80, 30, 120, 80)
 def test_faces_have_the_columns_of_the_table_in_order_of_time_and_rank(task, monkeypatch):
     show(
         monkeypatch,
-        ((0,), 100, picture(SMALL, LARGE)),
-        ((1,), 200, picture(SMALL)),
-        ((2,), 300, picture()),
+        ((0,), 100, frame(SMALL, LARGE)),
+        ((1,), 200, frame(SMALL)),
+        ((2,), 300, frame()),
     )
     inputs = row(3)
     result = task.work(inputs)
@@ -130,7 +130,7 @@ def test_faces_have_the_columns_of_the_table_in_order_of_time_and_rank(task, mon
 
 
 def test_stored_bytes_are_the_crop(task, monkeypatch):
-    image = picture(LARGE)
+    image = frame(LARGE)
     show(monkeypatch, ((0,), 0, image))
     output = task.work(row(1)).outputs[0]
     stored = images.decode_rgb(output.members[0].data)
@@ -141,7 +141,7 @@ def test_stored_bytes_are_the_crop(task, monkeypatch):
 
 
 def test_the_row_says_how_its_faces_are_stored(task, monkeypatch):
-    show(monkeypatch, ((0,), 0, picture(LARGE)))
+    show(monkeypatch, ((0,), 0, frame(LARGE)))
     by_encoding = {
         e: task.work(row(1, e)).outputs[0] for e in ("png", "jpg/95/4:4:4", "jpg/50/4:2:0")
     }
@@ -160,8 +160,8 @@ def test_an_unknown_encoding_is_refused():
         encode(np.zeros((8, 8, 3), np.uint8), "webp/95/4:4:4")
 
 
-def test_a_picture_that_stays_is_taken_once(task, monkeypatch):
-    show(monkeypatch, ((0, 1, 2), 0, picture(LARGE)), ((3, 4), 9, picture()))
+def test_a_frame_that_stays_is_taken_once(task, monkeypatch):
+    show(monkeypatch, ((0, 1, 2), 0, frame(LARGE)), ((3, 4), 9, frame()))
     inputs = row(5)
     result = task.work(inputs)
     check(task, inputs, result)
@@ -180,7 +180,7 @@ def test_a_picture_that_stays_is_taken_once(task, monkeypatch):
     ],
 )
 def test_missing_times_say_why(task, monkeypatch, end_s, damage, reason):
-    show(monkeypatch, ((0,), 0, picture(LARGE)), ((1,), 1, picture()), end_s=end_s, damage=damage)
+    show(monkeypatch, ((0,), 0, frame(LARGE)), ((1,), 1, frame()), end_s=end_s, damage=damage)
     inputs = row(4)
     result = task.work(inputs)
     check(task, inputs, result)
@@ -193,7 +193,7 @@ def test_missing_times_say_why(task, monkeypatch, end_s, damage, reason):
     assert damage in result.rejects[-1].detail
 
 
-def test_pictures_that_end_before_the_plan_begins_are_rejected_one_by_one():
+def test_frames_that_end_before_the_plan_begins_are_rejected_one_by_one():
     rejects = missing([30.0, 31.0], set(), 20.0, "", {})
     assert [(r.unit, r.reason) for r in rejects] == [
         ("/00000", "truncated"),
@@ -201,7 +201,7 @@ def test_pictures_that_end_before_the_plan_begins_are_rejected_one_by_one():
     ]
 
 
-def test_a_file_without_any_picture_is_rejected_whole(tmp_path):
+def test_a_file_without_any_frame_is_rejected_whole(tmp_path):
     path = tmp_path / "noise.mp4"
     path.write_bytes(bytes(4096))
     task = FacesTask({"": FacesParams()}, 8192)
@@ -214,19 +214,19 @@ def test_reasons_are_known():
     assert {"no_face", "truncated", "past_end"} <= set(schemas.REJECT_REASONS)
 
 
-def test_a_video_that_gives_too_few_pictures_is_rejected_whole(task, monkeypatch):
-    show(monkeypatch, ((0, 1), 0, picture(LARGE)), ((2,), 1, picture()), end_s=3.0)
+def test_a_video_that_gives_too_few_frames_is_rejected_whole(task, monkeypatch):
+    show(monkeypatch, ((0, 1), 0, frame(LARGE)), ((2,), 1, frame()), end_s=3.0)
     assert task.work(row(4) | {"min_frames": 3}).done == 1
     with pytest.raises(Reject, match="truncated: 3 of 4 planned pictures are there"):
         task.work(row(4) | {"min_frames": 4})
 
 
-def test_a_track_counts_the_times_at_which_its_pictures_are_on_screen(task, monkeypatch):
+def test_a_track_counts_the_times_at_which_its_frames_are_on_screen(task, monkeypatch):
     show(
         monkeypatch,
-        ((0, 1, 2), 0, picture(SMALL, LARGE)),
-        ((3,), 3, picture(SMALL)),
-        ((4,), 4, picture()),
+        ((0, 1, 2), 0, frame(SMALL, LARGE)),
+        ((3,), 3, frame(SMALL)),
+        ((4,), 4, frame()),
     )
     outputs = task.work(row(5)).outputs
     shares = [(o.fields["box"], o.fields["track_share"]) for o in outputs]
@@ -257,7 +257,7 @@ def test_every_row_follows_its_own_rules(task, monkeypatch):
     rules = {"small": FacesParams(size_px=32), "large": FacesParams(size_px=48, margin=0.0)}
     task = FacesTask(rules, 8192)
     task.open()
-    show(monkeypatch, ((0,), 0, picture(LARGE)))
+    show(monkeypatch, ((0,), 0, frame(LARGE)))
     for text, params in rules.items():
         (output,) = task.work(row(1) | {"rules": text}).outputs
         assert output.fields["crop_px"] == params.size_px
@@ -298,11 +298,11 @@ def test_tracks_follow_identity_where_it_is_asked_for(monkeypatch):
     rules = {kind: FacesParams(size_px=32, identity=kind) for kind in ("none", "dlib")}
     task = FacesTask(rules, 8192)
     task.open()
-    # Somebody leaves, and comes back after too many pictures for overlap alone; meanwhile somebody
+    # Somebody leaves, and comes back after too many frames for overlap alone; meanwhile somebody
     # stands across the middle.
     left, across, right = (5, 20, 45, 60), (65, 20, 105, 60), (50, 20, 90, 60)
     shown = [[left, across], [], [], [left], [right]]
-    show(monkeypatch, *(((i,), i, picture(*boxes)) for i, boxes in enumerate(shown)))
+    show(monkeypatch, *(((i,), i, frame(*boxes)) for i, boxes in enumerate(shown)))
     tracks, looks, others = {}, {}, {}
     for kind in rules:
         outputs = task.work(row(5) | {"rules": kind}).outputs
@@ -332,7 +332,7 @@ def test_an_embedder_is_loaded_once_for_rules_that_differ_otherwise(monkeypatch)
 
 
 def test_identity_of_faces_that_a_dataset_ships(tmp_path, monkeypatch):
-    """One face, on the left and then on the right of the picture."""
+    """One face, on the left and then on the right of the frame."""
     monkeypatch.setattr(extract, "open_reader", FakeReader)
     face = skimage.data.astronaut()[40:240, 120:320]
     left, right = (np.roll(np.pad(face, ((0, 0), (0, 200), (0, 0))), x, axis=1) for x in (0, 200))
@@ -385,7 +385,7 @@ def test_a_face_outside_the_frame_or_absurdly_large_is_none(monkeypatch, box, po
     monkeypatch.setattr(extract, "detector_settings", lambda _: {})
     task = FacesTask({"": FacesParams(size_px=32, min_face_px=0, **rules)}, 8192)
     task.open()
-    show(monkeypatch, ((0,), 0, picture()))
+    show(monkeypatch, ((0,), 0, frame()))
     result = task.work(row(1))
     assert len(result.outputs) == stays
     assert [reject.reason for reject in result.rejects] == ([] if stays else ["no_face"])
@@ -450,13 +450,13 @@ def test_two_people_side_by_side_keep_their_tracks(assets):
 
 @pytest.mark.parametrize("fell_back", [False, True])
 def test_videos_decoded_whole_are_counted(task, monkeypatch, fell_back):
-    show(monkeypatch, ((0,), 0, picture(LARGE)))
+    show(monkeypatch, ((0,), 0, frame(LARGE)))
     monkeypatch.setattr(FakeReader, "fell_back", fell_back)
     assert task.work(row(1)).counts == {"decoded_whole": int(fell_back)}
 
 
-def test_damaged_pictures_are_rejected_each_for_itself(task, monkeypatch):
-    show(monkeypatch, ((0,), 0, picture(LARGE)), ((3,), 3, picture(LARGE)))
+def test_damaged_frames_are_rejected_each_for_itself(task, monkeypatch):
+    show(monkeypatch, ((0,), 0, frame(LARGE)), ((3,), 3, frame(LARGE)))
     made = FakeReader.__init__
 
     def damaged(self, *args, **options):

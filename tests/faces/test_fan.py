@@ -84,7 +84,7 @@ def test_it_finds_what_the_package_finds(fan_file, offline, monkeypatch):
 
 
 class BrightSpot(torch.nn.Module):
-    """Every map is the picture's brightness."""
+    """Every map is the image's brightness."""
 
     def forward(self, x):
         maps = torch.nn.functional.avg_pool2d(x.mean(1, keepdim=True), 4)
@@ -120,7 +120,7 @@ def test_the_square_lies_about_the_raised_box(box, reference_px):
     assert abs(window.top + (window.height - 1) / 2 - (y + 0.38 * h)) <= 0.5 + 1e-9
 
 
-def test_outside_the_picture_is_black():
+def test_outside_the_image_is_black():
     image = np.full((100, 100, 3), 200, np.uint8)
     seen = cut(image, Window(-128, 50, 256, 256))
     assert (seen[:50, 128:228] == 200).all()

@@ -21,7 +21,7 @@ from pipeline.faces.detect import Detection, make_detector
 from pipeline.faces.dlib_models import model_path
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.identity import cosine, identity_settings, make_embedder, unit
-from tests.faces import pictures
+from tests.faces import real_images
 from tests.video.clips import write_clip
 
 FIVE = (30.0, 40.0, 62.0, 42.0, 45.0, 60.0, 33.0, 75.0, 60.0, 77.0)
@@ -60,8 +60,8 @@ def dlib_embedder():
 
 
 def faces_of(assets, embedder, file, count, params):
-    """Embeddings of all faces of the first pictures, float32 (N, 128), and their boxes."""
-    shown = pictures.pictures(assets, f"videos/real/{file}", count)
+    """Embeddings of all faces of the first images, float32 (N, 128), and their boxes."""
+    shown = real_images.images(assets, f"videos/real/{file}", count)
     found = [make_detector(params).detect(image) for image in shown]
     looks = [embedder.embed(image, row) for image, row in zip(shown, found, strict=True)]
     return np.concatenate(looks), [face.box for row in found for face in row]
@@ -113,7 +113,7 @@ def test_boxes_that_hold_no_face_do_no_harm(dlib_embedder, box):
 
 @pytest.mark.parametrize("detector", ["dlib", "scrfd"])
 def test_the_same_person_is_alike_and_others_are_not(assets, detector):
-    params = pictures.scrfd(assets) if detector == "scrfd" else FacesParams()
+    params = real_images.scrfd(assets) if detector == "scrfd" else FacesParams()
     params = FacesParams(**{**vars(params), "identity": "dlib"})
     embedder = make_embedder(params)
     man, again, woman, third = (
@@ -153,7 +153,7 @@ def test_the_length_of_dlibs_vectors(assets):
     network = dlib.face_recognition_model_v1(str(model_path(identity.DLIB_NETWORK)))
     found = []
     for file in ("asl_again.mkv", "asl_book.mkv", "lp_d18.mp4", "vr_face5.mp4", "lp_d20.mp4"):
-        for image in pictures.pictures(assets, f"videos/real/{file}", 3):
+        for image in real_images.images(assets, f"videos/real/{file}", 3):
             for box in dlib.get_frontal_face_detector()(image, 1):
                 found.append(np.array(network.compute_face_descriptor(image, points(image, box))))
     lengths = np.linalg.norm(found, axis=1)
@@ -182,14 +182,12 @@ def tracks_of(path, params, count):
 
 def test_a_person_who_comes_back_keeps_their_track(assets, tmp_path):
     man, again = (
-        pictures.pictures(assets, f"videos/real/{file}", 2)
+        real_images.images(assets, f"videos/real/{file}", 2)
         for file in ("asl_again.mkv", "asl_brother_vfr.mkv")
     )
-    woman = pictures.pictures(assets, "videos/real/asl_book.mkv", 2)
+    woman = real_images.images(assets, "videos/real/asl_book.mkv", 2)
     shown = [*man, *woman, *again]
-    clip = write_clip(
-        tmp_path / "a.mp4", range(6), ONE_SECOND, pictures=shown, options={"crf": "12"}
-    )
+    clip = write_clip(tmp_path / "a.mp4", range(6), ONE_SECOND, frames=shown, options={"crf": "12"})
     plain = tracks_of(clip, FacesParams(size_px=64), 6)
     assert plain in ([0] * 6, [0, 0, 1, 1, 2, 2])
     known = tracks_of(clip, FacesParams(size_px=64, identity="dlib"), 6)
@@ -201,7 +199,7 @@ def test_heads_that_leave_their_places_keep_their_tracks(assets):
     path = assets / "videos/real/walking_group.gif"
     numbers = {}
     for kind in ("none", "dlib"):
-        task = FacesTask({"": pictures.scrfd(assets, identity=kind, size_px=64)}, 8192)
+        task = FacesTask({"": real_images.scrfd(assets, identity=kind, size_px=64)}, 8192)
         task.open()
         inputs = {"times_s": [0.0, 1.0, 2.0, 3.0], "encoding": "png", "rules": ""}
         inputs |= {"media": "video", "file": str(path), "min_frames": 1}
@@ -258,7 +256,7 @@ def arcface(given, **changes):
 def test_arcface_sees_the_upright_face(tmp_path, count):
     embedder = make_embedder(arcface(made_network(tmp_path / "a.onnx", count)))
     image = np.random.default_rng(1).integers(0, 256, (112, 112, 3), np.uint8)
-    # A face that lies on the template already: the picture as it is goes in.
+    # A face that lies on the template already: the image as it is goes in.
     template = (38.2946, 51.6963, 73.5318, 51.5014, 56.0252, 71.7366)
     template += (41.5493, 92.3655, 70.7299, 92.2041)
     faces = [Detection((0.0, 0.0, 112.0, 112.0), 1.0, template)] * 2
@@ -325,7 +323,7 @@ FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
         (["N", 3, 112, 112], ["N", 3 * 112 * 112], HALF),
     ],
 )
-def test_a_network_that_takes_another_picture_is_refused(tmp_path, takes, gives, kind):
+def test_a_network_that_takes_another_image_is_refused(tmp_path, takes, gives, kind):
     nodes = [helper.make_node("Flatten", ["x"], ["y"])]
     given = save(tmp_path / "a.onnx", nodes, [("x", kind, takes)], [("y", kind, gives)])
     with pytest.raises(UserError, match=r"a\.onnx is no ArcFace network: it takes .* Name the rec"):
@@ -333,17 +331,17 @@ def test_a_network_that_takes_another_picture_is_refused(tmp_path, takes, gives,
 
 
 def test_a_network_that_gives_something_else_is_refused(tmp_path):
-    picture = ("x", FLOAT, [1, 3, 112, 112])
+    image = ("x", FLOAT, [1, 3, 112, 112])
     same = save(
         tmp_path / "same.onnx",
         [helper.make_node("Identity", ["x"], ["y"])],
-        [picture],
+        [image],
         [("y", FLOAT, [1, 3, 112, 112])],
     )
     two = save(
         tmp_path / "two.onnx",
         [helper.make_node("Flatten", ["x"], [name]) for name in "yz"],
-        [picture],
+        [image],
         [(name, FLOAT, [1, 3 * 112 * 112]) for name in "yz"],
     )
     for given in (same, two):
@@ -352,7 +350,7 @@ def test_a_network_that_gives_something_else_is_refused(tmp_path):
 
 
 def test_a_detection_network_is_refused(assets):
-    given = pictures.weights(assets, *pictures.SCRFD)
+    given = real_images.weights(assets, *real_images.SCRFD)
     with pytest.raises(UserError, match=r"det_2\.5g\.onnx is no ArcFace network"):
         make_embedder(arcface(given))
 

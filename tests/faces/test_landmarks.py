@@ -83,7 +83,7 @@ class Peppa:
         return (output[:136].reshape(68, 2) * 160 - (c, f)) / (a, e)
 
 
-def pictures_with_faces(assets):
+def images_with_faces(assets):
     import insightface
 
     yield skimage.data.astronaut()
@@ -108,7 +108,7 @@ def test_dlib_agrees_with_another_network_and_with_the_detector(assets, one_thre
     landmarker = make_landmarker(LandmarksParams())
     other = Peppa(assets / "weights/peppa_slim_160.onnx")
     errors, five_errors = [], []
-    for frame in pictures_with_faces(assets):
+    for frame in images_with_faces(assets):
         for found in finder.detect(frame):
             cut = crop(frame, found.box, size_px=224)
             box = boxes_in_crop(found.box, cut.affine)[0]

@@ -144,7 +144,7 @@ def test_rules_hold_what_decides_and_nothing_else(tmp_path):
     changes |= {"backbone": "mobilenet0.25", "provider": "cuda"}
     texts = {rules_text(replace(plain, **{key: value})) for key, value in changes.items()}
     assert len(texts | {text}) == len(changes) + 1
-    # Of pictures that are taken whole, only their size matters.
+    # Of images that are taken whole, only their size matters.
     whole = replace(plain, detect=False)
     assert rules_text(replace(whole, margin=0.9, detector="dlib")) == rules_text(whole)
     assert rules_text(replace(whole, size_px=64)) != rules_text(whole)

@@ -14,9 +14,9 @@ from hypothesis.extra.numpy import arrays
 
 from pipeline.faces.detect import make_detector
 from pipeline.faces.quality import brightness, measure, phash, pose, sharpness
-from tests.faces import pictures as real
+from tests.faces import real_images as real
 
-pictures = arrays(np.uint8, st.tuples(st.integers(2, 12), st.integers(2, 12)))
+images = arrays(np.uint8, st.tuples(st.integers(2, 12), st.integers(2, 12)))
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +28,14 @@ def grey_of(image):
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
-@given(pictures)
+@given(images)
 def test_sharpness_is_the_variance_of_the_laplacian(grey):
     # Mirrored without repeating the edge, as OpenCV does by default.
     laplacian = scipy.ndimage.laplace(grey.astype(float), mode="mirror")
     assert sharpness(grey) == pytest.approx(laplacian.var(), abs=0.0051)
 
 
-@given(pictures)
+@given(images)
 def test_brightness_is_the_mean(grey):
     assert brightness(grey) == pytest.approx(grey.astype(float).mean(), abs=0.0051)
 
@@ -69,7 +69,7 @@ def distance(a, b):
     return (int(a, 16) ^ int(b, 16)).bit_count()
 
 
-def test_phash_is_near_for_the_same_picture_and_far_for_another(face):
+def test_phash_is_near_for_the_same_image_and_far_for_another(face):
     of = phash(grey_of(face))
     assert len(of) == 16
     changed = cv2.convertScaleAbs(cv2.GaussianBlur(face, (0, 0), 1), alpha=0.9, beta=10)
@@ -128,7 +128,7 @@ def test_a_mirrored_face_looks_the_other_way():
 def test_pose_of_real_faces(assets):
     detector = make_detector(real.scrfd(assets))
     upright, turned = (
-        pose(detector.detect(real.pictures(assets, f"images/rot_{n}.jpg", 1)[0])[0].landmarks5)
+        pose(detector.detect(real.images(assets, f"images/rot_{n}.jpg", 1)[0])[0].landmarks5)
         for n in (0, 90)
     )
     assert max(map(abs, upright)) < 30

@@ -14,7 +14,7 @@ from pipeline.config.values import Weights
 from pipeline.errors import UserError
 from pipeline.faces.detect import make_detector
 from pipeline.faces.retinaface import RetinaFace, decode, priors
-from tests.faces import pictures
+from tests.faces import real_images
 
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
@@ -118,7 +118,7 @@ def test_resnet50_has_the_public_keys_and_shapes():
 
 
 def test_mobilenet_has_the_published_keys_and_shapes(assets):
-    state = weights.load_state(assets / "weights" / pictures.MOBILENET[0])
+    state = weights.load_state(assets / "weights" / real_images.MOBILENET[0])
     own = {k: tuple(v.shape) for k, v in RetinaFace("mobilenet0.25").state_dict().items()}
     assert own == {k: tuple(v.shape) for k, v in state.items()}
 
@@ -142,7 +142,7 @@ def test_a_resnet50_checkpoint_loads_and_detects(tmp_path, made_resnet50):
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet0.25", "resnet50"])
-def test_outputs_match_the_priors_of_the_picture(backbone):
+def test_outputs_match_the_priors_of_the_image(backbone):
     network = RetinaFace(backbone).eval()
     with torch.inference_mode():
         # 16,800 = 2 (80² + 40² + 20²) priors at 640 x 640, as published for this network.
@@ -185,23 +185,25 @@ def test_decoding_inverts_the_published_encoding():
 
 def test_the_wrong_backbone_is_named(assets):
     with pytest.raises(UserError, match=r"does not fit RetinaFace with faces.backbone resnet50"):
-        make_detector(pictures.retinaface(assets, backbone="resnet50"))
+        make_detector(real_images.retinaface(assets, backbone="resnet50"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_a_provider_that_is_not_there_is_an_error(assets):
     with pytest.raises(UserError, match=r"faces.provider is cuda, but torch finds no CUDA device"):
-        make_detector(pictures.retinaface(assets, provider="cuda"))
+        make_detector(real_images.retinaface(assets, provider="cuda"))
 
 
 def test_face_counts_are_near_the_published_ones(assets):
-    # Public preprocessing of face forgeries uses 0.8 for this network. Over all 162 pictures listed
+    # Public preprocessing of face forgeries uses 0.8 for this network. Over all 162 images listed
     # 9 counts differ (12 at 0.5); in 4 of the 9 ours is the count of det_2.5g.
-    detector = make_detector(pictures.retinaface(assets, input_size_px="full", score_threshold=0.8))
-    known = pictures.known_faces(assets, "retina_mnet")
+    detector = make_detector(
+        real_images.retinaface(assets, input_size_px="full", score_threshold=0.8)
+    )
+    known = real_images.known_faces(assets, "retina_mnet")
     compared = different = 0
-    for file in ("images/rot_0.jpg", "images/obama_240p.jpg", *pictures.SHORT_CLIPS):
-        for image, count in zip(pictures.pictures(assets, file, 4), known[file], strict=False):
+    for file in ("images/rot_0.jpg", "images/obama_240p.jpg", *real_images.SHORT_CLIPS):
+        for image, count in zip(real_images.images(assets, file, 4), known[file], strict=False):
             compared += 1
             different += len(detector.detect(image)) != count
     assert compared > 30
@@ -243,18 +245,18 @@ def foreign(assets, monkeypatch):
         del sys.modules[name]  # it knows the stand-in
 
 
-FOREIGN_FILES = ("images/rot_0.jpg", "images/two_people.jpg", *pictures.SHORT_CLIPS)
+FOREIGN_FILES = ("images/rot_0.jpg", "images/two_people.jpg", *real_images.SHORT_CLIPS)
 
 
 def test_the_network_is_face_alignments(assets, foreign):
     """Boxes and scores of every prior above 0.3, before any choice among them."""
-    path = str(assets / "weights" / pictures.MOBILENET[0])
+    path = str(assets / "weights" / real_images.MOBILENET[0])
     network = foreign.RetinaFaceDetector("cpu", path).face_detector
-    params = pictures.retinaface(assets, input_size_px="full", score_threshold=0.3)
+    params = real_images.retinaface(assets, input_size_px="full", score_threshold=0.3)
     detector = make_detector(params).raw
     compared = 0
     for file in FOREIGN_FILES:
-        image = pictures.pictures(assets, file, 1)[0]
+        image = real_images.images(assets, file, 1)[0]
         height, width = image.shape[:2]
         bgr = image[..., ::-1].astype(np.float32) - np.float32([104, 117, 123])
         with torch.inference_mode():
@@ -272,32 +274,32 @@ def test_the_network_is_face_alignments(assets, foreign):
 
 def test_faces_are_those_of_face_alignments_detector(assets, foreign):
     """Which of several boxes of one face stays, scores rounded to 1e-4 decide here."""
-    path = str(assets / "weights" / pictures.MOBILENET[0])
+    path = str(assets / "weights" / real_images.MOBILENET[0])
     other = foreign.RetinaFaceDetector("cpu", path, confidence_threshold=0.5)
-    detector = make_detector(pictures.retinaface(assets, input_size_px="full"))
+    detector = make_detector(real_images.retinaface(assets, input_size_px="full"))
     compared = 0
     for file in FOREIGN_FILES:
-        image = pictures.pictures(assets, file, 1)[0]
+        image = real_images.images(assets, file, 1)[0]
         wanted = other.detect_from_image(np.ascontiguousarray(image[..., ::-1]))
         faces = detector.detect(image)
         assert len(faces) == len(wanted), file
         for *box, score in wanted:
-            face = max(faces, key=lambda one: pictures.overlap(one.box, box))
-            assert pictures.overlap(face.box, box) > 0.8
+            face = max(faces, key=lambda one: real_images.overlap(one.box, box))
+            assert real_images.overlap(face.box, box) > 0.8
             assert face.score == pytest.approx(score, abs=1e-3)
             compared += 1
     assert compared >= 12
 
 
 def test_boxes_and_landmarks_agree_with_another_detector(assets):
-    retinaface = make_detector(pictures.retinaface(assets, score_threshold=0.8))
-    scrfd = make_detector(pictures.scrfd(assets))
+    retinaface = make_detector(real_images.retinaface(assets, score_threshold=0.8))
+    scrfd = make_detector(real_images.scrfd(assets))
     matched = 0
-    for file in ("images/two_people.jpg", *pictures.SHORT_CLIPS):
-        image = pictures.pictures(assets, file, 1)[0]
+    for file in ("images/two_people.jpg", *real_images.SHORT_CLIPS):
+        image = real_images.images(assets, file, 1)[0]
         others = scrfd.detect(image)
         for face in retinaface.detect(image):
-            overlaps = [pictures.overlap(face.box, other.box) for other in others]
+            overlaps = [real_images.overlap(face.box, other.box) for other in others]
             if not overlaps or max(overlaps) < 0.1:
                 continue
             other = others[int(np.argmax(overlaps))]
@@ -310,10 +312,10 @@ def test_boxes_and_landmarks_agree_with_another_detector(assets):
 
 
 @pytest.mark.parametrize("batch", [1, 5])
-def test_pictures_together_give_what_they_give_alone(assets, batch):
-    files = ("images/rot_0.jpg", *pictures.SHORT_CLIPS[:5])
-    mixed = [image for file in files for image in pictures.pictures(assets, file, 2)]
-    detector = make_detector(pictures.retinaface(assets, score_threshold=0.8))
+def test_images_together_give_what_they_give_alone(assets, batch):
+    files = ("images/rot_0.jpg", *real_images.SHORT_CLIPS[:5])
+    mixed = [image for file in files for image in real_images.images(assets, file, 2)]
+    detector = make_detector(real_images.retinaface(assets, score_threshold=0.8))
     alone = [detector.detect(image) for image in mixed]
     detector.raw.batch = batch
     together = detector.detect_all(mixed)
@@ -329,16 +331,16 @@ def test_pictures_together_give_what_they_give_alone(assets, batch):
             assert a.score == pytest.approx(b.score, abs=1e-4)
 
 
-def test_on_a_cpu_pictures_are_worked_one_by_one(assets):
-    assert make_detector(pictures.retinaface(assets)).batch == 1
+def test_on_a_cpu_images_are_worked_one_by_one(assets):
+    assert make_detector(real_images.retinaface(assets)).batch == 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 def test_a_gpu_finds_what_a_cpu_finds(assets):
-    images = [pictures.pictures(assets, file, 1)[0] for file in pictures.SHORT_CLIPS]
+    images = [real_images.images(assets, file, 1)[0] for file in real_images.SHORT_CLIPS]
     found = {}
     for provider in ("cpu", "cuda"):
-        params = pictures.retinaface(assets, score_threshold=0.8, provider=provider)
+        params = real_images.retinaface(assets, score_threshold=0.8, provider=provider)
         found[provider] = make_detector(params).detect_all(images)
     assert found["cuda"] == make_detector(params).detect_all(images)
     for one, other in zip(found["cpu"], found["cuda"], strict=True):
@@ -349,21 +351,21 @@ def test_a_gpu_finds_what_a_cpu_finds(assets):
 
 
 def test_upside_down_faces_are_missed_and_upright_ones_found(assets):
-    detector = make_detector(pictures.retinaface(assets, score_threshold=0.8))
+    detector = make_detector(real_images.retinaface(assets, score_threshold=0.8))
     counts = [
-        len(detector.detect(pictures.pictures(assets, f"images/rot_{turn}.jpg", 1)[0]))
+        len(detector.detect(real_images.images(assets, f"images/rot_{turn}.jpg", 1)[0]))
         for turn in (0, 180)
     ]
     assert counts == [1, 0]
 
 
 @pytest.mark.parametrize("side_px", [128, 512, 800, 1600])
-def test_auto_finds_faces_that_fill_the_picture_once_at_any_size(assets, side_px):
-    detector = make_detector(pictures.retinaface(assets))
+def test_auto_finds_faces_that_fill_the_image_once_at_any_size(assets, side_px):
+    detector = make_detector(real_images.retinaface(assets))
     for file in ("images/obama_240p.jpg", "videos/real/lp_d18.mp4"):
-        image = pictures.pictures(assets, file, 1)[0]
+        image = real_images.images(assets, file, 1)[0]
         x1, y1, x2, y2 = (int(v) for v in detector.detect(image)[0].box)
         width_px = side_px * (x2 - x1) // (y2 - y1)
         zoomed = cv2.resize(image[y1:y2, x1:x2], (width_px, side_px))
         (face,) = detector.detect(zoomed)
-        assert pictures.overlap(face.box, (0, 0, width_px, side_px)) > 0.6
+        assert real_images.overlap(face.box, (0, 0, width_px, side_px)) > 0.6

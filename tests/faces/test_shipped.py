@@ -10,7 +10,7 @@ PARAMS = FacesParams(detector="precomputed", score_threshold=0.5)
 
 @pytest.fixture
 def frames(tmp_path):
-    """A folder of pictures, named so that 10 comes after 9."""
+    """A folder of images, named so that 10 comes after 9."""
     folder = tmp_path / "ff" / "frames" / "001_870"
     folder.mkdir(parents=True)
     for name in ("9.png", "10.png", "11.png"):

@@ -31,12 +31,12 @@ def test_overlap_is_that_of_the_pixels(a, b):
 
 
 def test_two_people_keep_their_numbers_when_their_order_changes():
-    pictures = [
+    frames = [
         [box(0, 0, 12), box(50, 0, 10)],
         [box(51, 1, 13), box(1, 0, 12)],
         [box(2, 1, 12), box(52, 0, 11)],
     ]
-    assert link(pictures) == [[0, 1], [1, 0], [0, 1]]
+    assert link(frames) == [[0, 1], [1, 0], [0, 1]]
 
 
 def test_numbers_follow_the_order_of_appearance():
@@ -49,7 +49,7 @@ def test_numbers_follow_the_order_of_appearance():
 
 
 def test_the_best_overlap_is_linked_first():
-    # The first box of the second picture also overlaps, but the second one does so better.
+    # The first box of the second frame also overlaps, but the second one does so better.
     assert link([[box(0, 0)], [box(4, 0), box(1, 0)]]) == [[0], [1, 0]]
 
 
@@ -59,7 +59,7 @@ def test_equal_overlaps_go_to_the_older_track_and_the_larger_face():
 
 
 @pytest.mark.parametrize(("missed", "track"), [(0, 0), (MAX_MISSED, 0), (MAX_MISSED + 1, 1)])
-def test_a_track_survives_few_missed_pictures(missed, track):
+def test_a_track_survives_few_missed_frames(missed, track):
     assert link([[box(0, 0)], *[[]] * missed, [box(0, 0)]])[-1] == [track]
 
 
@@ -70,9 +70,9 @@ def test_a_jump_opens_a_track():
 
 
 @given(st.lists(st.lists(grid_boxes, max_size=4), max_size=6))
-def test_every_box_has_one_track_and_no_picture_has_one_twice(pictures):
-    tracks = link(pictures)
-    assert [len(p) for p in pictures] == [len(t) for t in tracks]
+def test_every_box_has_one_track_and_no_frame_has_one_twice(frames):
+    tracks = link(frames)
+    assert [len(p) for p in frames] == [len(t) for t in tracks]
     assert all(len(set(t)) == len(t) for t in tracks)
     flat = [t for row in tracks for t in row]
     assert list(dict.fromkeys(flat)) == list(range(len(set(flat))))
@@ -85,27 +85,27 @@ PEOPLE = np.eye(4, dtype=np.float32)
 
 
 def likeness(people, same=0.6, different=0.4):
-    """Who is in each picture's boxes, by row of PEOPLE."""
+    """Who is in each frame's boxes, by row of PEOPLE."""
     rows = [PEOPLE[np.array(row, int)] for row in people]
     return Likeness(rows, same, different)
 
 
 def test_another_person_in_the_same_place_opens_a_track_and_the_first_comes_back_to_theirs():
-    pictures = [[box(0, 0)]] * 5
-    assert link(pictures) == [[0]] * 5
-    assert link(pictures, likeness([[0], [1], [1], [0], [2]])) == [[0], [1], [1], [0], [2]]
+    frames = [[box(0, 0)]] * 5
+    assert link(frames) == [[0]] * 5
+    assert link(frames, likeness([[0], [1], [1], [0], [2]])) == [[0], [1], [1], [0], [2]]
 
 
 def test_a_person_is_found_again_elsewhere_and_long_after():
-    pictures = [[box(0, 0)], *[[]] * 9, [box(300, 0), box(500, 0)], [box(500, 0), box(9, 99)]]
-    assert link(pictures)[-2:] == [[1, 2], [2, 3]]
-    assert link(pictures, likeness([[0], *[[]] * 9, [1, 0], [0, 1]]))[-2:] == [[1, 0], [0, 1]]
+    frames = [[box(0, 0)], *[[]] * 9, [box(300, 0), box(500, 0)], [box(500, 0), box(9, 99)]]
+    assert link(frames)[-2:] == [[1, 2], [2, 3]]
+    assert link(frames, likeness([[0], *[[]] * 9, [1, 0], [0, 1]]))[-2:] == [[1, 0], [0, 1]]
 
 
 def test_two_people_who_change_places():
-    pictures = [[box(0, 0), box(50, 0)]] * 2
-    assert link(pictures) == [[0, 1], [0, 1]]
-    assert link(pictures, likeness([[0, 1], [1, 0]])) == [[0, 1], [1, 0]]
+    frames = [[box(0, 0), box(50, 0)]] * 2
+    assert link(frames) == [[0, 1], [0, 1]]
+    assert link(frames, likeness([[0, 1], [1, 0]])) == [[0, 1], [1, 0]]
 
 
 def at(*degrees):
@@ -125,33 +125,33 @@ def test_between_the_thresholds_place_decides():
 
 def test_similarities_are_rounded_before_anything_is_decided():
     # cos 25° = 0.90631, cos 25.05° = 0.90594: both are 0.906.
-    pictures = [[box(0, 0)], [box(99, 0), box(300, 0)]]
+    frames = [[box(0, 0)], [box(99, 0), box(300, 0)]]
     for degrees in ((25, 25.05), (25.05, 25)):
         looks = Likeness([at(0), at(*degrees)], same=0.906, different=0.9)
-        assert link(pictures, looks) == [[0], [0, 1]], "a tie, which the first box wins"
+        assert link(frames, looks) == [[0], [0, 1]], "a tie, which the first box wins"
         strict = Likeness([at(0), at(*degrees)], same=0.907, different=0.9)
-        assert link(pictures, strict) == [[0], [1, 2]]
+        assert link(frames, strict) == [[0], [1, 2]]
 
 
 def test_equal_similarities_go_to_the_older_track():
-    pictures = [[box(0, 0), box(99, 0)], [box(300, 0)]]
+    frames = [[box(0, 0), box(99, 0)], [box(300, 0)]]
     looks = Likeness([at(30, -30), at(0)], same=0.8, different=0.1)
-    assert link(pictures, looks) == [[0, 1], [0]]
+    assert link(frames, looks) == [[0, 1], [0]]
 
 
 def test_a_face_is_compared_with_the_mean_of_a_track():
     # The mean of 0° and 40° is at 20°: 50° away from 70°, 70° from -50°.
-    pictures = [[box(0, 0)], [box(0, 0)], [box(99, 0)]]
+    frames = [[box(0, 0)], [box(0, 0)], [box(99, 0)]]
     for degrees, number in ((70, 0), (-50, 1)):
         looks = Likeness([at(0), at(40), at(degrees)], same=0.6, different=0.5)
-        assert link(pictures, looks)[2] == [number]
+        assert link(frames, looks)[2] == [number]
 
 
-def plainly(pictures, looks=None):
+def plainly(frames, looks=None):
     """The rule again, one link at a time and by plain sums."""
-    tracks: list[list[tuple[int, int]]] = []  # (picture, box) of each
+    tracks: list[list[tuple[int, int]]] = []  # (frame, box) of each
     rows = []
-    for now, boxes in enumerate(pictures):
+    for now, boxes in enumerate(frames):
         row = {}
 
         def alike(t, i, now=now):
@@ -163,7 +163,7 @@ def plainly(pictures, looks=None):
 
         def near(t, i, now=now):
             seen, j = tracks[t][-1]
-            shared = overlap(pictures[seen][j], pictures[now][i])
+            shared = overlap(frames[seen][j], frames[now][i])
             late = now - seen > MAX_MISSED + 1
             other = looks is not None and alike(t, i) < looks.different
             return 0.0 if late or shared < MIN_OVERLAP or other else shared
@@ -195,40 +195,40 @@ looks_of_faces = st.lists(st.integers(-4, 4), min_size=3, max_size=3).filter(any
 
 @st.composite
 def videos(draw):
-    """Pictures of up to four boxes, and who they look like: few and close vectors, so that ties,
+    """Frames of up to four boxes, and who they look like: few and close vectors, so that ties,
     doubts and returns are common."""
-    pictures = draw(st.lists(st.lists(grid_boxes, max_size=4), max_size=6))
+    frames = draw(st.lists(st.lists(grid_boxes, max_size=4), max_size=6))
     rows = []
-    for boxes in pictures:
+    for boxes in frames:
         drawn = [draw(looks_of_faces) for _ in boxes]
         vectors = np.array(drawn, np.float64).reshape(-1, 3)
         rows.append((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
     different = draw(st.sampled_from([0.1, 0.5, 0.9]))
-    return pictures, Likeness(rows, draw(st.sampled_from([different, 0.95])), different)
+    return frames, Likeness(rows, draw(st.sampled_from([different, 0.95])), different)
 
 
 @given(videos())
 def test_links_are_those_of_the_rule_told_plainly(video):
-    pictures, looks = video
-    assert link(pictures) == plainly(pictures)
-    assert link(pictures, looks) == plainly(pictures, looks)
+    frames, looks = video
+    assert link(frames) == plainly(frames)
+    assert link(frames, looks) == plainly(frames, looks)
 
 
 @given(videos())
-def test_with_embeddings_too_no_picture_has_a_track_twice(video):
-    pictures, looks = video
-    tracks = link(pictures, looks)
-    assert [len(p) for p in pictures] == [len(t) for t in tracks]
+def test_with_embeddings_too_no_frame_has_a_track_twice(video):
+    frames, looks = video
+    tracks = link(frames, looks)
+    assert [len(p) for p in frames] == [len(t) for t in tracks]
     assert all(len(set(t)) == len(t) for t in tracks)
     flat = [t for row in tracks for t in row]
     assert list(dict.fromkeys(flat)) == list(range(len(set(flat))))
-    assert link(pictures, looks) == tracks
+    assert link(frames, looks) == tracks
 
 
 @given(videos())
 def test_embeddings_that_never_decide_change_nothing(video):
-    pictures, looks = video
-    assert link(pictures, Likeness(looks.embeddings, 2.0, -2.0)) == link(pictures)
+    frames, looks = video
+    assert link(frames, Likeness(looks.embeddings, 2.0, -2.0)) == link(frames)
 
 
 @given(
@@ -236,7 +236,7 @@ def test_embeddings_that_never_decide_change_nothing(video):
     st.integers(0, 2**32 - 1),
     st.booleans(),
 )
-def test_the_order_of_a_pictures_boxes_names_nobody(orders, seed, shown):
+def test_the_order_of_a_frames_boxes_names_nobody(orders, seed, shown):
     # Random numbers, rounded finely, so that nothing is a tie but overlaps of 0.
     rng = np.random.default_rng(seed)
     boxes = [[box(*rng.uniform(0, 40, 2), rng.uniform(15, 30)) for _ in range(4)] for _ in orders]

@@ -114,7 +114,7 @@ def test_members_must_be_uniform(folder: Path) -> None:
 def test_pictures_must_be_of_one_size_and_of_their_format(folder: Path) -> None:
     small = images.encode_jpeg(made.picture(1)[:100], 95, "4:4:4")
     problems = rewrite(folder, lambda m: [*m[:3], (m[3][0], small), *m[4:]])
-    assert any("jpg: (224, 100) px, other pictures have (224, 224)" in p for p in problems)
+    assert any("jpg: (224, 100) px, other images have (224, 224)" in p for p in problems)
     png = images.encode_png(made.picture(1))
     problems = rewrite(folder, lambda m: [*m[:3], (m[3][0], png), *m[4:]])
     assert any("jpg: of another format" in p for p in problems)

@@ -11,9 +11,9 @@ import numpy as np
 
 from tests.video.clips import lacks_encoder, numbered, write_clip
 
-PICTURES = 50
+FRAMES = 50
 FINE = ""
-"""Pictures come out; others may be missing."""
+"""Frames come out; others may be missing."""
 _NOTHING = ("not_media", "no_video_stream", "bad_dimensions", "no_duration", "decode_error")
 """What may be said of a file that the demuxer or decoder can make nothing of."""
 
@@ -52,22 +52,22 @@ def _clips(folder: Path) -> dict[str, Path]:
         {}
         if lacks_encoder("libsvtav1")
         else {
-            "av1": write_clip(folder / "c.mkv", range(PICTURES), **av1),
-            "av1mp4": write_clip(folder / "c.mp4", range(PICTURES), **av1),
+            "av1": write_clip(folder / "c.mkv", range(FRAMES), **av1),
+            "av1mp4": write_clip(folder / "c.mp4", range(FRAMES), **av1),
         }
     )
     return found | {
-        "mp4": write_clip(folder / "a.mp4", range(PICTURES), options={**group, "bf": "2"}),
-        "mkv": write_clip(folder / "a.mkv", range(PICTURES), options={**group, "bf": "2"}),
-        "ts": write_clip(folder / "a.ts", range(PICTURES), options={**group, "bf": "2"}),
-        "flv": write_clip(folder / "a.flv", range(PICTURES), options=group),
-        "webm": write_clip(folder / "a.webm", range(PICTURES), codec="libvpx-vp9", options=group),
-        "avi": write_clip(folder / "a.avi", range(PICTURES), codec="mpeg4", options=group),
-        "mpg": write_clip(folder / "a.mpg", range(PICTURES), codec="mpeg2video", options=group),
-        "gif": write_clip(folder / "a.gif", range(PICTURES), codec="gif", pix_fmt="rgb8"),
+        "mp4": write_clip(folder / "a.mp4", range(FRAMES), options={**group, "bf": "2"}),
+        "mkv": write_clip(folder / "a.mkv", range(FRAMES), options={**group, "bf": "2"}),
+        "ts": write_clip(folder / "a.ts", range(FRAMES), options={**group, "bf": "2"}),
+        "flv": write_clip(folder / "a.flv", range(FRAMES), options=group),
+        "webm": write_clip(folder / "a.webm", range(FRAMES), codec="libvpx-vp9", options=group),
+        "avi": write_clip(folder / "a.avi", range(FRAMES), codec="mpeg4", options=group),
+        "mpg": write_clip(folder / "a.mpg", range(FRAMES), codec="mpeg2video", options=group),
+        "gif": write_clip(folder / "a.gif", range(FRAMES), codec="gif", pix_fmt="rgb8"),
         "hevc": write_clip(
             folder / "b.mp4",
-            range(PICTURES),
+            range(FRAMES),
             codec="libx265",
             options={"x265-params": "log-level=none:keyint=10"},
         ),
@@ -115,7 +115,7 @@ def _strange(clips: dict[str, Path]) -> list[Bad]:
     random = np.random.Generator(np.random.Philox(key=3))
     mp4, gif = clips["mp4"].read_bytes(), clips["gif"].read_bytes()
 
-    def picture(kind: str) -> Callable[[Path], object]:
+    def still(kind: str) -> Callable[[Path], object]:
         return _writes(cv2.imencode(kind, numbered(5))[1].tobytes())
 
     return [
@@ -124,10 +124,10 @@ def _strange(clips: dict[str, Path]) -> list[Bad]:
         Bad("zeros.mkv", ("not_media",), _writes(bytes(1 << 16))),
         Bad("noise.mp4", ("not_media",), _writes(random.bytes(1 << 16))),
         Bad("text.avi", ("not_media",), _writes(b"hello world\n" * 999)),
-        Bad("picture_jpg.mp4", ("not_media",), picture(".jpg")),
-        Bad("picture_png.mkv", ("not_media",), picture(".png")),
-        Bad("picture_bmp.mov", ("not_media",), picture(".bmp")),
-        Bad("picture_webp.webm", ("not_media",), picture(".webp")),
+        Bad("picture_jpg.mp4", ("not_media",), still(".jpg")),
+        Bad("picture_png.mkv", ("not_media",), still(".png")),
+        Bad("picture_bmp.mov", ("not_media",), still(".bmp")),
+        Bad("picture_webp.webm", ("not_media",), still(".webp")),
         Bad("folder.mp4", ("unreadable",), Path.mkdir),
         Bad("pipe.ts", ("unreadable",), os.mkfifo),
         Bad("device.mp4", ("unreadable",), lambda path: path.symlink_to("/dev/zero")),
@@ -154,7 +154,7 @@ def _strange(clips: dict[str, Path]) -> list[Bad]:
 
 
 def _cut(clips: dict[str, Path]) -> list[Bad]:
-    """Files that end too early; at a tenth some have no picture yet."""
+    """Files that end too early; at a tenth some have no frame yet."""
     found = []
     for kind, clip in clips.items():
         data = clip.read_bytes()
@@ -167,7 +167,7 @@ def _cut(clips: dict[str, Path]) -> list[Bad]:
 
 
 def _flipped(clips: dict[str, Path]) -> list[Bad]:
-    """Files with one bit in two hundred bytes flipped: in the pictures, or in the header."""
+    """Files with one bit in two hundred bytes flipped: in the frames, or in the header."""
     random = np.random.Generator(np.random.Philox(key=4))
     found = []
     for kind, clip in clips.items():
@@ -186,7 +186,7 @@ def _with_size(gif: bytes, side: int) -> bytes:
 
 
 def _wide(path: Path) -> None:
-    write_clip(path, range(2), pictures=[np.zeros((16, 4096, 3), np.uint8)] * 2)
+    write_clip(path, range(2), frames=[np.zeros((16, 4096, 3), np.uint8)] * 2)
 
 
 def _blank(clip: Path) -> bytes:
@@ -221,7 +221,7 @@ def _encrypted(path: Path) -> None:
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 128, 32, "yuv420p"
-        for i in range(PICTURES):
+        for i in range(FRAMES):
             frame = av.VideoFrame.from_ndarray(numbered(i), "rgb24")
             frame.pts = i
             container.mux(stream.encode(frame))

@@ -18,12 +18,12 @@ SIDE_PX = 2048
 
 
 def outcome(path: Path) -> tuple[str, int, int, str]:
-    """Reason ("" = none), pictures found, pictures planned, damage."""
+    """Reason ("" = none), frames found, frames planned, damage."""
     try:
         facts = probe(path, SIDE_PX)
         times = planned_times(facts, Sampling(fps=10.0))[:200]
         with VideoReader(path, SIDE_PX) as reader:
-            found = sum(len(picture.samples) for picture in reader.pictures_at(times))
+            found = sum(len(frame.samples) for frame in reader.frames_at(times))
         return "", found, len(times), reader.damage
     except Reject as reject:
         return reject.reason, 0, 0, reject.detail

@@ -1,4 +1,4 @@
-"""Pictures as RGB, against the ffmpeg program's own conversion.
+"""Frames as RGB, against the ffmpeg program's own conversion.
 
 The tolerance is one level per value, with the same resampling filter. The program is told what it
 does not take from the file: where the codec puts its chroma samples, and that fields are apart.
@@ -87,7 +87,7 @@ def made(path: Path, options: list[str]) -> Path:
 
 def first(path: Path) -> np.ndarray:
     with VideoReader(path, SIDE_PX) as reader:
-        return next(iter(reader.pictures_at([0.0]))).image
+        return next(iter(reader.frames_at([0.0]))).image
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -131,7 +131,7 @@ def test_square_pixels_and_the_turn_together(tmp_path, turn_deg, quarters):
 
 @pytest.mark.parametrize("disposal", [0, 1, 2, 3])
 def test_a_gif_is_put_together_as_pillow_does(tmp_path, disposal):
-    """Each picture holds only a patch; what becomes of it then, the file says."""
+    """Each frame holds only a patch; what becomes of it then, the file says."""
     palette = [0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255]
     patches = []
     for k in range(8):
@@ -147,7 +147,7 @@ def test_a_gif_is_put_together_as_pillow_does(tmp_path, disposal):
     with Image.open(path) as file:
         wanted = [np.array(one.convert("RGBA")) for one in ImageSequence.Iterator(file)]
     with VideoReader(path, SIDE_PX) as reader:
-        images = [p.image for p in reader.pictures_at([k / 10 for k in range(8)])]
+        images = [p.image for p in reader.frames_at([k / 10 for k in range(8)])]
     assert len(images) == len(wanted) == 8
     for image, rgba in zip(images, wanted, strict=True):
         seen = rgba[..., 3] == 255

@@ -92,17 +92,15 @@ def test_nothing_leaks(result):
 @pytest.mark.parametrize("harm", ["bits", "start", "end"])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_damaged_av1_is_told_and_read_as_by_decoding_all(tmp_path, monkeypatch, name, harm):
-    """Pictures of other groups come out whole, and nothing is told apart by what was left out."""
+    """Frames of other groups come out whole, and nothing is told apart by what was left out."""
     random = np.random.Generator(np.random.Philox(key=8))
     texture = random.integers(0, 64, (64, 256, 3), np.uint8)
-    pictures = [
+    frames = [
         np.kron(numbered(i) // 2, np.ones((2, 2, 1), np.uint8)) + np.roll(texture, i, 1)
         for i in range(60)
     ]
     options = {"preset": "10", "svtav1-params": "keyint=20"}
-    clip = write_clip(
-        tmp_path / name, range(60), codec="libsvtav1", options=options, pictures=pictures
-    )
+    clip = write_clip(tmp_path / name, range(60), codec="libsvtav1", options=options, frames=frames)
     whole = clip.read_bytes()
     with av.open(str(clip)) as container:
         packets = [(p.pos, p.size, p.is_keyframe) for p in container.demux(video=0) if p.size]
@@ -124,8 +122,8 @@ def test_damaged_av1_is_told_and_read_as_by_decoding_all(tmp_path, monkeypatch, 
             for skips in (True, False):
                 with monkeypatch.context() as patch, VideoReader(clip, 2048) as reader:
                     if not skips:
-                        patch.setattr(Skipper, "pictures", _refuse)
-                    shown = list(reader.pictures_at(times))
+                        patch.setattr(Skipper, "frames", _refuse)
+                    shown = list(reader.frames_at(times))
                 found.append([(p.samples, p.pts, p.image.tobytes()) for p in shown])
                 numbers = {chosen[s]: number_of(p.image) for p in shown for s in p.samples}
                 assert all(numbers[k] == k for k in chosen if not 20 <= k < 40)
@@ -154,19 +152,19 @@ CODED = {
 
 
 @pytest.mark.parametrize("name", [n for n, (c, _) in CODED.items() if not lacks_encoder(c)])
-def test_from_the_complaint_to_the_next_start_pictures_are_rejected(tmp_path, name):
-    """Every picture that comes is the picture of the undamaged file."""
+def test_from_the_complaint_to_the_next_start_frames_are_rejected(tmp_path, name):
+    """Every frame that comes is the frame of the undamaged file."""
     codec, options = CODED[name]
     random = np.random.Generator(np.random.Philox(key=9))
     texture = random.integers(0, 64, (64, 256, 3), np.uint8)
-    pictures = [
+    frames = [
         np.kron(numbered(i) // 2, np.ones((2, 2, 1), np.uint8)) + np.roll(texture, i, 1)
         for i in range(60)
     ]
-    clip = write_clip(tmp_path / name, range(60), codec=codec, options=options, pictures=pictures)
+    clip = write_clip(tmp_path / name, range(60), codec=codec, options=options, frames=frames)
     times = [(k + 0.5) / 25 for k in range(60)]
     with VideoReader(clip, 2048) as reader:
-        whole = {p.samples[0]: p.image for p in reader.pictures_at(times)}
+        whole = {p.samples[0]: p.image for p in reader.frames_at(times)}
     data = bytearray(clip.read_bytes())
     with av.open(str(clip)) as container:
         packets = [(bytes(p), p.is_keyframe) for p in container.demux(video=0) if p.size]
@@ -178,28 +176,28 @@ def test_from_the_complaint_to_the_next_start_pictures_are_rejected(tmp_path, na
     data[at : at + 60] = random.bytes(60)
     clip.write_bytes(data)
     with VideoReader(clip, 2048) as reader:
-        found = {s: p.image for p in reader.pictures_at(times) for s in p.samples}
+        found = {s: p.image for p in reader.frames_at(times) for s in p.samples}
     told = {place: problem.reason for place, problem in reader.problems.items()}
     assert set(told.values()) == {"damaged"}
     assert set(told) | set(found) == set(range(60))
-    assert set(told) <= set(range(hit - 3, start + 3)), "B-pictures lie around"
+    assert set(told) <= set(range(hit - 3, start + 3)), "B-frames lie around"
     for place, image in found.items():
         assert np.array_equal(image, whole[place]), place
     with VideoReader(clip, 2048, keep_damaged=True) as reader:
-        kept = {s for p in reader.pictures_at(times) for s in p.samples}
+        kept = {s for p in reader.frames_at(times) for s in p.samples}
     assert kept > set(found) or codec == "libx265", "of HEVC, the decoder gives none"
 
 
 def test_the_middle_that_was_smeared(assets):
-    """Packets 33 to 39 of 80 are damaged, and there is one picture to start at, the first."""
+    """Packets 33 to 39 of 80 are damaged, and there is one frame to start at, the first."""
     clip = assets / "failing/damaged_middle.mp4"
     times = [float(k) for k in range(8)]
     with VideoReader(clip, 2048) as reader:
-        found = {s for p in reader.pictures_at(times) for s in p.samples}
+        found = {s for p in reader.frames_at(times) for s in p.samples}
     assert found == {0, 1, 2, 3}
     assert {k: p.reason for k, p in reader.problems.items()} == dict.fromkeys(
         range(4, 8), "damaged"
     )
     with VideoReader(assets / "failing/damaged_middle_undamaged.mp4", 2048) as reader:
-        assert len(list(reader.pictures_at(times))) == 8
+        assert len(list(reader.frames_at(times))) == 8
     assert not reader.problems

@@ -27,12 +27,12 @@ REORDERED = {"bf": "2", "b_strategy": "0"}
 
 
 def numbers_at(path: Path, times_s, reader=None) -> dict[int, int]:
-    """Number of the picture at each time (by its place); absent where nothing is on screen."""
+    """Number of the frame at each time (by its place); absent where nothing is on screen."""
     with reader or VideoReader(path, SIDE_PX) as video:
-        pictures = list(video.pictures_at(times_s))
-    stamps = [p.pts for p in pictures]
-    assert stamps == sorted(set(stamps)), "presentation order, each picture once"
-    return {sample: number_of(p.image) for p in pictures for sample in p.samples}
+        frames = list(video.frames_at(times_s))
+    stamps = [p.pts for p in frames]
+    assert stamps == sorted(set(stamps)), "presentation order, each frame once"
+    return {sample: number_of(p.image) for p in frames for sample in p.samples}
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def numbers_at(path: Path, times_s, reader=None) -> dict[int, int]:
         ("vfr.gif", "gif", VARIABLE, Fraction(1, 25), {}),
     ],
 )
-def test_the_picture_on_screen(tmp_path, name, codec, stamps, tick_s, options):
-    """At the very start of each picture, just before its end and in between."""
+def test_the_frame_on_screen(tmp_path, name, codec, stamps, tick_s, options):
+    """At the very start of each frame, just before its end and in between."""
     if lacks_encoder(codec):
         pytest.skip(f"this PyAV has no encoder {codec}")
     pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
@@ -95,7 +95,7 @@ def test_times_that_no_float_can_hold(tmp_path):
     assert numbers_at(clip, [1 / 3, 2 / 3, 0.1, 0.7]) == {0: 10, 1: 20, 2: 3, 3: 21}
 
 
-def test_pictures_cut_off_by_an_edit_list_are_not_shown(tmp_path):
+def test_frames_cut_off_by_an_edit_list_are_not_shown(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(-10, 20))
     with av.open(str(clip)) as container:
         assert sum(p.is_discard for p in container.demux(video=0)) == 10
@@ -103,11 +103,11 @@ def test_pictures_cut_off_by_an_edit_list_are_not_shown(tmp_path):
     assert numbers_at(clip, [0, 0.04, 0.76]) == {0: 10, 1: 11, 2: 29}
 
 
-def test_a_picture_that_stays_is_given_once(tmp_path):
+def test_a_frame_that_stays_is_given_once(tmp_path):
     clip = write_clip(tmp_path / "a.mkv", [0, 100], Fraction(1, 25))
     with VideoReader(clip, SIDE_PX) as video:
-        pictures = list(video.pictures_at([3.0, 0.0, 4.0, 1.0, 2.0]))
-    assert [p.samples for p in pictures] == [(0, 1, 3, 4), (2,)]
+        frames = list(video.frames_at([3.0, 0.0, 4.0, 1.0, 2.0]))
+    assert [p.samples for p in frames] == [(0, 1, 3, 4), (2,)]
 
 
 def test_the_end(tmp_path):
@@ -118,7 +118,7 @@ def test_the_end(tmp_path):
     assert video.damage == ""
 
 
-def test_the_last_picture_stays_for_its_own_duration(tmp_path):
+def test_the_last_frame_stays_for_its_own_duration(tmp_path):
     clip = tmp_path / "a.gif"
     with av.open(str(clip), "w", options={"final_delay": "300"}) as container:  # 3 s
         stream = container.add_stream("gif", rate=25)
@@ -132,9 +132,7 @@ def test_the_last_picture_stays_for_its_own_duration(tmp_path):
 
 def test_stamps_that_run_backwards_are_not_shown(tmp_path):
     first = write_clip(tmp_path / "a.ts", range(25))
-    again = write_clip(
-        tmp_path / "b.ts", range(24), pictures=[numbered(100 + i) for i in range(24)]
-    )
+    again = write_clip(tmp_path / "b.ts", range(24), frames=[numbered(100 + i) for i in range(24)])
     both = tmp_path / "both.ts"
     both.write_bytes(first.read_bytes() + again.read_bytes())
     video = VideoReader(both, SIDE_PX)
@@ -157,20 +155,20 @@ def test_spans():
 
 
 def test_truncated_file(assets):
-    """The first 102 of 175 pictures are there; asking for no more meets no damage."""
+    """The first 102 of 175 frames are there; asking for no more meets no damage."""
     clip = assets / "videos/odd/lp_d20_truncated.mp4"
     whole = assets / "videos/real/lp_d20.mp4"
     times = [k / 25 for k in range(175)]
     video = VideoReader(clip, SIDE_PX)
     with video, VideoReader(whole, SIDE_PX) as reference:
-        pairs = zip(video.pictures_at(times), reference.pictures_at(times), strict=False)
+        pairs = zip(video.frames_at(times), reference.frames_at(times), strict=False)
         same = [np.array_equal(a.image, b.image) and a.samples == b.samples for a, b in pairs]
     assert same == [True] * 102
     assert video.end_s == pytest.approx(102 / 25)
     assert "partial file" in video.damage
     early = VideoReader(clip, SIDE_PX)
     with early:
-        assert len(list(early.pictures_at([0, 1, 2, 3]))) == 4
+        assert len(list(early.frames_at([0, 1, 2, 3]))) == 4
     assert early.damage == ""
 
 
@@ -180,12 +178,12 @@ def test_damage_is_told_each_time(assets):
     for _ in range(2):
         video = VideoReader(assets / "videos/odd/lp_d20_truncated.mp4", SIDE_PX)
         with video:
-            list(video.pictures_at([6.0]))
+            list(video.frames_at([6.0]))
         damages.append(video.damage)
     assert damages[0] == damages[1] != ""
 
 
-def test_a_broken_packet_costs_its_picture_only(tmp_path):
+def test_a_broken_packet_costs_its_frame_only(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(30), options={"g": "1", "bf": "0"})
     with av.open(str(clip)) as container:
         packet = next(p for i, p in enumerate(container.demux(video=0)) if i == 12)
@@ -200,28 +198,28 @@ def test_a_broken_packet_costs_its_picture_only(tmp_path):
     assert video.damage
 
 
-def test_no_picture_at_all(tmp_path):
+def test_no_frame_at_all(tmp_path):
     clip = write_clip(tmp_path / "a.webm", range(30), codec="libvpx-vp9")
     with av.open(str(clip)) as container:
         start = min(p.pos for p in container.demux(video=0) if p.size)
     clip.write_bytes(clip.read_bytes()[: start + 8])
     with VideoReader(clip, SIDE_PX) as video, pytest.raises(Reject) as caught:
-        list(video.pictures_at([0.0]))
+        list(video.frames_at([0.0]))
     assert caught.value.reason == "decode_error"
 
 
 def test_a_stream_that_grows_past_the_limit_is_not_decoded(tmp_path):
     small = write_clip(tmp_path / "small.ts", range(25))
     large = write_clip(
-        tmp_path / "large.ts", range(25, 50), pictures=[np.zeros((512, 512, 3), np.uint8)] * 25
+        tmp_path / "large.ts", range(25, 50), frames=[np.zeros((512, 512, 3), np.uint8)] * 25
     )
     both = tmp_path / "both.ts"
     both.write_bytes(small.read_bytes() + large.read_bytes())
     with VideoReader(both, SIDE_PX) as video:
-        assert {p.image.shape for p in video.pictures_at([0, 1.5])} == {(32, 128, 3), (512, 512, 3)}
+        assert {p.image.shape for p in video.frames_at([0, 1.5])} == {(32, 128, 3), (512, 512, 3)}
     limited = VideoReader(both, 128)
     with limited:
-        assert {p.image.shape for p in limited.pictures_at([0, 1.5])} == {(32, 128, 3)}
+        assert {p.image.shape for p in limited.frames_at([0, 1.5])} == {(32, 128, 3)}
     assert limited.damage
 
 
@@ -255,7 +253,7 @@ def test_colors_follow_range_and_matrix(tmp_path, pix_fmt, bt709):
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     with VideoReader(clip, SIDE_PX) as video:
-        images = [p.image for p in video.pictures_at([i / 25 for i in range(len(values))])]
+        images = [p.image for p in video.frames_at([i / 25 for i in range(len(values))])]
     for yuv, image in zip(values, images, strict=True):
         expected = rgb_of(*map(float, yuv), full=full, bt709=bt709)
         assert np.abs(image - expected).max() <= 1, yuv
@@ -285,7 +283,7 @@ def test_colors_of_real_clips(assets, name, full, bt709):
         for p in planes
     )
     with VideoReader(path, SIDE_PX) as video:
-        image = next(video.pictures_at([0.0])).image
+        image = next(video.frames_at([0.0])).image
     errors = {
         (f, m): np.abs(image - rgb_of(y, u, v, full=f, bt709=m)).mean()
         for f in (False, True)
@@ -298,23 +296,23 @@ def test_colors_of_real_clips(assets, name, full, bt709):
 
 def test_alpha_is_dropped(tmp_path):
     clip = tmp_path / "a.mov"
-    picture = np.dstack([numbered(77) // 2 + 20, np.full((32, 128), 60, np.uint8)])
+    given = np.dstack([numbered(77) // 2 + 20, np.full((32, 128), 60, np.uint8)])
     with av.open(str(clip), "w") as container:
         stream = container.add_stream("png", rate=25)
         stream.width, stream.height, stream.pix_fmt = 128, 32, "rgba"
-        frame = av.VideoFrame.from_ndarray(picture, "rgba")
+        frame = av.VideoFrame.from_ndarray(given, "rgba")
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     with VideoReader(clip, SIDE_PX) as video:
-        image = next(video.pictures_at([0.0])).image
-    assert np.array_equal(image, picture[:, :, :3])
+        image = next(video.frames_at([0.0])).image
+    assert np.array_equal(image, given[:, :, :3])
 
 
 def test_rotation_as_opencv_turns_it(assets):
     path = assets / "videos/odd/lp_s18_rot90flag.mp4"
     reference = cv2.VideoCapture(str(path)).read()[1][:, :, ::-1]
     with VideoReader(path, SIDE_PX) as video:
-        image = next(video.pictures_at([0.0])).image
+        image = next(video.frames_at([0.0])).image
     assert image.shape == reference.shape == (1280, 720, 3)
     assert image.flags.c_contiguous
     assert np.abs(image.astype(int) - reference).mean() < 3
@@ -324,21 +322,21 @@ def test_rotation_as_opencv_turns_it(assets):
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("counter_clockwise_deg", [0, 90, 180, 270])
 def test_every_turn_and_mirror(tmp_path, counter_clockwise_deg, flip):
-    picture = np.zeros((64, 128, 3), np.uint8)
-    picture[:32, :64] = 255  # only the upper left is bright: no turn looks like another
-    picture[:32, 64:] = 120
+    frame = np.zeros((64, 128, 3), np.uint8)
+    frame[:32, :64] = 255  # only the upper left is bright: no turn looks like another
+    frame[:32, 64:] = 120
     clip = write_clip(
         tmp_path / "a.mp4",
         [0, 1],
-        pictures=[picture] * 2,
+        frames=[frame] * 2,
         rotate_deg=counter_clockwise_deg,
         flip=flip,
         options=LOSSLESS,
     )
-    expected = np.rot90(picture, counter_clockwise_deg // 90)
+    expected = np.rot90(frame, counter_clockwise_deg // 90)
     expected = expected[:, ::-1] if flip else expected
     with VideoReader(clip, SIDE_PX) as video:
-        image = next(video.pictures_at([0.0])).image
+        image = next(video.frames_at([0.0])).image
     assert image.shape == expected.shape
     assert np.abs(image.astype(int) - expected).max() <= 1
     if not flip:
@@ -346,12 +344,12 @@ def test_every_turn_and_mirror(tmp_path, counter_clockwise_deg, flip):
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
-def test_pictures_are_freed(assets):
-    """Memory holds a few pictures, not all of them (6 MB each here)."""
+def test_frames_are_freed(assets):
+    """Memory holds a few frames, not all of them (6 MB each here)."""
     path = assets / "videos/real/fsgan_conan_1080p.mp4"
     with VideoReader(path, SIDE_PX) as video:
         sizes = []
-        for _ in video.pictures_at([k / 30 for k in range(60)]):
+        for _ in video.frames_at([k / 30 for k in range(60)]):
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             sizes.append(pages * resource.getpagesize())
     assert sizes[-1] - sizes[20] < 40e6
@@ -362,7 +360,7 @@ def test_same_pixels_every_time(assets):
     runs = []
     for _ in range(2):
         with VideoReader(path, SIDE_PX) as video:
-            runs.append([p.image.tobytes() for p in video.pictures_at([0.0, 1.0])])
+            runs.append([p.image.tobytes() for p in video.frames_at([0.0, 1.0])])
     assert runs[0] == runs[1]
 
 
@@ -385,10 +383,10 @@ def with_clap(clip: Path, width: int, height: int, right: int, down: int) -> Pat
 @pytest.mark.parametrize("rotate_deg", [0, 90])
 def test_what_the_container_cuts_off_is_cut_off_as_ffmpeg_does(tmp_path, rotate_deg):
     random = np.random.Generator(np.random.Philox(key=1))
-    pictures = [cv2.resize(random.integers(0, 255, (8, 16, 3), "u1"), (128, 64))] * 10
+    frames = [cv2.resize(random.integers(0, 255, (8, 16, 3), "u1"), (128, 64))] * 10
     options = {"qp": "4"}
     clip = tmp_path / "a.mp4"
-    write_clip(clip, range(10), pictures=pictures, options=options, rotate_deg=rotate_deg)
+    write_clip(clip, range(10), frames=frames, options=options, rotate_deg=rotate_deg)
     whole = read_one(clip)
     # 128 x 64 px: 4 px on the left, 28 on the right, 2 on top and 14 at the bottom.
     cropped = read_one(with_clap(clip, 96, 48, -12, -6))
@@ -412,20 +410,20 @@ def test_a_crop_that_leaves_nothing_is_none(tmp_path):
 
 def read_one(clip: Path):
     with VideoReader(clip, SIDE_PX) as reader:
-        return next(iter(reader.pictures_at([0.0]))).image
+        return next(iter(reader.frames_at([0.0]))).image
 
 
 def test_the_shape_of_pixels_may_change(assets):
-    """Two recordings; the first picture of the second one has a time of the first one."""
+    """Two recordings; the first frame of the second one has a time of the first one."""
     clip = assets / "failing/pixel_shape_changes.ts"
     times = [k / 10 for k in range(60)]
     with VideoReader(clip, SIDE_PX) as reader:
-        shapes = {times[k]: p.image.shape for p in reader.pictures_at(times) for k in p.samples}
+        shapes = {times[k]: p.image.shape for p in reader.frames_at(times) for k in p.samples}
     assert shapes == {t: (128, 384 if t >= 2.9 else 192, 3) for t in times[:58]}
 
 
 @pytest.mark.parametrize("order", [("1", "2"), ("2", "1/2")])
-def test_each_picture_has_its_shape_whatever_else_is_asked_for(tmp_path, order):
+def test_each_frame_has_its_shape_whatever_else_is_asked_for(tmp_path, order):
     clip = tmp_path / "a.ts"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-t", "2", "-i"]
     for n, shape in enumerate(order):
@@ -438,9 +436,9 @@ def test_each_picture_has_its_shape_whatever_else_is_asked_for(tmp_path, order):
     times = [0.05, 1.95, 2.05, 3.85]
     for asked in ([0.05], [1.95], [2.05], [3.85], times, [0.05, 3.85]):
         with VideoReader(clip, SIDE_PX) as reader:
-            shapes = [p.image.shape for p in reader.pictures_at(asked)]
+            shapes = [p.image.shape for p in reader.frames_at(asked)]
         assert shapes == [sizes[order[int(t // 2)]] for t in asked]
     if order[0] == "1":
         with VideoReader(clip, 100) as reader:
-            assert [p.samples for p in reader.pictures_at(times)] == [(0,), (1,)]
+            assert [p.samples for p in reader.frames_at(times)] == [(0,), (1,)]
         assert {problem.reason for problem in reader.problems.values()} == {"bad_dimensions"}

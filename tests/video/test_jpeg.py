@@ -32,16 +32,16 @@ def libjpeg_tells(data: bytes) -> bool:
     return False
 
 
-@pytest.mark.parametrize("picture", ["photo", "noise", "stripes", "white", "black", "blue"])
+@pytest.mark.parametrize("kind", ["photo", "noise", "stripes", "white", "black", "blue"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_sound_jpegs_of_every_kind(assets, picture, mode):
+def test_sound_jpegs_of_every_kind(assets, kind, mode):
     random = np.random.Generator(np.random.Philox(key=1))
     stripes = (np.indices((60, 107)).sum(0) // 9 % 2 * 255).astype(np.uint8)
     image = {
         "photo": lambda: PIL.Image.open(assets / "images/obama_240p.jpg"),
         "noise": lambda: PIL.Image.fromarray(random.choice([0, 255], (60, 107, 3)).astype("u1")),
         "stripes": lambda: PIL.Image.fromarray(stripes),
-    }.get(picture, lambda: PIL.Image.new("RGB", (107, 60), picture))()
+    }.get(kind, lambda: PIL.Image.new("RGB", (107, 60), kind))()
     image = image.convert(mode)
     for quality, progressive, subsampling, restart in itertools.product(
         (1, 30, 75, 100), (False, True), (0, 1, 2), (0, 3)

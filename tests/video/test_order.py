@@ -1,4 +1,4 @@
-"""The order that slices tell is that in which the encoder was given the pictures."""
+"""The order that slices tell is that in which the encoder was given the frames."""
 
 from itertools import pairwise
 

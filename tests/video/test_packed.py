@@ -14,7 +14,7 @@ from pipeline.video import packed
 from pipeline.video.packed import read_member, read_row, row_name
 from pipeline.video.reader import open_reader
 from pipeline.video.stills import probe_stills
-from tests.datasets.pictures import put_parquet, put_tar
+from tests.datasets.image_files import put_parquet, put_tar
 
 
 def reason(call, *args):
@@ -34,11 +34,11 @@ def jpeg(seed, size=(40, 30)):
 def test_rows_in_any_order(order, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp()
     file = folder / "order.parquet"
-    pictures = [bytes([n]) * (n + 1) for n in range(23)]
+    images = [bytes([n]) * (n + 1) for n in range(23)]
     if not file.exists():
-        put_parquet(file, pictures, group_rows=10)
+        put_parquet(file, images, group_rows=10)
     for n in order:
-        assert read_row(file, row_name("image", n // 10, n % 10)) == pictures[n]
+        assert read_row(file, row_name("image", n // 10, n % 10)) == images[n]
 
 
 def test_rows_in_order_read_each_batch_once(tmp_path, monkeypatch):
@@ -114,32 +114,32 @@ def test_tars_are_forgotten_when_there_are_too_many(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("media", ["tar_image", "parquet"])
-def test_pictures_are_read_as_alone(tmp_path, media):
-    pictures = [jpeg(n) for n in range(5)]
+def test_images_are_read_as_alone(tmp_path, media):
+    images = [jpeg(n) for n in range(5)]
     if media == "parquet":
-        file = put_parquet(tmp_path / "a!b.parquet", pictures, group_rows=2)
+        file = put_parquet(tmp_path / "a!b.parquet", images, group_rows=2)
         places = [f"{file}!{row_name('image', n // 2, n % 2)}" for n in range(5)]
     else:
-        file = put_tar(tmp_path / "a!b.tar", {f"x/{n}.jpg": p for n, p in enumerate(pictures)})
+        file = put_tar(tmp_path / "a!b.tar", {f"x/{n}.jpg": p for n, p in enumerate(images)})
         places = [f"{file}!x/{n}.jpg" for n in range(5)]
-    for place, picture in zip(places, pictures, strict=True):
+    for place, image in zip(places, images, strict=True):
         alone = tmp_path / "alone.jpg"
-        alone.write_bytes(picture)
+        alone.write_bytes(image)
         facts = probe_stills(media, place, 1000)
         assert (facts.container, facts.codec, facts.frame_count) == (media, "jpeg", 1)
         with (
             open_reader(media, place, 1000) as reader,
             open_reader("image", str(alone), 1000) as one,
         ):
-            [found], [wanted] = reader.pictures_at([0.0]), one.pictures_at([0.0])
+            [found], [wanted] = reader.frames_at([0.0]), one.frames_at([0.0])
         assert (found.image == wanted.image).all()
 
 
-def test_a_damaged_picture_in_a_row(tmp_path):
+def test_a_damaged_image_in_a_row(tmp_path):
     whole = jpeg(1)
     file = put_parquet(tmp_path / "a.parquet", [whole[: len(whole) // 2], b"no picture"])
     with open_reader("parquet", f"{file}!{row_name('image', 0, 0)}", 1000) as reader:
-        assert reason(list, reader.pictures_at([0.0])) == "decode_error"
+        assert reason(list, reader.frames_at([0.0])) == "decode_error"
     assert reason(probe_stills, "parquet", f"{file}!{row_name('image', 0, 1)}", 1000) == "not_media"
 
 

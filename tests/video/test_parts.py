@@ -42,7 +42,7 @@ def test_what_lies_outside_keeps_its_distance(bounds, margin):
 
 
 @given(BOUNDS, st.sampled_from(["middle", "fill"]), st.sampled_from([0.1, 1.0, 7.0]))
-def test_every_part_gives_a_picture(bounds, rule, fps):
+def test_every_part_gives_a_frame(bounds, rule, fps):
     there = facts(float(END))
     grid = planned_times(there, Sampling(fps=fps, parts="grid"), bounds)
     times = planned_times(there, Sampling(fps=fps, parts=rule), bounds)
@@ -68,7 +68,7 @@ def test_a_word_of_a_fifth_of_a_second():
     assert planned_times(facts(9.0), Sampling()) == list(range(9))
 
 
-def test_middles_of_still_pictures_are_places():
+def test_middles_of_still_frames_are_places():
     stills = facts(9.0, -1.0, "frames")
     assert planned_times(stills, Sampling(n_even=1, fps=0.0), [2.0, 5.0]) == [3.0]
     parts = labelled(Fraction(9), [Fraction(n) for n in (2, 3, 6, 8)])

@@ -29,8 +29,8 @@ def at_fps(duration_s: float, fps: float, segments_s=()) -> list[float]:
     return planned_times(facts(duration_s), Sampling(fps=fps, parts="grid"), segments_s)
 
 
-def pictures(times: list[float], rate: Fraction) -> list[int]:
-    """Numbers of the pictures on screen at a constant rate."""
+def frames(times: list[float], rate: Fraction) -> list[int]:
+    """Numbers of the frames on screen at a constant rate."""
     return [int(exact(t) * rate) for t in times]
 
 
@@ -70,7 +70,7 @@ def test_stock_rate():
 
 
 @pytest.mark.parametrize("fps", [1e-300, 1e-7, 1e-5, 1 / 7, 0.3, 1.0, 29.97, 240.0])
-def test_any_rate_above_none_starts_at_the_first_picture(fps):
+def test_any_rate_above_none_starts_at_the_first_frame(fps):
     times = at_fps(20.0, fps)
     assert times[:2] == pytest.approx([k / fps for k in range(len(times[:2]))], abs=1e-6)
     assert len(times) == int(20 * fps) + (20 * fps % 1 > 0)
@@ -85,27 +85,27 @@ RATES = st.sampled_from([Fraction(25), Fraction(30000, 1001), Fraction(24000, 10
 
 
 @given(rate=RATES, count=st.integers(1, 900), every=st.integers(1, 40))
-def test_every_nth_picture(rate, count, every):
+def test_every_nth_frame(rate, count, every):
     sampling = Sampling(**OFF, every_n=every)
     times = planned_times(facts(float(count / rate), float(rate)), sampling)
-    assert pictures(times, rate) == list(range(0, count, every))
+    assert frames(times, rate) == list(range(0, count, every))
 
 
 @given(rate=RATES, count=st.integers(1, 900))
-def test_the_lab_counts_pictures_by_the_whole_part_of_the_rate(rate, count):
+def test_the_lab_counts_frames_by_the_whole_part_of_the_rate(rate, count):
     sampling = Sampling(**OFF, stride_int_fps=True)
     times = planned_times(facts(float(count / rate), float(rate)), sampling)
-    assert pictures(times, rate) == list(range(0, count, int(rate)))
+    assert frames(times, rate) == list(range(0, count, int(rate)))
 
 
-def test_below_one_picture_per_second_the_lab_takes_each():
+def test_below_one_frame_per_second_the_lab_takes_each():
     sampling = Sampling(**OFF, stride_int_fps=True)
     times = planned_times(facts(20.0, 0.5), sampling)
-    assert pictures(times, Fraction(1, 2)) == list(range(10))
+    assert frames(times, Fraction(1, 2)) == list(range(10))
 
 
-def test_times_of_counted_pictures_bear_the_rounding_of_containers():
-    """Matroska holds milliseconds: picture 29 of 29.97 a second starts at 968, not at 967.63."""
+def test_times_of_counted_frames_bear_the_rounding_of_containers():
+    """Matroska holds milliseconds: frame 29 of 29.97 a second starts at 968, not at 967.63."""
     rate = Fraction(30000, 1001)
     times = planned_times(facts(10.0, float(rate)), Sampling(**OFF, stride_int_fps=True))
     starts = [round(k / rate * 1000) for k in range(300)]
@@ -198,7 +198,7 @@ def test_every_part_is_counted_and_named(tmp_path):
     with pytest.raises(Reject, match="no planned time"):
         planned(parts="grid")
     inputs["outside"] = 1
-    # A picture's length (1/25 s) away from each part.
+    # A frame's length (1/25 s) away from each part.
     assert planned(fps=5.0, parts="grid") == (
         [(0, 0.0), *((1, n / 5) for n in range(3, 7) if n / 5 < 1.24), (2, 1.6), (2, 1.8)]
         + [(2, n / 5) for n in (10, 11)],
@@ -252,7 +252,7 @@ def test_every_row_says_how_it_is_sampled():
     assert FramesTask(wider).settings() != FramesTask(FramesParams()).settings()
 
 
-def test_too_few_pictures_are_refused_before_anything_is_decoded(tmp_path):
+def test_too_few_frames_are_refused_before_anything_is_decoded(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(60))
     inputs = {"file": str(clip), "media": "video", "segments_s": [], **PLAIN}
     task = FramesTask(FramesParams())

@@ -51,7 +51,7 @@ def test_facts_of_a_clip(tmp_path):
         ("a.webm", "libvpx-vp9", "yuv420p"),
     ],
 )
-def test_duration_counts_from_the_first_picture(tmp_path, name, codec, pix_fmt, late):
+def test_duration_counts_from_the_first_frame(tmp_path, name, codec, pix_fmt, late):
     """Also where the container has no duration, or one that counts from zero."""
     late = 0 if name == "a.avi" else late  # AVI cannot start late
     clip = write_clip(tmp_path / name, range(late, late + 30), codec=codec, pix_fmt=pix_fmt)
@@ -63,11 +63,11 @@ UNEVEN = [*range(40), 65, 90, 115, 140]
 
 
 def shown_s(path: Path) -> float:
-    """How long all pictures that FFmpeg decodes are on screen together."""
+    """How long all frames that FFmpeg decodes are on screen together."""
     with av.open(str(path)) as container:
-        pictures = list(container.decode(video=0))
-    ends = pictures[-1].pts + pictures[-1].duration
-    return float((ends - pictures[0].pts) * pictures[0].time_base)
+        frames = list(container.decode(video=0))
+    ends = frames[-1].pts + frames[-1].duration
+    return float((ends - frames[0].pts) * frames[0].time_base)
 
 
 def remuxed(clip: Path, path: Path, **options: str) -> Path:
@@ -82,8 +82,8 @@ def remuxed(clip: Path, path: Path, **options: str) -> Path:
 
 @pytest.mark.parametrize("movflags", ["faststart", "frag_keyframe+empty_moov"])
 @pytest.mark.parametrize("stamps", [UNEVEN, [0, 60, *range(61, 101)]])
-def test_pictures_out_of_order_that_stay_differently_long(tmp_path, stamps, movflags):
-    """MP4's own length is the sum of the steps between pictures in the order they are stored."""
+def test_frames_out_of_order_that_stay_differently_long(tmp_path, stamps, movflags):
+    """MP4's own length is the sum of the steps between frames in the order they are stored."""
     clip = write_clip(tmp_path / "a.mp4", stamps, options={"bf": "2", "b_strategy": "0"})
     path = remuxed(clip, tmp_path / "b.mp4", movflags=movflags)
     with av.open(str(path)) as container:
@@ -116,25 +116,25 @@ def test_packets_are_walked_only_where_the_header_does_not_do(tmp_path, monkeypa
 
 
 def with_sound(path: Path) -> Path:
-    """30 pictures in 1.2 s and 3 s of sound."""
+    """30 frames in 1.2 s and 3 s of sound."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libvpx-vp9", rate=25)
         video.width, video.height, video.pix_fmt = 128, 32, "yuv420p"
         sound = container.add_stream("libopus", rate=48_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 144_000), np.float32), "flt", "mono")
-        frame.sample_rate = 48_000
+        audio = av.AudioFrame.from_ndarray(np.zeros((1, 144_000), np.float32), "flt", "mono")
+        audio.sample_rate = 48_000
         for i in range(30):
-            picture = av.VideoFrame.from_ndarray(numbered(i), "rgb24")
-            picture.pts, picture.time_base = i, Fraction(1, 25)
-            container.mux(video.encode(picture))
+            frame = av.VideoFrame.from_ndarray(numbered(i), "rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            container.mux(video.encode(frame))
         container.mux(video.encode())
-        container.mux(sound.encode(frame))
+        container.mux(sound.encode(audio))
         container.mux(sound.encode())
     return path
 
 
 def test_the_packets_of_an_mp4_that_starts_late_are_not_walked(tmp_path, monkeypatch):
-    """As muxers without edit lists write pictures out of order."""
+    """As muxers without edit lists write frames out of order."""
     clip = write_clip(tmp_path / "a.mp4", range(60), options={"bf": "2", "b_strategy": "0"})
     data = clip.read_bytes()
     assert data.count(b"edts") == 1
@@ -164,8 +164,8 @@ def test_a_length_that_cannot_be_is_not_believed(tmp_path, tag):
     assert probe(path, SIDE_PX).duration_s == pytest.approx(1.2, abs=1e-3)
 
 
-def test_a_rate_that_only_pictures_tell(tmp_path):
-    """Ogg has no average; without a rate, pictures could not be counted."""
+def test_a_rate_that_only_frames_tell(tmp_path):
+    """Ogg has no average; without a rate, frames could not be counted."""
     clip = write_clip(tmp_path / "a.ogg", range(30), codec="libvpx")
     assert probe(clip, SIDE_PX).average_fps == 25
     assert probe(clip, SIDE_PX).duration_s == pytest.approx(1.2)
@@ -211,7 +211,7 @@ def test_empty(tmp_path):
 
 @pytest.mark.parametrize("kind", [".jpg", ".png", ".bmp", ".webp", ".tiff", ".ppm", ".jp2"])
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a"])
-def test_a_picture_is_no_video(tmp_path, kind, name):
+def test_an_image_is_no_video(tmp_path, kind, name):
     (tmp_path / name).write_bytes(cv2.imencode(kind, numbered(5))[1].tobytes())
     assert reason(tmp_path / name) == "not_media"
 
@@ -301,7 +301,7 @@ def _sound(path: Path, *, cover: bool = False) -> Path:
     return path
 
 
-def test_the_film_is_chosen_and_no_lone_picture(assets):
+def test_the_film_is_chosen_and_no_lone_frame(assets):
     facts = probe(assets / "failing/one_picture_track_first.mp4", SIDE_PX)
     assert (facts.codec, facts.frame_count, facts.duration_s) == ("h264", 50, 5.0)
 
@@ -405,7 +405,7 @@ def test_appended_recordings_are_told(assets):
 
 
 def test_a_small_gif_of_many_pixels_is_refused(tmp_path):
-    """Two bytes a side of its header decide how much memory each of its pictures takes."""
+    """Two bytes a side of its header decide how much memory each of its frames takes."""
     clip = write_clip(tmp_path / "a.gif", range(30), codec="gif", pix_fmt="rgb8")
     data = bytearray(clip.read_bytes())
     for side_px, refused in ((4096, False), (8000, True)):

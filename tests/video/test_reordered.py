@@ -1,4 +1,4 @@
-"""Times that are not those of their pictures: leaving out gives what decoding all gives."""
+"""Times that are not those of their frames: leaving out gives what decoding all gives."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ REMUXED = {
     "vp9": ("libvpx-vp9", {"g": "12"}, "mkv"),
     "av1": ("libsvtav1", {"g": "12", "preset": "12"}, "mp4"),
 }
-PICTURES = 36
+FRAMES = 36
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sources")
     return {
-        name: write_clip(folder / f"{name}.{kind}", range(PICTURES), codec=codec, options=options)
+        name: write_clip(folder / f"{name}.{kind}", range(FRAMES), codec=codec, options=options)
         for name, (codec, options, kind) in REMUXED.items()
         if not lacks_encoder(codec)
     }
@@ -60,7 +60,7 @@ def test_leaving_out_is_decoding_all_for_reordered_times(
     """Times in the order of storing, or pairs of them swapped, near or far."""
     source = sources[name]
     stored = data.draw(st.booleans())
-    places = st.tuples(st.integers(0, PICTURES - 2), st.integers(1, 4))
+    places = st.tuples(st.integers(0, FRAMES - 2), st.integers(1, 4))
     swaps = data.draw(st.lists(places, min_size=1, max_size=3))
 
     def change(times):
@@ -75,6 +75,6 @@ def test_leaving_out_is_decoding_all_for_reordered_times(
         return list(zip(dts, pts, strict=True))
 
     path = remuxed(source, tmp_path / f"r{source.suffix}", change)
-    chosen = data.draw(st.lists(st.integers(0, PICTURES - 1), min_size=1, max_size=5, unique=True))
+    chosen = data.draw(st.lists(st.integers(0, FRAMES - 1), min_size=1, max_size=5, unique=True))
     times_s = [k / 25 + 0.01 for k in sorted(chosen)]
     assert_same(read(path, times_s)[0], read_whole(path, times_s, monkeypatch)[0])

@@ -106,8 +106,8 @@ def made(folder: Path, trap: Trap) -> Path:
 
 def read(path: Path, times_s) -> tuple[dict[int, np.ndarray], VideoReader]:
     with VideoReader(path, SIDE_PX) as reader:
-        pictures = list(reader.pictures_at(times_s))
-    return {sample: p.image for p in pictures for sample in p.samples}, reader
+        frames = list(reader.frames_at(times_s))
+    return {sample: p.image for p in frames for sample in p.samples}, reader
 
 
 def refuse(self, packets):
@@ -117,10 +117,10 @@ def refuse(self, packets):
 def read_whole(path: Path, times_s, monkeypatch) -> tuple[dict[int, np.ndarray], VideoReader]:
     """The same by decoding everything."""
     with monkeypatch.context() as patch:
-        patch.setattr(Skipper, "pictures", refuse)
-        pictures, reader = read(path, times_s)
+        patch.setattr(Skipper, "frames", refuse)
+        frames, reader = read(path, times_s)
     assert reader.fell_back
-    return pictures, reader
+    return frames, reader
 
 
 def assert_same(got: dict[int, np.ndarray], wanted: dict[int, np.ndarray]) -> None:
@@ -129,8 +129,8 @@ def assert_same(got: dict[int, np.ndarray], wanted: dict[int, np.ndarray]) -> No
 
 
 @pytest.mark.parametrize("trap", POSSIBLE)
-def test_every_choice_of_pictures_is_as_by_decoding_all(tmp_path, monkeypatch, trap):
-    """Each picture alone, each pair a group apart, random choices, all: truth and equal bytes."""
+def test_every_choice_of_frames_is_as_by_decoding_all(tmp_path, monkeypatch, trap):
+    """Each frame alone, each pair a group apart, random choices, all: truth and equal bytes."""
     path = made(tmp_path, trap)
     shown = [s for s in trap.stamps if s >= 0]
     times = [float((s - shown[0]) * trap.tick_s + trap.tick_s / 3) for s in shown]
@@ -204,7 +204,7 @@ def test_the_end_is_where_decoding_all_finds_it(tmp_path, monkeypatch, trap):
 
 @pytest.mark.parametrize("last_ms", [1000, 1500])
 def test_an_edit_list_that_ends_early(tmp_path, monkeypatch, last_ms):
-    """Pictures behind its end are stored, and not shown."""
+    """Frames behind its end are stored, and not shown."""
     path = write_clip(tmp_path / "a.mp4", range(-17, 50), options={"g": "12", "bf": "2"})
     data = bytearray(path.read_bytes())
     at = data.index(b"elst") + 12
@@ -254,7 +254,7 @@ def given(monkeypatch) -> list[int]:
     return sizes
 
 
-def test_groups_without_a_wanted_picture_are_passed_by(tmp_path, given):
+def test_groups_without_a_wanted_frame_are_passed_by(tmp_path, given):
     options = x264("keyint=10:scenecut=0:bframes=0")
     path = write_clip(tmp_path / "a.mp4", range(100), options=options)
     got, _ = read(path, [0.0, 43 / 25, 92 / 25])
@@ -262,7 +262,7 @@ def test_groups_without_a_wanted_picture_are_passed_by(tmp_path, given):
     assert len(given) == 1 + 4 + 3
 
 
-def test_only_wanted_pictures_are_converted(tmp_path, monkeypatch):
+def test_only_wanted_frames_are_converted(tmp_path, monkeypatch):
     options = x264("keyint=10:scenecut=0:bframes=2")
     path = write_clip(tmp_path / "a.mp4", range(100), options=options)
     converted = []
@@ -274,20 +274,20 @@ def test_only_wanted_pictures_are_converted(tmp_path, monkeypatch):
         converted.clear()
         got, _ = read_(path, [0.0, 1.0, 1.01, 3.0])
         assert len(got) == 4
-        assert len(converted) == 3, "two times have one picture"
+        assert len(converted) == 3, "two times have one frame"
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads Linux's /proc")
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.flv", "a.webm"])
 @pytest.mark.slow
 def test_every_byte_is_read_once(tmp_path, name):
-    """Also where only few pictures are wanted, far apart."""
+    """Also where only few frames are wanted, far apart."""
     random = np.random.Generator(np.random.Philox(key=6))
     noise = [random.integers(0, 256, (128, 256, 3), np.uint8) for _ in range(90)]
     codec, options = ("libx264", {"qp": "8", "g": "10"})
     if name == "a.webm":
         codec, options = ("libvpx-vp9", {"b": "20M", "g": "10", "deadline": "realtime"})
-    path = write_clip(tmp_path / name, range(90), codec=codec, options=options, pictures=noise)
+    path = write_clip(tmp_path / name, range(90), codec=codec, options=options, frames=noise)
     size = path.stat().st_size
     assert size > 1 << 20
 
@@ -301,7 +301,7 @@ def test_every_byte_is_read_once(tmp_path, name):
     assert bytes_read() - before < size + (256 << 10), "but for the header"
 
 
-def test_reading_stops_behind_the_last_wanted_picture(tmp_path, monkeypatch):
+def test_reading_stops_behind_the_last_wanted_frame(tmp_path, monkeypatch):
     options = x264("keyint=10:scenecut=0:bframes=0")
     path = write_clip(tmp_path / "a.mp4", range(100), options=options)
     seen = []
@@ -312,7 +312,7 @@ def test_reading_stops_behind_the_last_wanted_picture(tmp_path, monkeypatch):
 
 
 def decoded_for(path: Path, time_s: float, monkeypatch) -> int:
-    """How many pictures the decoder gives out for one that is wanted."""
+    """How many frames the decoder gives out for one that is wanted."""
     decoded = []
 
     class Counting(Skipper):
@@ -322,12 +322,12 @@ def decoded_for(path: Path, time_s: float, monkeypatch) -> int:
 
     with monkeypatch.context() as patch, VideoReader(path, SIDE_PX) as reader:
         patch.setattr(decode, "Skipper", Counting)
-        list(reader.pictures_at([time_s]))
+        list(reader.frames_at([time_s]))
     return len(decoded)
 
 
-def test_unneeded_pictures_are_left_out(tmp_path, monkeypatch):
-    """Of every four pictures, one is needed by others."""
+def test_unneeded_frames_are_left_out(tmp_path, monkeypatch):
+    """Of every four frames, one is needed by others."""
     options = x264("keyint=250:bframes=3:b-pyramid=none:b-adapt=0:scenecut=0")
     path = write_clip(tmp_path / "a.mp4", range(81), options=options)
     assert decoded_for(path, 3.2, monkeypatch) <= 25
@@ -346,14 +346,14 @@ def test_layers_may_need_what_their_own_layer_does_not(tmp_path, monkeypatch):
 
 def test_parameters_of_a_part_that_was_passed_by(tmp_path, monkeypatch):
     """The second half has another base of quantisers, told once; nothing breaks without it, but
-    pictures come out wrong."""
+    frames come out wrong."""
     halves = []
     for name, start, text in (("a", 0, "cabac=0:qp=12"), ("b", 40, "cabac=0:qp=44")):
         part = write_clip(
             tmp_path / f"{name}.mp4",
             range(start, start + 40),
             options=x264(f"keyint=8:scenecut=0:bframes=0:{text}"),
-            pictures=[numbered(start + i) for i in range(40)],
+            frames=[numbered(start + i) for i in range(40)],
         )
         halves.append(part)
     path = tmp_path / "joined.mkv"
@@ -393,17 +393,15 @@ def parameter_sets(record: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
-def test_pictures_that_are_stored_and_never_shown(tmp_path, monkeypatch, codec):
+def test_frames_that_are_stored_and_never_shown(tmp_path, monkeypatch, codec):
     """Only encoders of two passes make them; VP8 puts them into packets of their own."""
     random = np.random.Generator(np.random.Philox(key=7))
     texture = random.integers(0, 64, (64, 256, 3), np.uint8)
-    pictures = [
+    frames = [
         np.kron(numbered(i) // 2, np.ones((2, 2, 1), np.uint8)) + np.roll(texture, i, 1)
         for i in range(100)
     ]
-    raw = write_clip(
-        tmp_path / "a.mkv", range(100), codec="ffv1", pix_fmt="yuv420p", pictures=pictures
-    )
+    raw = write_clip(tmp_path / "a.mkv", range(100), codec="ffv1", pix_fmt="yuv420p", frames=frames)
     path = tmp_path / "a.webm"
     for number in ("1", "2"):
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(raw)]
@@ -414,7 +412,7 @@ def test_pictures_that_are_stored_and_never_shown(tmp_path, monkeypatch, codec):
         subprocess.run([*command, str(path)], check=True, timeout=300)
     with av.open(str(path)) as container:
         packets = [bytes(p) for p in container.demux(video=0) if p.size]
-    # VP8: a bit of the first byte says so. VP9: several pictures in one packet, with an index.
+    # VP8: a bit of the first byte says so. VP9: several frames in one packet, with an index.
     hidden = [p[-1] >> 5 == 6 if codec == "libvpx-vp9" else not p[0] >> 4 & 1 for p in packets]
     assert sum(hidden) >= 3, "the clip is no trap"
     times = [(k + 1 / 3) / 25 for k in range(100)]
@@ -426,7 +424,7 @@ def test_pictures_that_are_stored_and_never_shown(tmp_path, monkeypatch, codec):
 
 
 def test_a_false_keyframe_flag_is_not_believed(tmp_path):
-    """The first picture behind a jump shows whether it was a keyframe."""
+    """The first frame behind a jump shows whether it was a keyframe."""
     path = write_clip(tmp_path / "a.mp4", range(60), codec="mpeg4", options={"g": "100"})
     with av.open(str(path)) as source, av.open(str(tmp_path / "lies.mp4"), "w") as out:
         stream = out.add_stream_from_template(source.streams.video[0])
@@ -470,7 +468,7 @@ def test_damage_in_a_needed_group_is_met_as_by_decoding_all(tmp_path, monkeypatc
     assert reader.damage == reference.damage
 
 
-def test_a_picture_does_not_stay_over_broken_ones(tmp_path, monkeypatch):
+def test_a_frame_does_not_stay_over_broken_ones(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "a.mkv", range(60), options={"g": "1", "bf": "0"})
     with av.open(str(path)) as container:
         packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
@@ -482,9 +480,9 @@ def test_a_picture_does_not_stay_over_broken_ones(tmp_path, monkeypatch):
     for whole in (False, True):
         with monkeypatch.context() as patch, VideoReader(path, SIDE_PX) as reader:
             if whole:
-                patch.setattr(Skipper, "pictures", refuse)
-            pictures = list(reader.pictures_at([k / 25 for k in (4, 9, 14, 20, 40)]))
-        given.append([(p.samples, p.pts, number_of(p.image)) for p in pictures])
+                patch.setattr(Skipper, "frames", refuse)
+            frames = list(reader.frames_at([k / 25 for k in (4, 9, 14, 20, 40)]))
+        given.append([(p.samples, p.pts, number_of(p.image)) for p in frames])
         assert reader.fell_back
         assert reader.damage
         assert {place: p.reason for place, p in reader.problems.items()} == {

@@ -1,4 +1,4 @@
-"""Sequences of still pictures: folders, single pictures, tars."""
+"""Sequences of still images: folders, single images, tars."""
 
 import io
 import os
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceshards.picture_header import read_header
+from faceshards.image_header import read_header
 from pipeline.config.params import FramesParams, Sampling
 from pipeline.errors import Reject
 from pipeline.video.plan import FramesTask, sampling_text
@@ -47,7 +47,7 @@ def tar_of(path: Path, names: dict[str, bytes], *, gzipped: bool = False, **opti
 
 def numbers(media: str, location: str, times_s, reader=None) -> dict[int, int]:
     with reader or open_reader(media, location, SIDE_PX) as source:
-        return {s: number_of(p.image) for p in source.pictures_at(times_s) for s in p.samples}
+        return {s: number_of(p.image) for p in source.frames_at(times_s) for s in p.samples}
 
 
 def reason(call, *arguments) -> str:
@@ -83,15 +83,15 @@ def test_a_folder(tmp_path):
     assert numbers("frames", location, [6.9, 3.0, 3.5]) == {0: 100, 1: 9, 2: 9}
 
 
-def test_each_picture_is_given_once_in_order(tmp_path):
+def test_each_image_is_given_once_in_order(tmp_path):
     with open_reader("frames", folder_of(tmp_path, SCRAMBLED), SIDE_PX) as reader:
-        pictures = list(reader.pictures_at([4.0, 0.0, 4.0, 2.0]))
-    assert [(p.samples, p.pts) for p in pictures] == [((1,), 0), ((3,), 2), ((0, 2), 4)]
+        images = list(reader.frames_at([4.0, 0.0, 4.0, 2.0]))
+    assert [(p.samples, p.pts) for p in images] == [((1,), 0), ((3,), 2), ((0, 2), 4)]
     assert reader.end_s == 7
 
 
 @pytest.mark.parametrize("kind", [".png", ".jpg", ".webp", ".bmp"])
-def test_one_picture(tmp_path, kind):
+def test_one_image(tmp_path, kind):
     path = tmp_path / f"a{kind}"
     path.write_bytes(encoded(77, kind))
     assert probe_stills("image", str(path), SIDE_PX).frame_count == 1
@@ -148,14 +148,14 @@ def test_a_large_sequence_is_read_in_parts(tmp_path, monkeypatch):
 def test_orientation_and_alpha(tmp_path, assets):
     rgba = cv2.imread(str(assets / "images/obama_rgba32.png"), cv2.IMREAD_UNCHANGED)
     with open_reader("image", str(assets / "images/obama_rgba32.png"), SIDE_PX) as reader:
-        image = next(iter(reader.pictures_at([0.0]))).image
+        image = next(iter(reader.frames_at([0.0]))).image
     assert np.array_equal(image, rgba[:, :, 2::-1])
     jpeg = encoded(3, ".jpg")
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     turned = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
     (tmp_path / "a.jpg").write_bytes(turned)
     with open_reader("image", str(tmp_path / "a.jpg"), SIDE_PX) as reader:
-        image = next(iter(reader.pictures_at([0.0]))).image
+        image = next(iter(reader.frames_at([0.0]))).image
     assert image.shape == (128, 32, 3)
     assert number_of(np.rot90(image)) == 3
 
@@ -170,7 +170,7 @@ def test_headers_say_what_the_decoder_finds(kind, width, height, lossless):
     assert not read_header(data[:-8]).whole or (kind == ".jpg" and len(data) < 40)
 
 
-def test_real_pictures(assets):
+def test_real_images(assets):
     for path in sorted((assets / "images").iterdir()):
         header = read_header(path.read_bytes())
         height, width = cv2.imread(str(path), cv2.IMREAD_IGNORE_ORIENTATION | 1).shape[:2]
@@ -192,7 +192,7 @@ def test_what_is_not_there(tmp_path):
     assert reason(probe_stills, "tar", f"{tar}!g", SIDE_PX) == "missing"
 
 
-def test_parts_counted_in_pictures(tmp_path):
+def test_parts_counted_in_images(tmp_path):
     location = folder_of(tmp_path, SCRAMBLED)
     inputs = {"file": location, "media": "frames", "segments_s": [], "segments_frames": [2, 5]}
     inputs["outside"] = 0
@@ -234,12 +234,12 @@ def test_absurd_sizes_are_not_decoded(tmp_path, monkeypatch):
     location = folder_of(tmp_path / "f", {"0.png": encoded(0), "1.png": bytes(data)})
     monkeypatch.setattr("cv2.imdecode", pytest.fail)
     with open_reader("frames", location, SIDE_PX) as reader:
-        assert reason(list, reader.pictures_at([1.0])) == "decode_error"
+        assert reason(list, reader.frames_at([1.0])) == "decode_error"
     assert "bad_dimensions" in reader.damage
 
 
 @pytest.mark.parametrize("kind", [".png", ".jpg", ".webp", ".bmp"])
-def test_a_damaged_picture_costs_itself_only(tmp_path, kind):
+def test_a_damaged_image_costs_itself_only(tmp_path, kind):
     whole = {f"{i}{kind}": encoded(i, kind) for i in range(4)}
     for bad in (b"", b"x" * 300, whole[f"2{kind}"][: len(whole[f"2{kind}"]) * 2 // 3]):
         location = folder_of(tmp_path, {**whole, f"2{kind}": bad})
@@ -248,7 +248,7 @@ def test_a_damaged_picture_costs_itself_only(tmp_path, kind):
         assert reader.damage.startswith("picture 2: ")
     assert {k: problem.reason for k, problem in reader.problems.items()} == {2: "decode_error"}
     with open_reader("frames", location, SIDE_PX) as reader:
-        assert reason(list, reader.pictures_at([2.0])) == "decode_error"
+        assert reason(list, reader.frames_at([2.0])) == "decode_error"
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
@@ -258,7 +258,7 @@ def test_a_cut_tar_gives_what_is_there(tmp_path, gzipped):
     tar = tar_of(tmp_path / "a.tar", images, gzipped=gzipped)
     tar.write_bytes(tar.read_bytes()[: tar.stat().st_size // 2])
     with open_reader("tar", f"{tar}!f", SIDE_PX) as reader:
-        there = [p.pts for p in reader.pictures_at(range(9))]
+        there = [p.pts for p in reader.frames_at(range(9))]
     assert 2 <= len(there) <= 6
     assert there == list(range(len(there)))
     assert reader.damage
@@ -275,7 +275,7 @@ def test_a_tar_with_a_damaged_header(tmp_path):
     assert numbers("tar", f"{tar}!f", range(4)) == {0: 0, 1: 1}
 
 
-def test_too_few_pictures():
+def test_too_few_images():
     enough(3, 10, 3, "")
     with pytest.raises(Reject) as caught:
         enough(2, 10, 3, "it is cut")
@@ -301,22 +301,22 @@ def test_a_damaged_jpeg_is_told(tmp_path, assets, media, harm):
             tar.add(folder, "f")
         location = f"{tmp_path / 'f.tar'}!f"
     with open_reader(media, location, SIDE_PX) as reader:
-        found = [p.samples for p in reader.pictures_at([0.0, 1.0, 2.0])]
+        found = [p.samples for p in reader.frames_at([0.0, 1.0, 2.0])]
     assert found == [(0,), (2,)]
     assert {k: problem.reason for k, problem in reader.problems.items()} == {1: "decode_error"}
     with open_reader(media, location, SIDE_PX, keep_damaged=True) as reader:
-        assert len(list(reader.pictures_at([0.0, 1.0, 2.0]))) == 3
+        assert len(list(reader.frames_at([0.0, 1.0, 2.0]))) == 3
 
 
 def test_four_bytes_overwritten(assets):
     with open_reader("image", str(assets / "failing/frame_damaged.jpg"), SIDE_PX) as reader:
-        assert reason(list, reader.pictures_at([0.0])) == "decode_error"
+        assert reason(list, reader.frames_at([0.0])) == "decode_error"
 
 
 def test_every_sound_jpeg_is_read(assets):
     for path in sorted((assets / "images").glob("*.jpg")):
         with open_reader("image", str(path), SIDE_PX) as reader:
-            assert len(list(reader.pictures_at([0.0]))) == 1, path.name
+            assert len(list(reader.frames_at([0.0]))) == 1, path.name
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
@@ -325,4 +325,4 @@ def test_jpegs_of_every_kind_are_looked_through(tmp_path, mode, progressive):
     path = tmp_path / "a.jpg"
     PIL.Image.fromarray(numbered(5)).convert(mode).save(path, progressive=progressive)
     with open_reader("image", str(path), SIDE_PX) as reader:
-        assert len(list(reader.pictures_at([0.0]))) == 1
+        assert len(list(reader.frames_at([0.0]))) == 1

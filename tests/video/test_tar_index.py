@@ -77,7 +77,7 @@ def test_a_tar_of_a_moment_ago_is_not_remembered(tmp_path, walks, monkeypatch):
 
 
 def test_what_is_remembered_is_bounded(tmp_path, walks, monkeypatch):
-    monkeypatch.setattr(tar_index, "MAX_PICTURES", 5)
+    monkeypatch.setattr(tar_index, "MAX_IMAGES", 5)
     tars = [write(tmp_path / f"{n}.tar", [f"f/{i}.png" for i in range(2)]) for n in range(3)]
     for tar in (*tars, tars[2], tars[1], tars[0]):
         assert len(read(tar, "f")) == 2

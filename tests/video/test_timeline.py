@@ -1,4 +1,4 @@
-"""How long pictures are shown and which is the n-th, against what FFmpeg decodes and stripes."""
+"""How long frames are shown and which is the n-th, against what FFmpeg decodes and stripes."""
 
 import re
 import subprocess
@@ -25,24 +25,24 @@ REORDERED = {"bf": "2", "b_strategy": "0", "g": "12"}
 
 
 def shown(path: Path) -> list[tuple[float, int]]:
-    """Time in s from the first picture, and number, of all pictures that FFmpeg decodes."""
+    """Time in s from the first frame, and number, of all frames that FFmpeg decodes."""
     with av.open(str(path)) as container:
-        pictures = [(p.time, number_of(p.to_ndarray(format="rgb24"))) for p in container.decode()]
-    return [(time - pictures[0][0], number) for time, number in pictures]
+        frames = [(p.time, number_of(p.to_ndarray(format="rgb24"))) for p in container.decode()]
+    return [(time - frames[0][0], number) for time, number in frames]
 
 
 def shown_s(path: Path) -> float:
-    """How long all pictures that FFmpeg decodes are on screen together."""
+    """How long all frames that FFmpeg decodes are on screen together."""
     with av.open(str(path)) as container:
-        pictures = list(container.decode(video=0))
-    end = pictures[-1].pts + pictures[-1].duration
-    return float((end - pictures[0].pts) * pictures[0].time_base)
+        frames = list(container.decode(video=0))
+    end = frames[-1].pts + frames[-1].duration
+    return float((end - frames[0].pts) * frames[0].time_base)
 
 
 def read(path: Path, times_s: Sequence[float]) -> list[int]:
-    """Numbers of the pictures at the times; -1 where nothing is on screen."""
+    """Numbers of the frames at the times; -1 where nothing is on screen."""
     with VideoReader(path, SIDE_PX) as reader:
-        found = {k: number_of(p.image) for p in reader.pictures_at(times_s) for k in p.samples}
+        found = {k: number_of(p.image) for p in reader.frames_at(times_s) for k in p.samples}
     return [found.get(k, -1) for k in range(len(times_s))]
 
 
@@ -63,7 +63,7 @@ FRAMES = FramesParams()
 
 
 def with_edits(clip: Path, edits: Sequence[tuple[int, int]]) -> Path:
-    """Gives an MP4 of one track another edit list: duration in ms, start in pictures (-1: empty).
+    """Gives an MP4 of one track another edit list: duration in ms, start in frames (-1: empty).
 
     A start counts from what is shown first.
     """
@@ -73,7 +73,7 @@ def with_edits(clip: Path, edits: Sequence[tuple[int, int]]) -> Path:
         int.from_bytes(data[at : at + 4], "big"),
         int.from_bytes(data[at + 20 : at + 24], "big"),
     )
-    ticks = 512  # of a picture, at 25 a second
+    ticks = 512  # of a frame, at 25 a second
     entries = [
         duration_ms.to_bytes(4, "big")
         + (-1 if start < 0 else media_start + int(start * ticks)).to_bytes(4, "big", signed=True)
@@ -105,7 +105,7 @@ def with_edits(clip: Path, edits: Sequence[tuple[int, int]]) -> Path:
     ],
 )
 def test_edit_lists_that_delay_and_cut(tmp_path, edits, first, count, options):
-    """Also in the midst of a picture: FFmpeg leaves out one that began before, and shows the last
+    """Also in the midst of a frame: FFmpeg leaves out one that began before, and shows the last
     one whole."""
     clip = with_edits(write_clip(tmp_path / "a.mp4", range(50), options=options), edits)
     assert [number for _, number in shown(clip)] == [*range(first, first + count)]
@@ -129,7 +129,7 @@ SOUNDS = {
 
 
 def with_sound(path: Path, sound_s: float) -> Path:
-    """30 pictures in 1.2 s, and silence."""
+    """30 frames in 1.2 s, and silence."""
     codec, sound_codec, form = SOUNDS[path.name]
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=25, options={"bf": "0"})
@@ -140,9 +140,9 @@ def with_sound(path: Path, sound_s: float) -> Path:
         frame.sample_rate = 48_000
         packets = [*sound.encode(frame), *sound.encode()]
         for i in range(30):
-            picture = av.VideoFrame.from_ndarray(numbered(i), "rgb24")
-            picture.pts, picture.time_base = i, Fraction(1, 25)
-            packets += video.encode(picture)
+            frame = av.VideoFrame.from_ndarray(numbered(i), "rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            packets += video.encode(frame)
         packets += video.encode()
         for packet in sorted(packets, key=lambda p: (p.dts or 0) * p.time_base):
             container.mux(packet)
@@ -166,7 +166,7 @@ def test_sound_of_another_length(tmp_path, name, sound_s):
     [("a.avi", "mpeg4"), ("a.avi", "libx264"), ("a.asf", "mpeg4"), ("a.asf", "libx264")],
 )
 @pytest.mark.parametrize("stamps", [VARIABLE, [0, 4, 8, 9, 10, 11, 14], [k + 57 for k in VARIABLE]])
-def test_pictures_out_of_order_in_containers_without_their_times(tmp_path, name, codec, stamps):
+def test_frames_out_of_order_in_containers_without_their_times(tmp_path, name, codec, stamps):
     """As the ffmpeg program shows them, but for the last ones, the times of which are not in the
     file: they follow one by one."""
     clip = write_clip(tmp_path / name, stamps, codec=codec, options=REORDERED)
@@ -186,8 +186,8 @@ def test_pictures_out_of_order_in_containers_without_their_times(tmp_path, name,
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.asf", "mpeg4"), ("a.asf", "mpeg2video"), ("b.asf", "libx264")]
 )
-def test_no_picture_of_asf_falls_on_another(tmp_path, name, codec):
-    """What FFmpeg guesses of the times of pictures there is wrong for some."""
+def test_no_frame_of_asf_falls_on_another(tmp_path, name, codec):
+    """What FFmpeg guesses of the times of frames there is wrong for some."""
     clip = write_clip(tmp_path / name, range(70), NTSC, codec=codec, options=REORDERED)
     assert read(clip, [float((k + 0.5) * NTSC) for k in range(70)]) == [*range(70)]
     assert probe(clip, SIDE_PX).duration_s == pytest.approx(70 * NTSC, abs=2e-3)
@@ -202,7 +202,7 @@ def test_no_picture_of_asf_falls_on_another(tmp_path, name, codec):
         ("a.mkv", "mpeg4", REORDERED),
     ],
 )
-def test_pictures_that_a_cut_has_taken_the_start_of(tmp_path, name, codec, options):
+def test_frames_that_a_cut_has_taken_the_start_of(tmp_path, name, codec, options):
     """The first ones refer to what was cut off, and cannot be shown."""
     clip = write_clip(tmp_path / f"whole-{name}", range(70), codec=codec, options=options)
     cut = tmp_path / name
@@ -240,7 +240,7 @@ CLIPS = [
     ("a.gif", "gif", {}),
 ]
 CUTS_OFF = ("a.mp4", "a.mov")
-"""Only an edit list can leave out pictures before 0."""
+"""Only an edit list can leave out frames before 0."""
 
 
 @pytest.mark.parametrize("sampling", COUNTED)
@@ -248,7 +248,7 @@ CUTS_OFF = ("a.mp4", "a.mov")
     ("stamps", "name", "codec", "options"),
     [(s, *clip) for s in STAMPS for clip in CLIPS if s[0] >= 0 or clip[0] in CUTS_OFF],
 )
-def test_every_nth_picture_whatever_the_rate(tmp_path, name, codec, options, stamps, sampling):
+def test_every_nth_frame_whatever_the_rate(tmp_path, name, codec, options, stamps, sampling):
     """By number, not by time: the rate is only an average."""
     pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
     clip = write_clip(tmp_path / name, stamps, codec=codec, pix_fmt=pix_fmt, options=options)
@@ -257,7 +257,7 @@ def test_every_nth_picture_whatever_the_rate(tmp_path, name, codec, options, sta
     assert read(clip, planned(clip, sampling)) == numbers[::every]
 
 
-def test_counted_pictures_lie_within_the_parts(tmp_path):
+def test_counted_frames_lie_within_the_parts(tmp_path):
     clip = write_clip(tmp_path / "a.mkv", VARIABLE, options=REORDERED)
     times = planned(clip, Sampling(fps=0.0, every_n=3, parts="grid"), [0.5, 1.25, 2.0, 9.0])
     assert read(clip, times) == [3, 6, 12, 15, 18, 21]
@@ -269,14 +269,14 @@ def test_counted_pictures_lie_within_the_parts(tmp_path):
     ("parts", "wanted"),
     [([3, 9], range(3, 9)), ([30, 99, 2, 4], [2, 3, *range(30, 40)]), ([0, 40], range(40))],
 )
-def test_parts_counted_in_pictures(tmp_path, stamps, sampling, parts, wanted):
-    """At variable rates too, whatever is sampled: the pictures are those of the list."""
+def test_parts_counted_in_frames(tmp_path, stamps, sampling, parts, wanted):
+    """At variable rates too, whatever is sampled: the frames are those of the list."""
     clip = write_clip(tmp_path / "a.mkv", stamps, options={"bf": "2"})
     found = read(clip, planned(clip, sampling, segments_frames=parts))
     assert sorted(set(found)) == list(wanted)
 
 
-def test_parts_behind_the_last_picture(tmp_path):
+def test_parts_behind_the_last_frame(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", range(40))
     with pytest.raises(Reject) as caught:
         planned(clip, Sampling(), segments_frames=[40, 50])
@@ -300,15 +300,15 @@ def test_what_is_missing_of_a_cut_file_is_counted_too(tmp_path):
 
 
 @pytest.mark.slow
-def test_pictures_that_only_others_refer_to_do_not_count(tmp_path):
+def test_frames_that_only_others_refer_to_do_not_count(tmp_path):
     """VP8 stores them in packets of their own; encoders of two passes make them."""
     random = np.random.Generator(np.random.Philox(key=7))
     texture = random.integers(0, 64, (64, 256, 3), np.uint8)
-    pictures = [
+    frames = [
         np.kron(numbered(i) // 2, np.ones((2, 2, 1), np.uint8)) + np.roll(texture, i, 1)
         for i in range(100)
     ]
-    raw = write_clip(tmp_path / "raw.mkv", range(100), codec="ffv1", pictures=pictures)
+    raw = write_clip(tmp_path / "raw.mkv", range(100), codec="ffv1", frames=frames)
     path = tmp_path / "a.webm"
     for number in ("1", "2"):
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(raw)]
@@ -322,7 +322,7 @@ def test_pictures_that_only_others_refer_to_do_not_count(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"bf": "0", "g": "12"}, REORDERED])
-def test_avi_of_many_ticks_to_a_picture(tmp_path, options):
+def test_avi_of_many_ticks_to_a_frame(tmp_path, options):
     """As the ffmpeg program copies MP4 to AVI."""
     clip = write_clip(tmp_path / "a.mp4", range(70), options=options)
     path = tmp_path / "a.avi"
@@ -336,15 +336,15 @@ def test_avi_of_many_ticks_to_a_picture(tmp_path, options):
     assert read(path, planned(path, Sampling(fps=0.0, stride_int_fps=True))) == [0, 25, 50]
 
 
-@pytest.mark.parametrize("picture", [9, 14, 20])
+@pytest.mark.parametrize("frame", [9, 14, 20])
 @pytest.mark.parametrize("name", ["a.flv", "a.mkv"])
-def test_what_is_missing_of_a_cut_file_with_sound_is_planned(tmp_path, name, picture):
-    """Though its pictures may end before the sound does; cut between two packets."""
+def test_what_is_missing_of_a_cut_file_with_sound_is_planned(tmp_path, name, frame):
+    """Though its frames may end before the sound does; cut between two packets."""
     path = with_sound(tmp_path / name, 3.0)
     with av.open(str(path)) as container:
         starts = [packet.pos for packet in container.demux(video=0) if packet.size]
     data = path.read_bytes().replace(b"DURATION", b"DURATIOM")
-    path.write_bytes(data[: starts[picture] - 16])
+    path.write_bytes(data[: starts[frame] - 16])
     times = planned(path, Sampling(fps=10.0))
     assert len(times) >= 12
     numbers = read(path, times)

@@ -68,7 +68,7 @@ def test_the_change_counts_and_not_what_it_led_to(file: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sampled", "full"])
-def test_a_folder_of_pictures(tmp_path: Path, mode: str) -> None:
+def test_a_folder_of_frames(tmp_path: Path, mode: str) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
     for number in range(3):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.datasets.picture_rules import FIELDS, layout_pattern
+from pipeline.datasets.image_rules import FIELDS, layout_pattern
 
 NAMES = st.text("abcXYZ019 .()[]+^$", min_size=1, max_size=8)
 

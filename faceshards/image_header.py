@@ -1,4 +1,4 @@
-"""Width and height of a still picture from its header, without decoding: PNG, JPEG, WebP, BMP."""
+"""Width and height of a still image from its header, without decoding: PNG, JPEG, WebP, BMP."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,18 @@ _BMP_CORE_BYTES = 12
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of a picture says."""
+    """What the header of an image says."""
 
     codec: str
     """``png``, ``jpeg``, ``webp`` or ``bmp``."""
     width_px: int
     height_px: int
     whole: bool
-    """False where the end of the picture is missing."""
+    """False where the end of the image is missing."""
 
 
 def read_header(data: bytes) -> Header:
-    """Header of a picture. Raises ValueError where the bytes are none of the four formats."""
+    """Header of an image. Raises ValueError where the bytes are none of the four formats."""
     if data[:8] == _PNG and data[12:16] == b"IHDR" and len(data) >= 24:
         return Header("png", *_big(data, 16, 4), b"IEND" in data[24:])
     if data[:2] == _JPEG_START:
@@ -51,7 +51,7 @@ def _jpeg(data: bytes) -> Header:
             at += 2
         else:
             at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    raise ValueError("a JPEG without the header of a picture")
+    raise ValueError("a JPEG without the header of an image")
 
 
 def _webp(data: bytes) -> Header:
@@ -65,7 +65,7 @@ def _webp(data: bytes) -> Header:
         bits = int.from_bytes(data[21:25], "little")
         width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     else:
-        raise ValueError("a WebP without the header of a picture")
+        raise ValueError("a WebP without the header of an image")
     return Header("webp", width, height, whole)
 
 

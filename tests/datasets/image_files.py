@@ -1,4 +1,4 @@
-"""Small files that hold pictures: tars and Parquet files."""
+"""Small files that hold images: tars and Parquet files."""
 
 import io
 import json
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-"""What Hugging Face's ``datasets`` writes for a picture."""
+"""What Hugging Face's ``datasets`` writes for an image."""
 
 
 def put_tar(file: Path, members: Mapping[str, bytes], mode: str = "w") -> Path:
@@ -27,14 +27,14 @@ def put_tar(file: Path, members: Mapping[str, bytes], mode: str = "w") -> Path:
 
 def put_parquet(
     file: Path,
-    pictures: Sequence[bytes | None],
+    images: Sequence[bytes | None],
     group_rows: int = 100,
     class_names: Mapping[str, list[str]] | None = None,
     **columns: Sequence[Any],
 ) -> Path:
     """A Parquet file with a column ``image`` and others, as Hugging Face writes it."""
-    images = [{"bytes": data, "path": f"{i}.jpg"} for i, data in enumerate(pictures)]
-    table = pa.table({"image": pa.array(images, IMAGE), **columns})
+    cells = [{"bytes": data, "path": f"{i}.jpg"} for i, data in enumerate(images)]
+    table = pa.table({"image": pa.array(cells, IMAGE), **columns})
     if class_names:
         features = {c: {"names": names, "_type": "ClassLabel"} for c, names in class_names.items()}
         about = {"info": {"features": {"image": {"_type": "Image"}, **features}}}

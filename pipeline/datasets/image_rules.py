@@ -1,8 +1,8 @@
-"""What a collection of pictures says about itself: by names of folders, or by columns.
+"""What a collection of images says about itself: by names of folders, or by columns.
 
-``imagefolder``, ``tar`` and ``parquet`` read pictures that nobody has written an adapter for. Their
+``imagefolder``, ``tar`` and ``parquet`` read images that nobody has written an adapter for. Their
 owner says in datasets.yaml what the parts of a path mean (``layout``), which columns say it, and
-which words mean real and fake. What is not said is not guessed: such a picture is rejected.
+which words mean real and fake. What is not said is not guessed: such an image is rejected.
 """
 
 import re
@@ -64,8 +64,8 @@ def layout_pattern(layout: str) -> re.Pattern[str]:
 
 
 @dataclass(frozen=True)
-class PicturePlace:
-    """Where one picture, or folder of pictures, is."""
+class ImagePlace:
+    """Where one image, or folder of images, is."""
 
     file: str
     path: str
@@ -75,7 +75,7 @@ class PicturePlace:
     """-1 = that of the file."""
 
 
-class PictureRules:
+class ImageRules:
     """The rules of one dataset.
 
     Args:
@@ -110,9 +110,9 @@ class PictureRules:
             )
 
     def row(
-        self, place: PicturePlace, relative: str, columns: Mapping[str, str] | None = None
+        self, place: ImagePlace, relative: str, columns: Mapping[str, str] | None = None
     ) -> Video | Rejected:
-        """The row of a picture; a reject where it is not said what it is.
+        """The row of an image; a reject where it is not said what it is.
 
         Args:
             place: where it is.
@@ -133,7 +133,7 @@ class PictureRules:
             raise Reject("unknown_label", f"its path is not of the layout {layout}")
         return found.groupdict()
 
-    def _video(self, place: PicturePlace, said: Mapping[str, str]) -> Video:
+    def _video(self, place: ImagePlace, said: Mapping[str, str]) -> Video:
         unique, options = self._source.unique, self._source.options
         label = self._label(said)
         method = said.get("method", "").replace("/", "_") or options["method"]
@@ -170,7 +170,7 @@ class PictureRules:
             raise Reject("unknown_label", "nothing says whether it is real or fake")
         return int(self._source.options["label"] == "fake")
 
-    def _split(self, place: PicturePlace, said: Mapping[str, str]) -> str:
+    def _split(self, place: ImagePlace, said: Mapping[str, str]) -> str:
         word = said.get("split", "")
         if word:
             if word.casefold() not in _SPLITS:

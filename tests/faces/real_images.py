@@ -1,4 +1,4 @@
-"""Pictures of the assets, decoded plainly, and what is known about them."""
+"""Images of the assets, decoded plainly, and what is known about them."""
 
 import functools
 import json
@@ -47,20 +47,20 @@ def retinaface(assets: Path, **changes: object) -> FacesParams:
 
 @functools.cache
 def known_faces(assets: Path, detector: str) -> dict[str, list[int]]:
-    """Published face counts per file: of the picture, or at 0, 1, 2 … s of the clip."""
+    """Published face counts per file: of the image, or at 0, 1, 2 … s of the clip."""
     index = json.loads((assets / "index.json").read_text())
     return {entry["file"]: entry["faces"][detector] for entry in index if entry.get("faces")}
 
 
 @functools.cache
-def pictures(assets: Path, file: str, count: int) -> tuple[NDArray[np.uint8], ...]:
-    """The picture, or the first ones of the clip at 1 FPS, uint8 (H, W, 3) RGB."""
+def images(assets: Path, file: str, count: int) -> tuple[NDArray[np.uint8], ...]:
+    """The image, or the first ones of the clip at 1 FPS, uint8 (H, W, 3) RGB."""
     if file.startswith("images/"):
         bgr = cv2.imread(str(assets / file), cv2.IMREAD_COLOR)
         return (np.ascontiguousarray(bgr[:, :, ::-1]),)
     with VideoReader(assets / file, 8192) as reader:
         return tuple(
-            p.image for p in reader.pictures_at([float(t) for t in range(count)]) for _ in p.samples
+            p.image for p in reader.frames_at([float(t) for t in range(count)]) for _ in p.samples
         )
 
 

@@ -1,4 +1,4 @@
-"""Strict looks at single pictures: what any viewer would forgive is found."""
+"""Strict looks at single images: what any viewer would forgive is found."""
 
 import zlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from faceshards import images
 
 _START, _END, _SCAN, _FRAME = 0xD8, 0xD9, 0xDA, 0xC0
 _TABLES = {0xE0: "JFIF", 0xDB: "quantisation", 0xC4: "Huffman"}
-"""Segments that a picture of ours has before its scan, besides the frame's header."""
+"""Segments that an image of ours has before its scan, besides the frame's header."""
 _RGB = 3
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_EMPTY_CHUNK = 12
@@ -57,7 +57,7 @@ def _check_scan(data: bytes, start: int) -> None:
         if data[at + 1] == _END:
             break
         if data[at + 1]:
-            raise ValueError(f"byte {at}: marker {data[at + 1]:#x} within the picture")
+            raise ValueError(f"byte {at}: marker {data[at + 1]:#x} within the image")
         at += 2
     if at + 2 != len(data):
         raise ValueError(f"{len(data) - at - 2} bytes behind its end")
