@@ -81,7 +81,7 @@ class VideoReader:
         end_s: after iteration, when the last frame read leaves the screen, in seconds from the
             first one. Where a wanted time was not reached, that is the end of the video.
         damage: "" or the first complaint of the demuxer or decoder.
-        problems: after iteration, why nothing was yielded for a wanted time, by its place: Reject
+        problems: after iteration, why nothing was yielded for a wanted time, by its index: Reject
             ``damaged``. Times behind the last frame are not among them.
 
     Args:
@@ -151,22 +151,22 @@ class VideoReader:
                 # times.
                 for shown in skipper.frames(packets(self._container, self._stream)):
                     if held:
-                        left.difference_update(held.places)
+                        left.difference_update(held.indices)
                         yield self._frame(held)
                     held = shown
                 if held:
                     self.end_s = float(held.end * tick_s)
-                    if held.places:
+                    if held.indices:
                         yield self._frame(held)
                 return
             except (Odd, av.error.FFmpegError):
                 self._container.close()
                 self._open()
         self.fell_back = True
-        yield from self._everything(deque(w for w in wanted if w.place in left), tick_s)
+        yield from self._everything(deque(w for w in wanted if w.index in left), tick_s)
 
     def _frame(self, shown: Shown) -> Frame:
-        return Frame(shown.places, shown.pts, self._rgb(shown.frame, self._shape))
+        return Frame(shown.indices, shown.pts, self._rgb(shown.frame, self._shape))
 
     def _skipper(self, wanted: Sequence[Wanted]) -> Skipper:
         return Skipper(
@@ -186,21 +186,21 @@ class VideoReader:
             frame = span.shown.frame
             decoded = decoded or frame is not None
             self.end_s = float(span.end * tick_s)
-            places = []
+            indices = []
             while wanted and wanted[0].tick < span.end:
-                places.append(wanted.popleft().place)
-            if not places:
+                indices.append(wanted.popleft().index)
+            if not indices:
                 pass
             elif frame is None or (span.shown.damaged and not self._keep_damaged):
-                self.problems.update(dict.fromkeys(places, Reject("damaged", self.damage)))
+                self.problems.update(dict.fromkeys(indices, Reject("damaged", self.damage)))
             else:
                 shape = span.shown.pixel_shape if self._shapes_change else self._shape
                 size = square_size(frame.width, frame.height, shape)
                 if max(size) > self.max_side_px:
                     told = f"{size[0]} x {size[1]} px; at most {self.max_side_px} a side"
-                    self.problems.update(dict.fromkeys(places, Reject("bad_dimensions", told)))
+                    self.problems.update(dict.fromkeys(indices, Reject("bad_dimensions", told)))
                 else:
-                    yield Frame(tuple(sorted(places)), frame.pts or 0, self._rgb(frame, shape))
+                    yield Frame(tuple(sorted(indices)), frame.pts or 0, self._rgb(frame, shape))
             if not wanted:
                 return
         if not decoded:

@@ -27,7 +27,7 @@ _OTHER_STREAM = re.compile(r"stream (\d+)")
 
 @dataclass(frozen=True)
 class Decoded:
-    """A place in a stream where a frame is shown."""
+    """A position in a stream at which a frame is shown."""
 
     frame: VideoFrame | None
     """None where the packet is there, but the decoder made no frame of it."""
@@ -95,13 +95,13 @@ def _frames(
         return last if news else ""
 
     stream.codec_context.copy_opaque = True
-    place, from_place, shapes = -1, [-1], [stream.codec_context.sample_aspect_ratio]
+    index, from_index, shapes = -1, [-1], [stream.codec_context.sample_aspect_ratio]
     try:
         for packet in packets(container, stream):
             of_demuxer = complained()
             frames: list[VideoFrame] = []
             damage.next(packet)
-            place += bool(packet.size)
+            index += bool(packet.size)
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:
@@ -113,11 +113,11 @@ def _frames(
                 damage.met_before(of_demuxer)
             shape = stream.codec_context.sample_aspect_ratio
             if shape != shapes[-1]:
-                from_place.append(place)
+                from_index.append(index)
                 shapes.append(shape)
             for frame in frames:
-                of = frame.opaque if isinstance(frame.opaque, int) else place
-                yield frame, shapes[bisect_right(from_place, of) - 1]
+                of = frame.opaque if isinstance(frame.opaque, int) else index
+                yield frame, shapes[bisect_right(from_index, of) - 1]
     except av.error.FFmpegError as error:
         complained()
         note(error.strerror or str(error))
@@ -131,7 +131,7 @@ class _Damage:
         self._demuxer, self._codec, self._index = container.format.name, codec, stream.index
         self._looker = Looker(stream)
         self._in_order = by_packet(container)
-        self._place = -1
+        self._packet_index = -1
         self._look = self._looker.nothing
         self._stamp: int | None = None
         self._usual = usual
@@ -151,32 +151,32 @@ class _Damage:
             return
         if self._stamp is not None:
             self._end = max(self._end, self._stamp + self._usual)
-        self._place += 1
-        packet.opaque = self._place
+        self._packet_index += 1
+        packet.opaque = self._packet_index
         self._look = self._looker.look(packet)
         shown = self._look.shown and not packet.is_discard
         stamp = packet.dts if self._in_order else packet.pts
         self._stamp = stamp if shown else None
         if self._look.safe:
-            self._starts[self._place] = True
+            self._starts[self._packet_index] = True
             self._start_stamp = stamp
         if self._spreading and self._stamp is not None:
-            self._awaited[self._place] = self._stamp
+            self._awaited[self._packet_index] = self._stamp
 
     def met(self) -> None:
         """The decoder complained about the packet told last."""
-        if self._place in self._spreading or self._place in self._alone:
+        if self._packet_index in self._spreading or self._packet_index in self._alone:
             return
-        self._starts.pop(self._place, None)
+        self._starts.pop(self._packet_index, None)
         # What is stored behind a start, but shown before it, is needed by nothing behind that.
         stamps = self._stamp, self._start_stamp
         leading = stamps[0] is not None and stamps[1] is not None and stamps[0] < stamps[1]
         if self._look.needed_by_others and not leading:
-            self._spreading.append(self._place)
+            self._spreading.append(self._packet_index)
         else:
-            self._alone.add(self._place)
+            self._alone.add(self._packet_index)
         if self._stamp is not None:
-            self._awaited[self._place] = self._stamp
+            self._awaited[self._packet_index] = self._stamp
 
     def met_before(self, complaint: str) -> None:
         """The demuxer complained on its way to the packet told last: something may be missing.
@@ -194,26 +194,26 @@ class _Damage:
 
     def has(self, frame: VideoFrame) -> bool:
         """Whether a frame is damaged; to be asked of each, in order of presentation."""
-        place = frame.opaque if isinstance(frame.opaque, int) else self._place
-        self._awaited.pop(place, None)
-        if self._codec in IN_ORDER and place <= self._newest:
+        index = frame.opaque if isinstance(frame.opaque, int) else self._packet_index
+        self._awaited.pop(index, None)
+        if self._codec in IN_ORDER and index <= self._newest:
             self.met()  # an old frame came for a new packet
-        self._newest = max(self._newest, place)
-        if frame.is_corrupt and place not in self._alone and place not in self._spreading:
-            insort(self._spreading, place)
-        start = self._starts.pop(place, False) or (
+        self._newest = max(self._newest, index)
+        if frame.is_corrupt and index not in self._alone and index not in self._spreading:
+            insort(self._spreading, index)
+        start = self._starts.pop(index, False) or (
             not self._looker.known and frame.key_frame and frame.pict_type == PictureType.I
         )
-        if start and place not in self._spreading:
-            self._clean_start = max(self._clean_start, place)
-        before = bisect_right(self._spreading, place)
-        return place in self._alone or (
+        if start and index not in self._spreading:
+            self._clean_start = max(self._clean_start, index)
+        before = bisect_right(self._spreading, index)
+        return index in self._alone or (
             before > 0 and self._spreading[before - 1] > self._clean_start
         )
 
     def lost_before(self, at: int | None) -> list[int]:
         """Stamps, in order, of packets whose frames would have come before a tick; each once."""
-        lost = sorted((s, place) for place, s in self._awaited.items() if at is None or s < at)
-        for _, place in lost:
-            del self._awaited[place]
+        lost = sorted((s, index) for index, s in self._awaited.items() if at is None or s < at)
+        for _, index in lost:
+            del self._awaited[index]
         return [stamp for stamp, _ in lost]

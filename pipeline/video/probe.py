@@ -64,7 +64,7 @@ class _First:
     primaries: int
     stamp: int | None
     """Ticks; None where there is no frame, or no time."""
-    place: int
+    index: int
     """Packets before the one that pushed it out."""
     earliest: int | None
     """The least stamp of the packets up to there; less than its own where frames are lost."""
@@ -197,7 +197,7 @@ def _starts_as_told(container: InputContainer, stream: VideoStream, first: _Firs
         return first.stamp == 0
     delay = _DELAY.get(stream.codec_context.codec.canonical_name, 1)
     steps = first.stamp / usual_duration(container, stream)
-    return steps == first.place <= delay
+    return steps == first.index <= delay
 
 
 def _goes_on(container: InputContainer, stream: VideoStream, end_s: Fraction) -> bool:
@@ -226,10 +226,10 @@ _BT2020_MATRICES = (9, 10)
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> _First:
     earliest: int | None = None
-    for place, packet in enumerate(packets(container, stream)):
+    for index, packet in enumerate(packets(container, stream)):
         if packet.has_sidedata("encryption_info"):
             raise Reject("encrypted")
-        if place == _PACKETS_TO_FIRST_FRAME:
+        if index == _PACKETS_TO_FIRST_FRAME:
             break
         if packet.pts is not None and not packet.is_discard:
             earliest = packet.pts if earliest is None else min(earliest, packet.pts)
@@ -239,7 +239,7 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> _First:
                 turn, primaries = display_turn(frame)[0], frame.color_primaries
                 if frame.colorspace in _BT2020_MATRICES:  # some files tell the matrix alone
                     primaries = ColorPrimaries.BT2020
-                return _First(turn, frame.color_trc, primaries, stamp, place, earliest)
+                return _First(turn, frame.color_trc, primaries, stamp, index, earliest)
     return _First(0, ColorTrc.UNSPECIFIED, ColorPrimaries.UNSPECIFIED, None, 0, earliest)
 
 

@@ -25,7 +25,7 @@ class Reader(Protocol):
         end_s: after iteration, when the last frame read leaves the screen.
         damage: "" or the first thing found wrong.
         fell_back: after iteration, whether every frame up to the last wanted one was decoded.
-        problems: after iteration, what is wrong with frames that were not given, by the place of
+        problems: after iteration, what is wrong with frames that were not given, by the index of
             the wanted time; those that are not there at all are not among them.
     """
 
@@ -78,13 +78,13 @@ def enough(found: int, planned: int, min_frames: int, damage: str) -> None:
 
 
 class StillsReader:
-    """Reads a sequence of still images, each one second long as its place is its time.
+    """Reads a sequence of still images, each one second long, so that its index is its time.
 
     Attributes:
         end_s: how many images there are.
         damage: "" or the first thing found wrong.
         fell_back: False: only wanted frames are decoded.
-        problems: what is wrong with frames that were not given, by the place of the wanted time.
+        problems: what is wrong with frames that were not given, by the index of the wanted time.
     """
 
     def __init__(
@@ -122,23 +122,23 @@ class StillsReader:
         """
         wanted: dict[int, list[int]] = {}
         for sample, time_s in enumerate(times_s):
-            place = floor(exact(time_s))
-            if place < self._stills.count:
-                wanted.setdefault(place, []).append(sample)
-        places = sorted(wanted)
+            index = floor(exact(time_s))
+            if index < self._stills.count:
+                wanted.setdefault(index, []).append(sample)
+        indices = sorted(wanted)
         decoded = False
-        for place, data in zip(places, self._stills.read(places), strict=True):
+        for index, data in zip(indices, self._stills.read(indices), strict=True):
             try:
                 if isinstance(data, Reject):
                     raise data
                 image = decode(data, self._max_side_px, keep_damaged=self._keep_damaged)
             except Reject as problem:
-                self.problems.update(dict.fromkeys(wanted[place], problem))
-                self.damage = self.damage or f"picture {place}: {problem}"
+                self.problems.update(dict.fromkeys(wanted[index], problem))
+                self.damage = self.damage or f"picture {index}: {problem}"
                 continue
             decoded = True
-            yield Frame(tuple(wanted[place]), place, image)
-        if places and not decoded:
+            yield Frame(tuple(wanted[index]), index, image)
+        if indices and not decoded:
             raise Reject("decode_error", self.damage)
 
 

@@ -32,10 +32,10 @@ class Odd(Exception):  # noqa: N818 - nobody's error: the other way of decoding 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A wanted time, in whole ticks from the first frame, and its place among the wanted ones."""
+    """A wanted time, in whole ticks from the first frame, and its index among the wanted ones."""
 
     tick: int
-    place: int
+    index: int
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Shown:
     pts: int
     end: int
     """When it leaves the screen, in ticks from the first frame."""
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
     frame: VideoFrame
 
 
@@ -224,11 +224,11 @@ class Skipper:
         if leads_on:
             last = len(segment.packets) - 1
         droppable = self._looker.skips_unreferenced and not any(k.layer for k in segment.looks)
-        for place in range(last + 1):
-            stamp = segment.stamps[place]
-            drop = droppable and place and stamp not in targets
+        for index in range(last + 1):
+            stamp = segment.stamps[index]
+            drop = droppable and index and stamp not in targets
             self._context.skip_frame = "NONREF" if drop else "DEFAULT"
-            yield from self._given(segment.packets[place])
+            yield from self._given(segment.packets[index])
         self._in_step = last == len(segment.packets) - 1
         if not self._in_step:
             self._lost_parameters |= any(k.parameters for k in segment.looks[last + 1 :])
@@ -284,6 +284,6 @@ class Skipper:
             own = 0 if self._by_packet else frame.duration
             end = expected.stamp + (own or self._usual)
         ticks = end - self._first
-        places = tuple(sorted(w.place for w in expected.wanted if w.tick < ticks))
+        indices = tuple(sorted(w.index for w in expected.wanted if w.tick < ticks))
         if expected.wanted:
-            yield Shown(expected.stamp, ticks, places, frame)
+            yield Shown(expected.stamp, ticks, indices, frame)
