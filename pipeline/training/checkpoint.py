@@ -19,6 +19,13 @@ from pipeline.labels.semantics import Graph
 from pipeline.training import run_folder
 from pipeline.weights import UNREADABLE
 
+_MARKS = {
+    "run_digest": "parameters",
+    "start_digest": "weights to start from",
+    "shards_digest": "shards",
+}
+"""What a checkpoint carries to say what it belongs to, in words."""
+
 FORMAT = 1
 """Counted up when a reader of the old one would misread the new one."""
 
@@ -130,6 +137,30 @@ def load(path: Path) -> dict[str, Any] | None:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         return None
     return state
+
+
+def load_last(folder: Path, marks: Mapping[str, str]) -> tuple[dict[str, Any] | None, str]:
+    """The state that a run can go on from.
+
+    Args:
+        folder: ``models/<run>``.
+        marks: digests of what the run depends on: ``run_digest``, ``start_digest`` and
+            ``shards_digest``.
+
+    Returns:
+        The state, or None; then also why what is there cannot be gone on from, in words, or "".
+    """
+    path = folder / run_folder.LAST
+    last, best = load(path), load(folder / run_folder.BEST)
+    if not path.exists():
+        return None, ""
+    if last is None or (last.get("history") and best is None):
+        return None, f"{path} has no readable {run_folder.BEST} beside it or is damaged"
+    for mark, words in _MARKS.items():
+        of_best = best[mark] if best and last["history"] else last[mark]
+        if not last[mark] == of_best == marks[mark]:
+            return None, f"{path} is of other {words}"
+    return last, ""
 
 
 def load_best(folder: Path, run: str, wanted: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pipeline.labels.semantics import Graph
 from pipeline.models import Classifier, JointEmbedding, Outputs
 from pipeline.training import losses, triplets
 from pipeline.training.data import TrainingBatch
+from pipeline.training.loss_weights import LossWeights
 
 
 class Objective(ABC):
@@ -24,9 +25,9 @@ class Objective(ABC):
     primary: str
     """The loss that chooses the best epoch."""
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
-        self.weights = dict(weights)
-        """By name, in the order of the history's columns."""
+    def __init__(self, weights: LossWeights) -> None:
+        self.weights = weights
+        """Of its losses; their order is that of the history's columns."""
 
     @abstractmethod
     def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
@@ -34,7 +35,7 @@ class Objective(ABC):
 
     def total(self, parts: Mapping[str, Tensor]) -> Tensor:
         """Sum of the losses times their weights, a scalar."""
-        first, *others = (weight * parts[name] for name, weight in self.weights.items())
+        first, *others = (weight * parts[name] for name, weight in self.weights.current.items())
         return sum(others, start=first)
 
     def shown(self, mean: float) -> float:
@@ -54,7 +55,7 @@ class MetricLearning(Objective):
         self, params: MetricLearningParams, _model: Classifier, _graph: Graph | None
     ) -> None:
         triplet = {} if params.triplet == "none" else {"triplet": params.triplet_weight}
-        super().__init__({self.primary: 1.0, **triplet})
+        super().__init__(LossWeights({self.primary: 1.0, **triplet}))
         self._triplet = triplets.TRIPLETS.get(params.triplet)
         self._margin = params.triplet_margin
 
@@ -74,7 +75,7 @@ class Sjedd(Objective):
     def __init__(self, params: SjeddParams, model: Classifier, graph: Graph | None) -> None:
         if graph is None or not isinstance(model, JointEmbedding):
             raise ValueError("the objective sjedd needs a joint embedding and its label graph")
-        super().__init__(dataclasses.asdict(params.loss_weights))
+        super().__init__(LossWeights(dataclasses.asdict(params.loss_weights)))
         self._model = model
         self._levels = losses.levels(graph)
 
@@ -82,7 +83,7 @@ class Sjedd(Objective):
         """See :class:`Objective`."""
         probabilities = self._model.node_probabilities(outputs)  # (B, nodes)
         parts = losses.fidelity_by_level(probabilities, batch.vectors, self._levels)  # (3,)
-        return dict(zip(self.weights, parts, strict=True))
+        return dict(zip(self.weights.current, parts, strict=True))
 
     def shown(self, mean: float) -> float:
         """At least 0: by the 1e-8 under its square roots, a perfect guess is a little below."""

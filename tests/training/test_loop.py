@@ -17,7 +17,9 @@ from pipeline.config.values import Weights
 from pipeline.engine import store
 from pipeline.errors import UserError
 from pipeline.training import checkpoint, loop
+from pipeline.training.data import normalised
 from pipeline.training.loop import train
+from pipeline.training.step import Learner
 from pipeline.training.triplets import TRIPLETS
 from tests.training import made
 
@@ -178,7 +180,7 @@ def test_the_best_checkpoint_is_the_model_of_the_best_epoch(small, tmp_path):
     faces = loop.read(run, small, model.image_px).val
     (batch,) = faces.batches(faces.in_order(20))
     with torch.no_grad():
-        logits = model(loop.data.normalised(batch.images, model.mean, model.std)).logits
+        logits = model(normalised(batch.images, model.mean, model.std)).logits
     loss = torch.nn.functional.cross_entropy(logits, batch.labels).item()
     row = _history(tmp_path)[best["epoch"] - 1]
     assert float(row["val_cross_entropy"]) == pytest.approx(loss, rel=1e-4)
@@ -216,18 +218,18 @@ def test_no_fidelity_loss_below_0_is_shown_and_the_lowest_is_still_chosen(
 def test_interrupted_anywhere_and_resumed_gives_the_same_bytes(
     small, tmp_path, monkeypatch, params
 ):
-    real, steps, stop_at = loop._Training._step, 0, 0
+    real, steps, stop_at = Learner.step, 0, 0
     steps_per_epoch = 40 // 16
 
-    def interrupted(self, images, batch, rate):
+    def interrupted(self, batch, second, rate):
         nonlocal steps
         steps += 1
         if steps == stop_at:
             raise KeyboardInterrupt
         # As a model with dropout does, the step draws from torch's generator.
-        return real(self, images, batch, rate * (1 + torch.rand(()).item()))
+        return real(self, batch, second, rate * (1 + torch.rand(()).item()))
 
-    monkeypatch.setattr(loop._Training, "_step", interrupted)
+    monkeypatch.setattr(Learner, "step", interrupted)
     _train(params, small, tmp_path / "whole")
     for stop_at in (1, steps_per_epoch + 1, 2 * steps_per_epoch):
         folder = tmp_path / f"stop{stop_at}"
@@ -249,16 +251,16 @@ def test_interrupted_in_the_middle_of_an_epoch_it_goes_on_behind_the_last_saved_
     params = made.metric_learning(2)
     smaller = replace(params.optimizer, batch_size=8)  # five steps per epoch
     params = replace(params, optimizer=smaller, augmentation=augmentation)
-    real, steps, stop_at = loop._Training._step, 0, 0
+    real, steps, stop_at = Learner.step, 0, 0
 
-    def interrupted(self, images, batch, rate):
+    def interrupted(self, batch, second, rate):
         nonlocal steps
         steps += 1
         if steps == stop_at:
             raise KeyboardInterrupt
-        return real(self, images, batch, rate * (1 + torch.rand(()).item()))
+        return real(self, batch, second, rate * (1 + torch.rand(()).item()))
 
-    monkeypatch.setattr(loop._Training, "_step", interrupted)
+    monkeypatch.setattr(Learner, "step", interrupted)
     _train(params, small, tmp_path / "whole")
     monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
     for stop_at in (2, 5, 8):
@@ -281,7 +283,7 @@ def test_a_finished_run_is_not_trained_again_and_lost_reports_come_back(
     before = _bytes(tmp_path)
     (tmp_path / "toy.csv").unlink()
     (tmp_path / "models/toy/run.json").unlink()
-    monkeypatch.delattr(loop._Training, "_step")
+    monkeypatch.delattr(Learner, "step")
     _train(made.metric_learning(), small, tmp_path)
     assert _bytes(tmp_path) == before
 
@@ -415,7 +417,7 @@ def test_bad_input_is_one_sentence_before_any_training(
 ):
     shutil.copytree(small, tmp_path / "shards")
     spoil(tmp_path / "shards")
-    monkeypatch.delattr(loop._Training, "_step")
+    monkeypatch.delattr(Learner, "step")
     with pytest.raises(UserError, match=message):
         _train(params, tmp_path / "shards", tmp_path)
     assert not (tmp_path / "toy.csv").exists()

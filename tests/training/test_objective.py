@@ -29,7 +29,7 @@ def test_metric_learning_is_cross_entropy_plus_weighted_triplet():
     params = MetricLearningParams("metric_learning", "batch_all", triplet_weight=0.25)
     objective = make_objective(params, VIT, None)
     parts = objective.losses(_outputs(VIT), BATCH)
-    assert list(parts) == list(objective.weights) == ["cross_entropy", "triplet"]
+    assert list(parts) == list(objective.weights.current) == ["cross_entropy", "triplet"]
     expected = torch.nn.CrossEntropyLoss()(_outputs(VIT).logits, LABELS)
     assert parts["cross_entropy"].item() == pytest.approx(expected.item(), rel=1e-6)
     total = parts["cross_entropy"] + 0.25 * parts["triplet"]

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis.extra import numpy as hnp
 
 from pipeline.config.objectives import MetricLearningParams
@@ -41,6 +41,17 @@ def _by_hand(kind, embeddings, labels, margin):
     return math.fsum(terms) / count if count else 0.0
 
 
+def _near_zero(embeddings, labels, margin, width):
+    """How many triplets have a term within a width of 0, and how many one above 0."""
+    terms = [
+        p - n + margin
+        for anchor in range(len(labels))
+        for p in _distances(embeddings, labels, anchor, of_its_class=True)
+        for n in _distances(embeddings, labels, anchor, of_its_class=False)
+    ]
+    return sum(abs(term) <= width for term in terms), sum(term > 0 for term in terms)
+
+
 @st.composite
 def _batches(draw):
     n = draw(st.integers(0, 8))
@@ -72,6 +83,7 @@ def test_a_triplet_loss_is_that_of_loops_over_all_triplets(kind, batch):
 
 @pytest.mark.parametrize("kind", TRIPLETS)
 @settings(max_examples=20, deadline=None)
+@example(5228, 2)  # one of some 60,000 terms is 0 in float32
 @given(st.integers(0, 2**32 - 1), st.integers(2, 6))
 def test_a_whole_batch_of_several_classes_is_that_of_the_loops(kind, seed, classes):
     random = np.random.Generator(np.random.Philox(seed))
@@ -80,6 +92,10 @@ def test_a_whole_batch_of_several_classes_is_that_of_the_loops(kind, seed, class
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
         found = TRIPLETS[kind](torch.tensor(embeddings, dtype=dtype), torch.tensor(labels), 1.0)
         expected = _by_hand(kind, embeddings, labels.tolist(), 1.0)
+        if kind == "batch_all":
+            # Rounding decides whether a term next to 0 counts as one of those averaged.
+            doubtful, active = _near_zero(embeddings, labels.tolist(), 1.0, 10 * tolerance)
+            tolerance += doubtful / active
         assert found.item() == pytest.approx(expected, rel=tolerance)
 
 
