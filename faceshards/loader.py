@@ -9,9 +9,10 @@ held in memory, and the images of a few batches.
 import mmap
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -26,11 +27,13 @@ from faceshards.errors import UserError
 from faceshards.filters import ByPlace, Filter, Places
 from faceshards.images import Image
 from faceshards.order import Order
-from faceshards.reading import content_digest, folder_facts, read_index
+from faceshards.reading import content_digest, folder_facts, parse_json, read_index
 
 BATCHES_AHEAD = 2
 """Batches that are decoded while one is worked on."""
 _COLUMNS = ("tar", "jpg_offset", "jpg_size", "label", "vector")
+_JSON = ("json_offset", "json_size")
+_POINTS = 68
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,15 @@ class Batch:
     """int8 (B, nodes): 1 altered, 0 not, -1 unobserved, in the order of the folders' graph."""
     places: Places
     """int64 (B,): which samples these are, in the order of :class:`Samples`."""
+    landmarks: NDArray[np.float32] | None = None
+    """float32 (B, 68, 2): x and y in px of ``images``, whole numbers are pixel centres; NaN for a
+    face that has none. None unless the samples are read with them."""
+
+
+Each = Callable[[int, Batch, int], None]
+"""What is done with each image in place, as soon as it is decoded: the epoch, the batch, and the
+image's place in it. Decoding threads call it; as a function of these three alone, it keeps
+batches the same for any number of threads."""
 
 
 class Samples:
@@ -55,6 +67,7 @@ class Samples:
         where: which samples are read.
         size_px: side of the images that come out; 0 = as they are stored, all alike.
         columns: further columns of the index to hold in memory, see :attr:`table`.
+        landmarks: whether batches bring the 68 points of the samples' json.
 
     Raises:
         UserError: a folder is none, is damaged, or follows another graph than the others; a filter
@@ -67,13 +80,15 @@ class Samples:
         where: Filter | ByPlace | None = None,
         size_px: int = 0,
         columns: Sequence[str] = (),
+        landmarks: bool = False,
     ) -> None:
         self._folders = [Path(folder) for folder in folders]
         where = where or Filter()
         facts = [folder_facts(folder) for folder in self._folders]
         self.graph = _one_graph(self._folders, facts)
         """Nodes of the label graph that vectors follow, in their order; () for folders without."""
-        wanted = tuple(dict.fromkeys([*_COLUMNS, *where.columns, *columns]))
+        of_json = _JSON if landmarks else ()
+        wanted = tuple(dict.fromkeys([*_COLUMNS, *of_json, *where.columns, *columns]))
         index = pa.concat_tables(
             read_index(folder, fact["name"], wanted)
             for folder, fact in zip(self._folders, facts, strict=True)
@@ -94,12 +109,13 @@ class Samples:
         self._tars, self._tar_numbers = _tars(self._folders, lengths, passing, kept.column("tar"))
         self._offsets = kept.column("jpg_offset").to_numpy().astype(np.int64)
         self._sizes = kept.column("jpg_size").to_numpy().astype(np.int32)
+        self._json = [kept.column(name).to_numpy().astype(np.int64) for name in of_json]
         self._maps: dict[int, mmap.mmap] = {}
         self._opening = threading.Lock()
-        stored_px = self._stored_side_px() if len(self) else 0
-        self.side_px = size_px or stored_px
+        self._stored_px = self._stored_side_px() if len(self) else 0
+        self.side_px = size_px or self._stored_px
         """Side of the images that come out."""
-        self._scaled = self.side_px != stored_px
+        self._scaled = self.side_px != self._stored_px
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -111,10 +127,33 @@ class Samples:
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state, _maps={}, _opening=threading.Lock())
 
+    @property
+    def with_landmarks(self) -> bool:
+        """Whether batches bring landmarks."""
+        return bool(self._json)
+
+    def landmarks(self, place: int) -> NDArray[np.float32]:
+        """The points of a sample, float32 (68, 2), as :attr:`Batch.landmarks`; all NaN for none.
+
+        Raises UserError where its json is damaged. The samples must be read with landmarks.
+        """
+        offset, size = (int(column[place]) for column in self._json)
+        try:
+            told = parse_json(bytes(self._stored(place, offset, size)))["landmarks"]
+            points = np.array(told or [np.nan] * 2 * _POINTS, np.float64).reshape(_POINTS, 2)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(place, f"its json has no landmarks ({error})") from error
+        if self._scaled:
+            points = (points + 0.5) * (self.side_px / self._stored_px) - 0.5
+        return points.astype(np.float32)
+
     def jpeg(self, place: int) -> memoryview:
         """The stored JPEG of a sample. Raises UserError where its tar does not hold it."""
+        return self._stored(place, int(self._offsets[place]), int(self._sizes[place]))
+
+    def _stored(self, place: int, start: int, size: int) -> memoryview:
+        """Some bytes of the tar of a sample."""
         number = int(self._tar_numbers[place])
-        start, size = int(self._offsets[place]), int(self._sizes[place])
         try:
             data = memoryview(self._mapped(number))[start : start + size]
         except (OSError, ValueError) as error:
@@ -190,6 +229,7 @@ class Loader:
         n_ranks: processes that share each batch; divides the batch size.
         key: what the order is a function of, in place of the samples' content and the seed; for
             whoever checks by other means that the samples are the same.
+        each: what is done with every image.
     """
 
     def __init__(
@@ -202,6 +242,7 @@ class Loader:
         rank: int = 0,
         n_ranks: int = 1,
         key: str = "",
+        each: Each | None = None,
     ) -> None:
         if not 0 <= rank < n_ranks:
             raise UserError(f"Rank {rank} of {n_ranks} does not exist.")
@@ -212,9 +253,9 @@ class Loader:
             )
         self.samples, self.order = samples, order
         self._key = key or f"{samples.key}/{seed}"
-        self._threads = threads
-        each = order.batch_size // n_ranks
-        self._share = slice(rank * each, (rank + 1) * each)
+        self._threads, self._each = threads, each
+        part = order.batch_size // n_ranks
+        self._share = slice(rank * part, (rank + 1) * part)
         self.epoch, self.number = 0, 0
         """Where it stands: the next batch that is delivered."""
 
@@ -249,18 +290,24 @@ class Loader:
         """
         epoch = self.epoch
         plan = (self.places(epoch, n) for n in range(self.number, len(self)))
-        for batch in decoded(self.samples, plan, self._threads):
+        each = partial(self._each, epoch) if self._each else None
+        for batch in decoded(self.samples, plan, self._threads, each):
             self.number += 1
             yield batch
         self.epoch, self.number = epoch + 1, 0
 
 
-def decoded(samples: Samples, plan: Iterator[Places], threads: int) -> Iterator[Batch]:
+def decoded(
+    samples: Samples,
+    plan: Iterator[Places],
+    threads: int,
+    each: Callable[[Batch, int], None] | None = None,
+) -> Iterator[Batch]:
     """Batches of the places of a plan, in its order; some are decoded ahead by threads."""
     if not threads:
         for places in plan:
             batch = _empty(samples, places)
-            _decode(samples, batch, range(len(places)))
+            _decode(samples, batch, range(len(places)), each)
             yield batch
         return
     with ThreadPoolExecutor(threads) as pool:
@@ -270,7 +317,7 @@ def decoded(samples: Samples, plan: Iterator[Places], threads: int) -> Iterator[
             batch = _empty(samples, places)
             # A thread decodes every n-th image: large ones are spread over all.
             shares = [range(t, len(places), threads) for t in range(min(threads, len(places)))]
-            jobs = [pool.submit(_decode, samples, batch, share) for share in shares]
+            jobs = [pool.submit(_decode, samples, batch, share, each) for share in shares]
             waiting.append((batch, jobs))
 
         for places in islice(plan, BATCHES_AHEAD):
@@ -291,12 +338,20 @@ def _empty(samples: Samples, places: Places) -> Batch:
         samples.labels[places].astype(np.int64),
         samples.vectors[places],
         places,
+        np.empty((len(places), _POINTS, 2), np.float32) if samples.with_landmarks else None,
     )
 
 
-def _decode(samples: Samples, batch: Batch, share: range) -> None:
+def _decode(
+    samples: Samples, batch: Batch, share: range, each: Callable[[Batch, int], None] | None
+) -> None:
     for at in share:
-        samples.decode_into(int(batch.places[at]), batch.images[at])
+        place = int(batch.places[at])
+        samples.decode_into(place, batch.images[at])
+        if batch.landmarks is not None:
+            batch.landmarks[at] = samples.landmarks(place)
+        if each is not None:
+            each(batch, at)
 
 
 def resized(image: Image, side_px: int) -> Image:

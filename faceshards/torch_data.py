@@ -18,7 +18,8 @@ class FaceDataset(Dataset[dict[str, Any]]):
     """Samples one by one: a mapping with the fields of :class:`faceshards.loader.Batch`.
 
     ``images`` is uint8 (side, side, 3) RGB, ``labels`` an int, ``vectors`` int8 (nodes,) and
-    ``places`` an int. PyTorch's default collation makes batches of them.
+    ``places`` an int; ``landmarks`` float32 (68, 2) where the samples are read with them. PyTorch's
+    default collation makes batches of them.
     """
 
     def __init__(self, samples: Samples) -> None:
@@ -31,12 +32,15 @@ class FaceDataset(Dataset[dict[str, Any]]):
         """Decodes one sample. Raises UserError as :meth:`Samples.decode_into`."""
         image = np.empty((self.samples.side_px, self.samples.side_px, 3), np.uint8)
         self.samples.decode_into(place, image)
-        return {
+        found = {
             "images": torch.from_numpy(image),  # (side, side, 3)
             "labels": int(self.samples.labels[place]),
             "vectors": torch.from_numpy(self.samples.vectors[place]),  # (nodes,)
             "places": place,
         }
+        if self.samples.with_landmarks:
+            found["landmarks"] = torch.from_numpy(self.samples.landmarks(place))  # (68, 2)
+        return found
 
 
 class OrderSampler(Sampler[list[int]]):
@@ -65,9 +69,12 @@ class OrderSampler(Sampler[list[int]]):
 
 def tensors(batch: Batch) -> dict[str, torch.Tensor]:
     """A loader's batch as tensors that share its memory, named as :class:`FaceDataset` does."""
-    return {
+    found = {
         "images": torch.from_numpy(batch.images),  # (B, side, side, 3)
         "labels": torch.from_numpy(batch.labels),  # (B,)
         "vectors": torch.from_numpy(batch.vectors),  # (B, nodes)
         "places": torch.from_numpy(batch.places.copy()),  # (B,)
     }
+    if batch.landmarks is not None:
+        found["landmarks"] = torch.from_numpy(batch.landmarks)  # (B, 68, 2)
+    return found

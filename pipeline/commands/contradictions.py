@@ -178,6 +178,11 @@ def _run(name: str, params: Params, entries: Collection[str], videos: pa.Table) 
             f"the run {name} reads expanded shards (runs.{name}.also), but expand.datasets is "
             f"empty. Set runs.{name}.also to train, or name datasets to expand."
         )
+    if run.data.fakes == "self_blended" and params.landmarks.landmarker == "none":
+        yield (
+            f"the run {name} blends faces with themselves (runs.{name}.data.fakes), which needs "
+            "landmarks, but landmarks.landmarker is none. Set it to dlib or fan."
+        )
 
 
 def _unknown_names(
@@ -236,6 +241,12 @@ def _classes(name: str, run: RunParams, videos: pa.Table) -> Iterator[str]:
                 f"the run {name} needs videos in the split {split}, and {what} some of them split "
                 f"{split} (a CSV does so in its column split)."
             )
+        elif split == "train" and run.data.fakes == "self_blended":
+            if 0 not in labels:
+                yield (
+                    f"the run {name} blends real faces with themselves, and the split train has no "
+                    "real videos that it reads. Let it read more."
+                )
         elif split == "train" and len(labels) == 1 and not (0 in labels and _learns_made(run)):
             (there,) = labels
             yield (

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -36,6 +35,5 @@ def _line(name: str, run: RunParams, videos: pa.Table, shards: Path) -> str:
     found = []
     for split in ("train", "val"):
         mine = read_by(run.data, videos.filter(pc.equal(videos["split"], split)))
-        fake = int(np.count_nonzero(mine["label"].to_numpy()))
-        found.append(str(run_data.Count(split, mine.num_rows - fake, fake)))
+        found.append(str(run_data.count(split, run.data, mine)))
     return f"run {name} will read faces of these videos: {', '.join(found)}"

@@ -89,6 +89,9 @@ class DataParams:
     labels: Literal["hierarchy", "face_only"] = "hierarchy"
     """``hierarchy``: the whole label vector. ``face_only``: its first node alone, real or fake; all
     else is unobserved."""
+    fakes: Literal["stored", "self_blended"] = "stored"
+    """What is trained on besides reals: the fakes of the shards, or of each real, anew each epoch,
+    a blend with itself (self-blended images, "SBI"). Val has its stored fakes either way."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,7 @@ def _run_contradictions(run: RunParams) -> Iterator[str]:
             f"data.labels is {run.data.labels!r}, but {objective.kind} reads no label vectors. Set "
             "it to hierarchy."
         )
+    yield from _self_blended_contradictions(run)
     if optimizer.layer_decay != 1 and model.architecture not in _WITH_LAYERS:
         yield (
             f"optimizer.layer_decay is {optimizer.layer_decay:g}, but {model.architecture} has two "
@@ -203,4 +207,24 @@ def _run_contradictions(run: RunParams) -> Iterator[str]:
         yield (
             f"optimizer.warmup_epochs is {optimizer.warmup_epochs}, but must be below epochs "
             f"({optimizer.epochs})."
+        )
+
+
+def _self_blended_contradictions(run: RunParams) -> Iterator[str]:
+    if run.data.fakes != "self_blended":
+        return
+    if run.also != "train":
+        yield (
+            f"data.fakes is 'self_blended', so that reals alone are read, but also is "
+            f"{run.also!r}. Set also to train."
+        )
+    if run.objective.attribution != "none":
+        yield (
+            "data.fakes is 'self_blended', and such fakes have no category and no dataset, but "
+            f"objective.attribution is {run.objective.attribution!r}. Set it to none."
+        )
+    if run.optimizer.batch_size % 2:
+        yield (
+            f"optimizer.batch_size is {run.optimizer.batch_size}, but data.fakes is "
+            "'self_blended', and batches are pairs of a real and its fake. Choose an even number."
         )

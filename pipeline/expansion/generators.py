@@ -1,13 +1,13 @@
 """The ways in which fakes are made of real faces, behind one interface.
 
 ``swap`` (SJEDD, III-A) and ``xray`` (Face X-ray, which SJEDD compares with) need two faces and are
-made by the stage ``expand``; they differ in their masks. ``sbi`` needs one face and is made anew by
-the loader of a training run each time; see :mod:`pipeline.expansion.self_blending`.
+made by the stage ``expand``; they differ in their masks. Self-blended images need one face and are
+made anew by the loader of a training run; see :mod:`pipeline.expansion.self_blending`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ from pipeline.expansion.regions import (
     scaled,
     soften,
 )
-from pipeline.expansion.self_blending import self_blend
 
 _XRAY_NODES = 4
 _XRAY_REACH_PX = 5.0
@@ -149,5 +148,3 @@ OFFLINE: dict[str, Callable[[Recipe, Points, int, int], NDArray[np.uint8]]] = {
 }
 """Generators of the stage ``expand``, and how each makes its mask of the recipe, the target's
 points, and width and height in px."""
-ONLINE: dict[str, Callable[[Image, Points, int], Any]] = {"sbi": self_blend}
-"""Generators that a training run's loader calls itself."""

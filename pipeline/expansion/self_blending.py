@@ -55,7 +55,7 @@ def self_blend(image: Image, points: Points, seed: int) -> SelfBlend:
         seed: from 0 to 2**64 - 1; another one, another blend. Take a hash of sample and epoch.
     """
     random = draws(seed)
-    mask = _face_mask(points, image.shape[:2], random)
+    mask = _face_mask(points, image.shape[:2], random.random() >= _FACE_ALONE)
     base = source = image
     if random.random() < 0.5:
         source = _recolored(source, random)
@@ -69,11 +69,16 @@ def self_blend(image: Image, points: Points, seed: int) -> SelfBlend:
     return SelfBlend(np.asarray(np.rint(mixed), np.uint8), kept, base)
 
 
-def _face_mask(
-    points: Points, shape: tuple[int, ...], random: np.random.Generator
-) -> NDArray[np.uint8]:
+def base_of(image: Image, seed: int) -> Image:
+    """The ``base`` of :func:`self_blend` alone, which needs neither landmarks nor a mask."""
+    random = draws(seed)
+    random.random()  # the forehead's
+    return image if random.random() < 0.5 else _recolored(image, random)
+
+
+def _face_mask(points: Points, shape: tuple[int, ...], forehead: bool) -> NDArray[np.uint8]:
     corners = points
-    if random.random() >= _FACE_ALONE:
+    if forehead:
         up = points[_BROWS].mean(axis=0) - points[_NOSE_TIP]
         corners = np.vstack([points, points[_BROWS] + _FOREHEAD * up])
     mask = np.zeros(shape, np.uint8)

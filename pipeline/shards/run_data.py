@@ -24,10 +24,14 @@ class Count:
     folder: str
     real: int
     fake: int
+    self_blended: bool = False
+    """Whether the fakes are made of the reals in training, and none are read."""
 
     @property
     def words(self) -> str:
         """How many, and of what class."""
+        if self.self_blended:
+            return f"{self.real:,} real, blended with themselves where they have landmarks"
         return f"{self.real + self.fake:,} ({self.real:,} real, {self.fake:,} fake)"
 
     def __str__(self) -> str:
@@ -96,9 +100,17 @@ def counts(name: str, run: RunParams, root: Path) -> list[Count]:
     indexes = [read_index(root / folder, folder, columns) for folder in read]
     found = []
     for folder, index in zip(read, chosen(name, run.data, indexes), strict=True):
-        fake = int(np.count_nonzero(index.column("label").to_numpy()))
-        found.append(Count(folder, index.num_rows - fake, fake))
+        found.append(count(folder, run.data, index))
     return found
+
+
+def count(folder: str, data: DataParams, rows: pa.Table) -> Count:
+    """How many of the rows (column ``label``) of a folder or split a run reads."""
+    fake = int(np.count_nonzero(rows.column("label").to_numpy()))
+    real = rows.num_rows - fake
+    if data.fakes == "self_blended" and folder == "train":
+        return Count(folder, real, 0, self_blended=True)
+    return Count(folder, real, fake)
 
 
 def vectors(shards: Shards, graph: str, rows: pa.Table) -> dict[tuple[str, str, str], list[int]]:

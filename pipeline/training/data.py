@@ -89,7 +89,7 @@ class Faces:
         for batch in loader:
             yield TrainingBatch(
                 torch.from_numpy(batch.images),
-                torch.from_numpy(batch.labels),
+                torch.from_numpy(self.labels[batch.places].astype(np.int64)),
                 torch.from_numpy(self.vectors[batch.places]),
                 torch.from_numpy(self.classes[batch.places].astype(np.int64)),
             )

@@ -18,6 +18,7 @@ from pipeline.labels.semantics import Graph
 from pipeline.shards import run_data
 from pipeline.training import checkpoint
 from pipeline.training.data import Faces, classes_of
+from pipeline.training.self_blended import SelfBlendedFaces, with_landmarks
 
 _USED = ["label", "category", "dataset", "vector"]
 
@@ -54,6 +55,8 @@ class RunData:
     counts: dict[str, int]
     """Samples that are read, by shard folder."""
     digest: str
+    notes: tuple[str, ...] = ()
+    """Sentences that whoever trains it must see."""
 
 
 def read(run: Run, root: Path, side_px: int) -> RunData:
@@ -71,6 +74,10 @@ def read(run: Run, root: Path, side_px: int) -> RunData:
     opened = _open(run, root)
     data = run.params.data
     places = run_data.chosen_places(run.name, data, [shards.index for shards in opened])
+    notes: list[str] = []
+    if data.fakes == "self_blended":
+        places[0], note = _to_blend(run, opened[0], places[0])
+        notes += note
     rows = [s.index.take(pa.array(some)) for s, some in zip(opened, places, strict=True)]
     _check_rows(run, opened, rows)
     used = [set(some.column("tar").unique().to_pylist()) for some in rows]
@@ -85,13 +92,34 @@ def read(run: Run, root: Path, side_px: int) -> RunData:
             for some, known in zip(rows, vectors, strict=True)
         ]
     attribution = _attribution(run, rows[:-1])
+    train = _faces(opened[:-1], places[:-1], rows[:-1], side_px, attribution)
+    if data.fakes == "self_blended":
+        train = SelfBlendedFaces([opened[0].folder], places[0], side_px, train.vectors.shape[1])
     return RunData(
-        _faces(opened[:-1], places[:-1], rows[:-1], side_px, attribution),
+        train,
         _faces(opened[-1:], places[-1:], rows[-1:], side_px, attribution),
         attribution.classes if attribution else BINARY,
         {shards.name: some.num_rows for shards, some in zip(opened, rows, strict=True)},
         checkpoint.shards_digest(opened, used, vectors),
+        tuple(notes),
     )
+
+
+def _to_blend(run: Run, train: Shards, places: Places) -> tuple[Places, list[str]]:
+    """The reals with landmarks among samples of train, and what is to be said of the others."""
+    labels = train.index.column("label").to_numpy()
+    reals = places[labels[places] == 0]
+    usable = with_landmarks([train.folder], reals)
+    if len(usable) == len(reals):
+        return usable, []
+    if not len(usable):
+        raise UserError(
+            f"None of the {len(reals):,} real faces that the run {run.name} reads of "
+            f"{train.folder} has landmarks, and self-blended images are made with them. Set "
+            "landmarks.landmarker to dlib or fan, then `dvc repro shard`."
+        )
+    missing = len(reals) - len(usable)
+    return usable, [f"{missing:,} of {len(reals):,} real faces have no landmarks and are left out."]
 
 
 def _faces(
@@ -163,7 +191,7 @@ def _check_rows(run: Run, opened: Sequence[Shards], rows: Sequence[pa.Table]) ->
                 f"{shards.folder}, and the run needs some. Let it read more."
             )
     labels = {label for some in rows[:-1] for label in some.column("label").unique().to_pylist()}
-    if len(labels) < 2:
+    if len(labels) < 2 and run.params.data.fakes == "stored":
         only = "fake" if 1 in labels else "real"
         whole = run.params.data == DataParams()
         where = f"{opened[0].folder} has" if whole else f"runs.{run.name}.data leaves"

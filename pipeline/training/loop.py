@@ -55,6 +55,8 @@ def train(run: Run, shards: Path, out: Path, plot: Path) -> int:
     """
     device = prepare()
     faces = read(run, shards, models.image_px(run.params.model))
+    for note in faces.notes:
+        _say(f"train {run.name}: {note}")
     model = models.build(run.params.model, run.graph, run.seed, len(faces.classes))
     with store.locked(out):
         return _Training(run, faces, model.to(device), device, out, plot).finish()

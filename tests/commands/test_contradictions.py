@@ -149,6 +149,19 @@ def test_what_a_run_reads_must_be_there(data, rows, expected):
     assert "".join(found).startswith(expected)
 
 
+def test_reals_alone_can_be_blended_with_themselves_where_there_are_landmarks():
+    blending = _reading(fakes="self_blended")
+    own = replace(blending, balance=replace(OWN.balance, train="all"))
+    reals = [row for row in TWO if row[1:] != ("train", f"fake-{row[0]}")]
+    assert contradictions(own, ["a", "b"], videos(*reals)) == []
+    fakes = [row for row in TWO if row[1:] != ("train", "real")]
+    (found,) = contradictions(own, ["a", "b"], videos(*fakes))
+    assert found.startswith("the run metric-learning blends real faces with themselves, and the")
+    blind = replace(own, landmarks=replace(OWN.landmarks, landmarker="none"))
+    (found,) = contradictions(blind, ["a", "b"], videos(*reals))
+    assert "needs landmarks, but landmarks.landmarker is none" in found
+
+
 def test_names_of_images_that_are_made_are_known_before_they_are():
     runs = {n: replace(r, also="expanded") for n, r in SAMPLE.runs.items()}
     for data in ({"methods": ("swap_eye",)}, {"methods": ("Deepfakes", "swap_lip")}):

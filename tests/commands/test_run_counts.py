@@ -25,6 +25,13 @@ def test_before_there_are_shards_videos_are_counted(tmp_path):
     )
 
 
+def test_reals_that_are_blended_with_themselves_are_counted_alone(tmp_path):
+    (line,) = run_counts.lines(reading(fakes="self_blended"), videos(*TWO), tmp_path)
+    assert line.endswith(
+        "train 2 real, blended with themselves where they have landmarks, val 4 (2 real, 2 fake)"
+    )
+
+
 def test_then_their_faces(tmp_path):
     made.shard(made.world(tmp_path / "stores"), tmp_path / "shards")
     (line,) = run_counts.lines(reading(datasets=("ffpp",)), videos(*TWO), tmp_path / "shards")

@@ -108,7 +108,10 @@ def test_metric_learning_has_the_rows_of_table_3():
         "fsfm-att-category-ba": ("batch_all", "category"),
         "fsfm-att-dataset": ("none", "dataset"),
         "fsfm-att-dataset-ba": ("batch_all", "dataset"),
+        "sbi": ("none", "none"),
     }
+    fakes = {name for name, run in runs.items() if run.data.fakes == "self_blended"}
+    assert fakes == {"sbi"}
     starts = {name: run.model.weights.path.rpartition("/")[2] for name, run in runs.items()}
     assert starts.pop("imagenet") == "vit-base-patch16-224"
     assert set(starts.values()) == {"checkpoint-400.pth"}

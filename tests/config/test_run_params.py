@@ -134,6 +134,20 @@ def test_impossible_values_are_named(load, text, expected):
         ),
         (VIT.replace("tiny", "tiny, weights: {path: a.pth}"), "tiny starts without weights"),
         (VIT + ", optimizer: {epochs: 3, warmup_epochs: 3}", "must be below epochs"),
+        (
+            f"{VIT}, data: {{fakes: self_blended}}".replace("also: train", "also: expanded"),
+            "data.fakes is 'self_blended'.* but also is 'expanded'",
+        ),
+        (
+            f"{VIT}, data: {{fakes: self_blended}}".replace(
+                "learning}", "learning, attribution: dataset}"
+            ),
+            "data.fakes is 'self_blended'.*attribution is 'dataset'",
+        ),
+        (
+            f"{VIT}, data: {{fakes: self_blended}}, optimizer: {{batch_size: 33}}",
+            "batch_size is 33, .* even number",
+        ),
         (JOINT + ", optimizer: {layer_decay: 0.75}", "layer_decay is 0.75, but joint_embedding"),
         (
             VIT + ", optimizer: {base_rate: blr, min_learning_rate: 5e-5}",

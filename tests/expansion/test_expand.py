@@ -15,7 +15,7 @@ from pipeline import tables
 from pipeline.config.params import ExpandParams
 from pipeline.errors import Reject, UserError
 from pipeline.expansion.expand import SwapTask
-from pipeline.expansion.generators import OFFLINE, ONLINE, Recipe, make, recipe_for
+from pipeline.expansion.generators import OFFLINE, Recipe, make, recipe_for
 from pipeline.expansion.regions import REGIONS
 from tests.expansion.faces import crops, points
 
@@ -189,4 +189,3 @@ def test_a_recipe_out_of_the_table_makes_the_same_picture(
 
 def test_generators_are_those_of_the_format() -> None:
     assert tuple(OFFLINE) == fields.GENERATORS
-    assert set(ONLINE).isdisjoint(OFFLINE)

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 
-from pipeline.expansion.generators import ONLINE
-from pipeline.expansion.self_blending import SelfBlend, self_blend
+from pipeline.expansion.self_blending import SelfBlend, base_of, self_blend
 from tests.expansion.faces import crops, points
 
 FACE = crops()[0]
@@ -15,10 +14,6 @@ FACE = crops()[0]
 
 def many(n: int) -> list[SelfBlend]:
     return [self_blend(FACE, points(), seed) for seed in range(n)]
-
-
-def test_it_is_registered() -> None:
-    assert ONLINE["sbi"] is self_blend
 
 
 @settings(max_examples=30)
@@ -31,6 +26,7 @@ def test_the_same_seed_gives_the_same_picture_and_the_input_stays(seed: int) -> 
         assert mine.dtype == np.uint8
         assert np.array_equal(mine, theirs)
     assert one.image.shape == one.base.shape == FACE.shape
+    assert np.array_equal(base_of(FACE, seed), one.base)
     assert one.mask.shape == FACE.shape[:2]
 
 

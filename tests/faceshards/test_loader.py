@@ -47,6 +47,45 @@ def test_pictures_labels_and_vectors_are_those_of_the_samples(folders, samples):
             assert samples.table["method"][place].as_py() == about["method"]
 
 
+@pytest.mark.parametrize("size_px", [0, 112])
+def test_landmarks_come_in_px_of_the_pictures_where_they_are_asked_for(folders, size_px):
+    told = [sample.about["landmarks"] for one in folders for sample in Shards(one).samples()]
+    assert {len(points) for points in told} == {136}
+    samples = Samples(folders, size_px=size_px, landmarks=True)
+    scale = samples.side_px / 224
+    for batch in Loader(samples, InOrder(len(samples), 7)):
+        assert batch.landmarks.dtype == np.float32
+        points = np.reshape([told[place] for place in batch.places.tolist()], (-1, 68, 2))
+        # The middle of the first pixel is at 0, and its left edge at -0.5, in any size.
+        np.testing.assert_allclose(batch.landmarks, (points + 0.5) * scale - 0.5, atol=1e-3)
+    plain = Samples(folders, size_px=size_px)
+    assert next(iter(Loader(plain, InOrder(len(plain), 7)))).landmarks is None
+
+
+def test_a_face_without_landmarks_has_nan(shards):
+    samples = Samples([shards / "val"], landmarks=True)  # landmarks are made for train alone
+    (batch,) = Loader(samples, InOrder(len(samples), 100))
+    assert np.isnan(batch.landmarks).all()
+    assert batch.landmarks.shape == (len(samples), 68, 2)
+
+
+def test_what_is_done_with_each_picture_is_the_same_for_any_threads(samples):
+    def marked(epoch: int, batch: Batch, at: int) -> None:
+        batch.images[at] //= epoch + 1
+        batch.images[at, 0, 0] = batch.places[at] % 256
+
+    order = Shuffled(len(samples), 6)
+    plain = Loader(samples, order)
+    before = [batch for _ in range(2) for batch in plain]
+    for threads in (0, 1, 3):
+        loader = Loader(samples, order, threads=threads, each=marked)
+        after = [batch for _ in range(2) for batch in loader]
+        for at, (one, other) in enumerate(zip(before, after, strict=True)):
+            expected = one.images // (1 if at < len(plain) else 2)
+            expected[:, 0, 0] = one.places[:, None] % 256
+            assert np.array_equal(other.images, expected)
+
+
 ORDERS = {
     "in order": lambda s: InOrder(len(s), 6),
     "shuffled": lambda s: Shuffled(len(s), 6),

@@ -16,6 +16,7 @@ from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams
 from pipeline.labels import semantics
 from pipeline.shards.folder_index import LabelFacts, tar_facts, write_folder_index
 from pipeline.training.inputs import Run
+from tests.expansion.faces import SIZE_PX, points
 
 ROOT = Path(__file__).parents[2]
 GRAPH = semantics.load(ROOT / "manifests" / "semantics.yaml").graph("ffpp")
@@ -34,6 +35,7 @@ class Sample:
     category: str = "FS"
     """Of a fake."""
     dataset: str = "toy"
+    landmarks: tuple[float, ...] = ()
 
 
 def face(number: int) -> np.ndarray:
@@ -68,6 +70,28 @@ def planted_kinds(first: int, count: int) -> list[Sample]:
             sample = replace(sample, image=np.ascontiguousarray(turned), category="RE")
             sample = replace(sample, dataset="other")
         samples.append(sample)
+    return samples
+
+
+LANDMARKS = tuple(((points() + 0.5) * (SIDE_PX / SIZE_PX) - 0.5).ravel().tolist())
+
+
+def blended(first: int, count: int) -> list[Sample]:
+    """Real faces with landmarks and fakes by turns.
+
+    All reals carry the same stripes, as a camera's pattern; the middle of a fake is from another
+    picture, moved a little.
+    """
+    stripes = 24 * np.sin(np.arange(SIDE_PX) * np.pi / 2 + 0.5)[:, None, None]
+    y, x = np.mgrid[:SIDE_PX, :SIDE_PX] - SIDE_PX / 2
+    soft = np.clip((18 - np.hypot(x, y)) / 4 + 0.5, 0, 1)[:, :, None]  # (side, side, 1)
+    samples = []
+    for number in range(first, first + count):
+        image, label = np.clip(face(number) + stripes.swapaxes(0, 1), 0, 255), number % 2
+        if label:
+            image = image + soft * (np.roll(image, 2, axis=1) - image)
+        image = np.rint(image).astype(np.uint8)
+        samples.append(Sample(image, label, VECTORS[label], landmarks=LANDMARKS))
     return samples
 
 
@@ -124,7 +148,8 @@ def _append(file, name, tar_name, sample, number):
     start = file.tell()
     jpeg = images.encode_jpeg(sample.image, 95, "4:4:4")
     row["jpg_offset"], row["jpg_size"] = tar.append(file, f"{row['key']}.jpg", jpeg)
-    about = json.dumps({"label": sample.label, "vector": sample.vector}).encode()
+    told = {"label": sample.label, "vector": sample.vector, "landmarks": sample.landmarks}
+    about = json.dumps(told).encode()
     row["json_offset"], row["json_size"] = tar.append(file, f"{row['key']}.json", about)
     return row | {"offset": start, "size": file.tell() - start}
 
