@@ -1,12 +1,12 @@
 """Batches of decoded faces from shard folders on a local or fast disk.
 
-The tars are memory-mapped and read by the offsets of the index: no tar is parsed, nothing is copied
-before it is decoded. Threads decode straight into the buffer of a batch; they only fetch, and which
+The tars are read by the offsets of the index: no tar is parsed. They are read and not mapped into
+memory, since a tar that is cut while it is mapped ends the process; reading costs no measurable
+time beside decoding. Threads decode straight into the buffer of a batch; they only fetch, and which
 samples a batch holds never depends on them (:mod:`faceshards.order`). Some 40 bytes per sample are
 held in memory, and the images of a few batches.
 """
 
-import mmap
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +28,12 @@ from faceshards.filters import ByPlace, Filter, Places
 from faceshards.images import Image
 from faceshards.order import Order
 from faceshards.reading import content_digest, folder_facts, parse_json, read_index
+from faceshards.tar import OpenTar
 
 BATCHES_AHEAD = 2
 """Batches that are decoded while one is worked on."""
+MOST_OPEN_TARS = 256
+"""Systems allow a process 1024 open files, or more."""
 _COLUMNS = ("tar", "jpg_offset", "jpg_size", "label", "vector")
 _JSON = ("json_offset", "json_size")
 _POINTS = 68
@@ -110,7 +113,7 @@ class Samples:
         self._offsets = kept.column("jpg_offset").to_numpy().astype(np.int64)
         self._sizes = kept.column("jpg_size").to_numpy().astype(np.int32)
         self._json = [kept.column(name).to_numpy().astype(np.int64) for name in of_json]
-        self._maps: dict[int, mmap.mmap] = {}
+        self._open: dict[int, OpenTar] = {}
         self._opening = threading.Lock()
         self._stored_px = self._stored_side_px() if len(self) else 0
         self.side_px = size_px or self._stored_px
@@ -121,11 +124,11 @@ class Samples:
         return len(self.labels)
 
     def __getstate__(self) -> dict[str, object]:
-        """What another process needs: it maps the tars anew."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_maps", "_opening")}
+        """What another process needs: it opens the tars anew."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_open", "_opening")}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state, _maps={}, _opening=threading.Lock())
+        self.__dict__.update(state, _open={}, _opening=threading.Lock())
 
     @property
     def with_landmarks(self) -> bool:
@@ -139,7 +142,7 @@ class Samples:
         """
         offset, size = (int(column[place]) for column in self._json)
         try:
-            told = parse_json(bytes(self._stored(place, offset, size)))["landmarks"]
+            told = parse_json(self._stored(place, offset, size))["landmarks"]
             points = np.array(told or [np.nan] * 2 * _POINTS, np.float64).reshape(_POINTS, 2)
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(place, f"its json has no landmarks ({error})") from error
@@ -147,20 +150,17 @@ class Samples:
             points = (points + 0.5) * (self.side_px / self._stored_px) - 0.5
         return points.astype(np.float32)
 
-    def jpeg(self, place: int) -> memoryview:
+    def jpeg(self, place: int) -> bytes:
         """The stored JPEG of a sample. Raises UserError where its tar does not hold it."""
         return self._stored(place, int(self._offsets[place]), int(self._sizes[place]))
 
-    def _stored(self, place: int, start: int, size: int) -> memoryview:
+    def _stored(self, place: int, start: int, size: int) -> bytes:
         """Some bytes of the tar of a sample."""
-        number = int(self._tar_numbers[place])
         try:
-            data = memoryview(self._mapped(number))[start : start + size]
+            tar = self._tar(int(self._tar_numbers[place]))
+            return tar.read(start, size)
         except (OSError, ValueError) as error:
             raise self._damaged(place, str(error)) from error
-        if len(data) != size:
-            raise self._damaged(place, "the tar ends before it")
-        return data
 
     def decode_into(self, place: int, out: NDArray[np.uint8]) -> None:
         """Decodes a sample into ``out``, uint8 (side, side, 3), RGB.
@@ -176,15 +176,17 @@ class Samples:
         except ValueError as error:
             raise self._damaged(place, str(error)) from error
 
-    def _mapped(self, number: int) -> mmap.mmap:
-        found = self._maps.get(number)
-        if found is None:
-            with self._opening:
-                if number not in self._maps:
-                    with self._tars[number].open("rb") as file:
-                        self._maps[number] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-                found = self._maps[number]
-        return found
+    def _tar(self, number: int) -> OpenTar:
+        found = self._open.get(number)
+        if found is not None:
+            return found
+        with self._opening:
+            if number not in self._open:
+                if len(self._open) >= MOST_OPEN_TARS:
+                    # It stays open until the threads that read from it are done.
+                    self._open.pop(next(iter(self._open)))
+                self._open[number] = OpenTar(self._tars[number])
+            return self._open[number]
 
     def _stored_side_px(self) -> int:
         try:

@@ -4,6 +4,7 @@ Nothing is ever extracted: payloads are read in place by offset and size.
 """
 
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -100,6 +101,36 @@ def read(path: Path, offset: int, size: int) -> bytes:
             raise ValueError(f"{path}, byte {offset}: {size} bytes wanted, the file ends at {end}")
         file.seek(offset)
         return file.read(size)
+
+
+class OpenTar:
+    """A tar that stays open, read in place by any number of threads.
+
+    It is read and not mapped into memory: where the file is cut meanwhile, that is a ValueError,
+    while a mapping would end the process with a bus error.
+
+    Args:
+        path: the tar. OSError where it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.close = weakref.finalize(self, os.close, self._handle)
+        """Closes it; so does the end of the last reference to it."""
+        self.size = os.fstat(self._handle).st_size
+        """Bytes of the file when it was opened."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Payload of ``size`` bytes at ``offset``. Raises ValueError where there is none."""
+        # Asked before reading: a wrong size must not reserve memory.
+        if 0 <= offset <= offset + size <= self.size:
+            data = os.pread(self._handle, size, offset)
+            if len(data) == size:
+                return data
+        raise ValueError(
+            f"{self.path}, byte {offset}: {size} bytes wanted, but the tar ends before"
+        )
 
 
 def name_at(path: Path, offset: int) -> str:

@@ -128,6 +128,8 @@ def _tar_problems(shards: Shards, name: str, seen: tars.Seen | None) -> Iterator
                 yield problem if problem.startswith(str(path)) else f"{name}: {problem}"
     except OSError as error:
         yield f"{name}: cannot be read: {error.strerror}"
+    except ValueError as error:  # it was cut while it was read
+        yield str(error)
 
 
 def _some(problems: Iterable[str], of: str) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """One tar against the index and shards.json, member by member."""
 
-import mmap
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -31,7 +30,10 @@ class Seen:
 
 
 def tar_problems(shards: Shards, tar_name: str, seen: Seen) -> Iterator[str]:
-    """Everything that is wrong with a tar that is there; without its digest."""
+    """Everything that is wrong with a tar that is there; without its digest.
+
+    Raises OSError or ValueError where it cannot be read to its end.
+    """
     path, facts = shards.folder / tar_name, shards.tars[tar_name]
     try:
         members = list(tar.walk(path))
@@ -42,22 +44,22 @@ def tar_problems(shards: Shards, tar_name: str, seen: Seen) -> Iterator[str]:
     table = shards.index.filter(pc.equal(shards.index.column("tar"), tar_name))
     rows = {row["key"]: row for row in table.to_pylist()}
     labels = {"fake": 0, "real": 0}
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        yield from _frame_problems(members, data)
-        for key, found in samples:
-            row = rows.pop(key, None)
-            if row is None:
-                yield f"{key} is not in the index, or twice in the tar"
-                continue
-            labels["fake" if row["label"] else "real"] += 1
-            dataset = tar_name.rpartition("-")[0]
-            if row["dataset"] != dataset:
-                yield f"{key}: dataset is {row['dataset']!r} in a tar of {dataset}"
-            home = seen.tar_of_video.setdefault(row["video_id"], tar_name)
-            if home != tar_name:
-                yield f"{key}: other samples of its video are in {home}"
-            for problem in _sample_problems(key, found, row, data, seen):
-                yield f"{key}: {problem}"
+    data = tar.OpenTar(path)
+    yield from _frame_problems(members, data)
+    for key, found in samples:
+        row = rows.pop(key, None)
+        if row is None:
+            yield f"{key} is not in the index, or twice in the tar"
+            continue
+        labels["fake" if row["label"] else "real"] += 1
+        dataset = tar_name.rpartition("-")[0]
+        if row["dataset"] != dataset:
+            yield f"{key}: dataset is {row['dataset']!r} in a tar of {dataset}"
+        home = seen.tar_of_video.setdefault(row["video_id"], tar_name)
+        if home != tar_name:
+            yield f"{key}: other samples of its video are in {home}"
+        for problem in _sample_problems(key, found, row, data, seen):
+            yield f"{key}: {problem}"
     for key in rows:
         yield f"{key} is in the index, but not in the tar"
     order = [keys.hash64(key) for key, _ in samples]
@@ -69,7 +71,7 @@ def tar_problems(shards: Shards, tar_name: str, seen: Seen) -> Iterator[str]:
             yield f"{name} are {count}, shards.json says {facts[name]}"
 
 
-def _frame_problems(members: list[tar.TarMember], data: mmap.mmap) -> Iterator[str]:
+def _frame_problems(members: list[tar.TarMember], data: tar.OpenTar) -> Iterator[str]:
     """Headers, padding and end that differ from those of the one way to write these members."""
     end = 0
     for member in members:
@@ -81,22 +83,22 @@ def _frame_problems(members: list[tar.TarMember], data: mmap.mmap) -> Iterator[s
         except ValueError as error:
             yield str(error)
             continue
-        if data[start : member.offset] != header:
+        if data.read(start, tar.BLOCK) != header:
             yield f"byte {start}: the header of {member.name} is not written in this format's way"
-        if any(data[behind:end]):
+        if any(data.read(behind, end - behind)):
             yield f"byte {behind}: something is hidden behind {member.name}"
-    if data[end:] != bytes(2 * tar.BLOCK):
+    if data.read(end, data.size - end) != bytes(2 * tar.BLOCK):
         yield f"byte {end}: the end is not two empty blocks"
 
 
 def _sample_problems(
-    key: str, members: Members, row: Mapping[str, Any], data: mmap.mmap, seen: Seen
+    key: str, members: Members, row: Mapping[str, Any], data: tar.OpenTar, seen: Seen
 ) -> Iterator[str]:
     if tuple(members) != seen.members:
         yield f"members are {', '.join(members)}, not {', '.join(seen.members)}"
         return
     yield from _place_problems(members, row)
-    bytes_of = {e: data[m.offset : m.offset + m.size] for e, m in members.items()}
+    bytes_of = {e: data.read(m.offset, m.size) for e, m in members.items()}
     yield from _image_problems(bytes_of, seen)
     try:
         about = parse_json(bytes_of["json"])

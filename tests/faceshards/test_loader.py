@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from faceshards import images
+from faceshards import loader as loader_module
 from faceshards.errors import UserError
 from faceshards.filters import ByPlace, Filter
 from faceshards.loader import Batch, Loader, Samples
@@ -247,8 +250,47 @@ def test_a_tar_that_is_cut_is_an_error(folders, tmp_path):
     last = Shards(folder).index.slice(len(Shards(folder)) - 1, 1).to_pylist()[0]
     os.truncate(folder / last["tar"], last["jpg_offset"] + 5)
     samples = Samples([folder])
-    with pytest.raises(UserError, match="the tar ends before it"):
+    with pytest.raises(UserError, match="the tar ends before"):
         samples.jpeg(len(samples) - 1)
+
+
+CUT_WHILE_OPEN = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from faceshards.errors import UserError
+from faceshards.loader import Samples
+folder = Path(sys.argv[1])
+samples = Samples([folder])
+picture = np.empty((samples.side_px, samples.side_px, 3), np.uint8)
+for place in range(len(samples)):
+    samples.decode_into(place, picture)
+for tar in folder.glob("*.tar"):
+    os.truncate(tar, 600)
+try:
+    samples.decode_into(len(samples) - 1, picture)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_tar_that_is_cut_while_it_is_open_is_an_error_and_no_bus_error(folders, tmp_path):
+    folder = tmp_path / "train"
+    shutil.copytree(folders[0], folder)
+    done = subprocess.run(
+        [sys.executable, "-c", CUT_WHILE_OPEN, str(folder)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    assert "the tar ends before" in done.stdout
+
+
+def test_more_tars_than_may_be_open_are_read(folders, samples, monkeypatch):
+    monkeypatch.setattr(loader_module, "MOST_OPEN_TARS", 2)
+    few = Samples(folders)
+    assert len(set(few._tars)) > 2
+    order = Shuffled(len(few), 6)
+    assert same(list(Loader(few, order, threads=4)), list(Loader(samples, order, threads=4)))
+    assert len(few._open) == 2
 
 
 def test_other_sizes_are_scaled(folders):

@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 import tempfile
 from pathlib import Path
@@ -161,6 +162,21 @@ def test_read_past_the_end_is_an_error(tmp_path: Path) -> None:
     for offset, size in ((512, 10_000), (512, 1 << 60), (-1, 1), (600, -1)):
         with pytest.raises(ValueError, match=rf"a\.tar, byte {offset}: {size} bytes"):
             tar.read(path, offset, size)
+        with pytest.raises(ValueError, match=rf"a\.tar, byte {offset}: {size} bytes"):
+            tar.OpenTar(path).read(offset, size)
+
+
+def test_a_tar_that_is_cut_while_it_is_open_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    write(path, [("a", b"12345")])
+    opened = tar.OpenTar(path)
+    assert opened.read(513, 3) == b"234"
+    os.truncate(path, 514)
+    with pytest.raises(ValueError, match="the tar ends before"):
+        opened.read(513, 3)
+    opened.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        opened.read(512, 1)
 
 
 def test_a_member_is_named_by_its_offset(tmp_path: Path) -> None:

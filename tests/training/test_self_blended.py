@@ -14,6 +14,7 @@ from pipeline.errors import UserError
 from pipeline.expansion.self_blending import self_blend
 from pipeline.training import inputs, loop
 from pipeline.training.self_blended import SelfBlendedFaces
+from pipeline.training.step import Learner
 from tests.training import made
 
 SELF_BLENDED = DataParams(fakes="self_blended")
@@ -150,20 +151,20 @@ def test_what_blends_break_is_found_in_other_fakes_and_shuffled_labels_teach_not
 def test_interrupted_in_the_middle_of_an_epoch_it_ends_with_the_same_weights(
     shards, tmp_path, monkeypatch, capsys
 ):
-    real, steps = loop._Training._step, 0
+    real, steps = Learner.step, 0
 
-    def interrupted(self, images, batch, rate):
+    def interrupted(self, batch, second, rate):
         nonlocal steps
         steps += 1
         if steps == 7:
             raise KeyboardInterrupt
-        return real(self, images, batch, rate)
+        return real(self, batch, second, rate)
 
     run = made.run(_params(2, batch_size=8))
     loop.train(run, shards, tmp_path / "whole", tmp_path / "whole.csv")
     assert "1 of 21 real faces have no landmarks" in capsys.readouterr().err
     monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr(loop._Training, "_step", interrupted)
+    monkeypatch.setattr(Learner, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         loop.train(run, shards, tmp_path / "part", tmp_path / "part.csv")
     torch.manual_seed(12345)
