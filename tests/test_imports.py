@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     ["stages", "pipeline.commands"],
+    ["pipeline.prediction"],
     ["pipeline.report", "pipeline.sample_data"],
     ["pipeline.training", "pipeline.evaluation", "pipeline.export"],
     ["pipeline.models", "pipeline.shards"],

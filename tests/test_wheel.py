@@ -26,6 +26,7 @@ DATA = {
     "pipeline/project/gitignore": ".gitignore",
     "pipeline/project/dvcignore": ".dvcignore",
     "pipeline/report/page.html": "pipeline/report/page.html",
+    "pipeline/prediction/page.html": "pipeline/prediction/page.html",
     "pipeline/report/macros.html": "pipeline/report/macros.html",
     "pipeline/report/style.css": "pipeline/report/style.css",
     "faceshards/py.typed": "faceshards/py.typed",

@@ -260,6 +260,17 @@ def explain(arguments: argparse.Namespace) -> int:
     return 0 if found.same else EXIT_PROBLEMS
 
 
+def predict(arguments: argparse.Namespace) -> int:
+    """Prints what a trained run says of files; see the module for its exit codes."""
+    from pipeline.commands.predict import predict
+
+    text, code = predict(
+        arguments.path, arguments.model, arguments.out, arguments.json, arguments.html
+    )
+    print(text)
+    return code
+
+
 def compare(arguments: argparse.Namespace) -> None:
     """Prints the differences between runs."""
     from pipeline import tables

@@ -214,6 +214,26 @@ def _parser() -> argparse.ArgumentParser:
 
     command = _add(
         commands,
+        "predict",
+        handlers.predict,
+        "say whether videos or images are fake, by a trained run",
+        "Judge a video, an image, all of a folder, or the files that a CSV lists in its column "
+        "`path`, with the sampling, detection and crops of params.yaml. Files that were judged "
+        "before are not looked at again. Exit code 1 where some of several files gave no verdict; "
+        "of a single file: 3 no media, 4 no face, 5 too large.",
+    )
+    command.add_argument("path", metavar="PATH", type=Path, help="video, image, folder or CSV file")
+    command.add_argument("--model", metavar="RUN", required=True, help="name of a trained run")
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, help="for the results; default: predicted/RUN/<name>"
+    )
+    command.add_argument("--json", action="store_true", help="also write predictions.jsonl")
+    command.add_argument(
+        "--html", action="store_true", help="also write pages with faces, attention and curves"
+    )
+
+    command = _add(
+        commands,
         "compare",
         handlers.compare,
         "say which of two runs is better, and how sure that is",

@@ -1,6 +1,7 @@
 """What a person sees of a long run: a bar in a terminal, a line now and then elsewhere."""
 
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -82,6 +83,8 @@ class Progress:
         return time.monotonic() - self._started
 
     def _check(self) -> None:
+        if self._max_reject_fraction == math.inf:
+            return
         most = self._max_reject_fraction * self._worked
         if self._empty > most or self._empty == self._worked:
             raise wholesale(self._name, self._empty, self._worked, self._reasons)

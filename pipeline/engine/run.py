@@ -1,5 +1,6 @@
 """One run of a stage: unchanged rows stay, changed ones are worked, unneeded files deleted."""
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,7 +77,7 @@ def brought_up_to_date(
             platform = platform_string()
             _report_platforms(name, found.old, platform)
             jobs = _Jobs(task, where, found, plan_file, platform)
-            most = engine.max_reject_fraction
+            most = math.inf if where.all_may_fail else engine.max_reject_fraction
             with Progress(name, found.total_rows, found.rows_to_do, most) as progress:
                 place(name, jobs, where.isolate, engine, progress.update)
         there = where.committed()
@@ -86,7 +87,8 @@ def brought_up_to_date(
             kept.shelve(where.kept, where.folder, gone, engine.keep_gb * 1e9)
         where.sweep(wanted)
         whole = [Whole(where.folder / file, facts) for file, facts in wanted.items()]
-        _check_some_use(name, whole)
+        if not where.all_may_fail:
+            _check_some_use(name, whole)
         yield whole
 
 

@@ -30,6 +30,9 @@ class Store:
     """Folder of tars with contiguous plain names; None = in ``folder``, named by content."""
     kept: Path | None = None
     """Where partitions of earlier plans go (see :mod:`pipeline.engine.kept`); None = nowhere."""
+    all_may_fail: bool = False
+    """Rows are what somebody asked about, each for itself: that all are rejected tells of no common
+    mistake and stops nothing."""
     isolate: bool = True
     """Rows open foreign media or run native models: each worker runs them in a child process."""
 

@@ -97,17 +97,33 @@ def _scored(
     N is 0 where the model has no graph.
     """
     faces = data.Faces(Samples([shards.folder], size_px=model.image_px))
-    mean, std = model.mean, model.std
+    for batch in faces.batches(faces.in_order(batch_size)):
+        yield score_images(model, batch.images.to(device))
+
+
+def score_images(
+    model: Classifier, images: Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Probability of a fake (B,), its log-odds (B,) and that of each node being altered (B, N).
+
+    Args:
+        model: in evaluation mode.
+        images: uint8 (B, image_px, image_px, 3) RGB on the model's device.
+
+    Returns:
+        Three float64 arrays; N is 0 where the model has no graph.
+
+    Raises:
+        UserError: the model's output is not a number.
+    """
     with torch.inference_mode():
-        for batch in faces.batches(faces.in_order(batch_size)):
-            images = data.normalised(batch.images.to(device), mean, std)
-            outputs = model(images)
-            fake = _finite(model.fake_probability(outputs))  # (B,)
-            log_odds = _finite(model.fake_log_odds(outputs))  # (B,)
-            altered = np.empty((len(fake), 0))  # (B, 0)
-            if isinstance(model, JointEmbedding):
-                altered = _finite(model.node_probabilities(outputs))  # (B, N)
-            yield fake, log_odds, altered
+        outputs = model(data.normalised(images, model.mean, model.std))
+        fake = _finite(model.fake_probability(outputs))  # (B,)
+        log_odds = _finite(model.fake_log_odds(outputs))  # (B,)
+        altered = np.empty((len(fake), 0))  # (B, 0)
+        if isinstance(model, JointEmbedding):
+            altered = _finite(model.node_probabilities(outputs))  # (B, N)
+    return fake, log_odds, altered
 
 
 def _finite(values: Tensor) -> NDArray[np.float64]:

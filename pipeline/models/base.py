@@ -68,6 +68,11 @@ class Classifier(nn.Module, ABC):
         self.pixel_std.copy_(torch.tensor(normalisation.std))
         self.normalisation = normalisation
 
+    @property
+    def image_encoder(self) -> nn.Module:
+        """The part that turns images into tokens; its first list of modules is its blocks."""
+        return self
+
     def layers(self) -> dict[str, int]:
         """Layer of every parameter by its name: 0 at the input, the highest at the head.
 

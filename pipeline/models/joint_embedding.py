@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
 from faceshards.wording import counted
@@ -77,6 +77,12 @@ class JointEmbedding(Classifier):
         pooled = self.clip.vision_model(pixel_values=images).pooler_output  # (B, vision width)
         embedding = self.clip.visual_projection(pooled)  # (B, D)
         return Outputs(embedding @ self._texts().T / TEMPERATURE, embedding)  # (B, N), (B, D)
+
+    @property
+    def image_encoder(self) -> nn.Module:
+        """See :class:`Classifier`."""
+        encoder: nn.Module = self.clip.vision_model
+        return encoder
 
     def fake_log_odds(self, outputs: Outputs) -> Tensor:
         """Of the marginal probability of the root, float64 (B,); all nodes contribute."""

@@ -92,17 +92,25 @@ def render(contents: Contents) -> str:
     :data:`MAX_CHARS` characters, and characters that cannot be seen are spelt out. A content
     security policy forbids scripts and every request.
     """
+    return rendered("page.html", it=contents)
+
+
+def rendered(template: str, folder: Path = _FOLDER, **values: object) -> str:
+    """HTML from a template in a folder, which may use the report's macros and style.
+
+    What it shows is treated as :func:`render` says.
+    """
     style = (_FOLDER / "style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
-        _environment()
-        .get_template("page.html")
+        _environment(folder)
+        .get_template(template)
         .render(
-            it=contents,
             frame=charts,
             side_px=SIDE_PX,
             style=Markup(style),  # noqa: S704 - the project's own file
             style_digest=digest,
+            **values,
         )
     )
 
@@ -125,9 +133,9 @@ def visible(value: object) -> object:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(folder: Path) -> Environment:
     return Environment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader([folder, _FOLDER]),
         autoescape=True,
         finalize=visible,
         undefined=StrictUndefined,

@@ -293,6 +293,23 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ),
         Column("log_odds", pa.float64(), "mean log_odds of its faces; 0 without a face"),
     ),
+    "predicted": (
+        Column("file_id", _text, "files/given/<path below what was given>/0"),
+        Column("faces", pa.int32(), "how many faces were scored", low=1),
+        Column("looked_at", pa.int32(), "at how many times", low=1),
+        Column("without_face", pa.int32(), "at how many of them nothing was scored", low=0),
+        Column("graph", _text, "named label graph of the node probabilities; or empty"),
+        Column("times_s", _doubles, "time of each face from the first image", "s"),
+        Column("scores", _doubles, "probability of each face that it is fake"),
+        Column("log_odds", _doubles, "logarithm of score / (1 - score) of each face"),
+        Column(
+            "node_probabilities",
+            _doubles,
+            "probability that it is altered, per face and node of the graph; or []",
+        ),
+        Column("digest", _text, "BLAKE2b-128 of the JPEG of its most telling faces"),
+        *_LOCATION,
+    ),
     "rejected": (
         Column("id", _text, "what was rejected, in the stage's own unit"),
         Column("reason", _text, "from the closed set", among=tuple(REJECT_REASONS)),

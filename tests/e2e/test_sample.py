@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.commands.predict import predict
 from pipeline.engine.machine import platform_string
 from tests.e2e import golden
 from tests.e2e.project import ROOT, command, copy_project, stages_run
@@ -72,6 +73,22 @@ def test_every_table_has_the_rows_that_the_metrics_say(project):
     assert table(project, "rejected/faces").num_rows == m["rejects"]
     assert table(project, "samples").num_rows == metrics(project, "balance")["outputs"]
     assert table(project, "expanded").num_rows == metrics(project, "expand")["outputs"]
+
+
+def test_files_are_judged_as_evaluate_scores_them(project, tmp_path, monkeypatch):
+    """Videos of the sample as files of nobody's dataset: the same pictures, faces and scores."""
+    monkeypatch.chdir(project)
+    text, code = predict(project / "data/raw/sample/wild/videos", RUNS[1], tmp_path, True, False)
+    assert code == 0, text
+    known = pq.read_table(project / "predictions" / RUNS[1] / "videos.parquet").to_pylist()
+    scores = {row["video_id"]: row for row in known if row["dataset"] == "wild"}
+    lines = (tmp_path / "predictions.jsonl").read_text().splitlines()
+    judged = {Path(one["file"]).stem: one for one in map(json.loads, lines)}
+    same = [(judged[name.rpartition("/")[2]], row) for name, row in scores.items()]
+    assert len(same) >= 4
+    for one, row in same:
+        assert one["faces"] == row["faces"]
+        assert abs(one["score"] - row["score"]) < 1e-6
 
 
 def test_a_second_repro_runs_only_scan(project):
