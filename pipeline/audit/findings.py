@@ -19,7 +19,8 @@ class Finding:
     """Something that an audit found, told once for all rows that it concerns."""
 
     kind: str
-    """``leak``, ``duplicate``, ``conflict``, ``balance``, ``missing`` or ``near_duplicate``."""
+    """``leak``, ``duplicate``, ``conflict``, ``balance``, ``missing``,
+    ``near_duplicate`` or ``parts``."""
     severity: str
     what: str
     """One sentence without a full stop."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline import tables
-from pipeline.audit import near_duplicates
+from pipeline.audit import near_duplicates, parts
 from pipeline.audit.findings import Finding, in_order, in_short, of_kind
 from pipeline.audit.videos import audit
 from pipeline.config.params import Params
@@ -54,6 +54,7 @@ def gather(manifests: Path) -> Audit:
     if refused.is_file():
         rejected = tables.read(refused, "rejected")
     findings = audit(videos, rejected)
+    findings += parts.findings(parts.read(manifests))
     path = manifests / "faces.parquet"
     if path.is_file():
         faces = tables.read(path, "faces", ["face_id", "video_id", "phash"])
@@ -79,14 +80,14 @@ def failing(found: Audit, params: Params) -> list[Finding]:
 
 def text(found: Audit, failed: Sequence[Finding]) -> str:
     """The findings to read in a terminal; ``failed`` are those that are to fail."""
-    parts = [_entry(finding) for finding in found.findings]
+    lines = [_entry(finding) for finding in found.findings]
     if not found.faces:
-        parts.append("Faces were not looked at: there are none yet (`dvc repro faces`).")
-    parts.append(f"{found.short}." if found.findings else "Nothing was found.")
+        lines.append("Faces were not looked at: there are none yet (`dvc repro faces`).")
+    lines.append(f"{found.short}." if found.findings else "Nothing was found.")
     if failed:
         kinds = ", ".join(sorted({finding.kind for finding in failed}))
-        parts.append(f"The parameters say that these are to fail: {kinds}.")
-    return "\n\n".join(parts)
+        lines.append(f"The parameters say that these are to fail: {kinds}.")
+    return "\n\n".join(lines)
 
 
 def _entry(finding: Finding) -> str:

@@ -154,12 +154,14 @@ def _expansion(params: Params, entries: Collection[str], videos: pa.Table) -> It
                 f"people apart, or take it out; `datasets: []` expands nothing."
             )
         methods = set(here["method"].unique().to_pylist())
-        if not methods & set(params.expand.source_methods):
-            yield (
-                f"expand.source_methods: {dataset} has no train videos of "
-                f"{' or '.join(params.expand.source_methods)}. It has "
-                f"{', '.join(sorted(methods))}."
-            )
+        for generator in params.expand.generators:
+            wanted = params.expand.sources_of(generator)
+            if not methods & set(wanted):
+                yield (
+                    f"expand.source_methods: {dataset} has no train videos of "
+                    f"{' or '.join(wanted)}, of which {generator} takes faces. It has "
+                    f"{', '.join(sorted(methods))}."
+                )
 
 
 def _named(videos: pa.Table) -> bool:
@@ -202,16 +204,22 @@ def _unknown_names(
                 f"the run {name} reads the dataset {dataset}, of which there are no videos. Give "
                 "it a root in manifests/datasets.yaml, or take the run out of params.yaml."
             )
-    for key, column in _OF_VIDEOS.items():
+    for key in (*_OF_VIDEOS, "regions", "generators"):
         wanted = getattr(run.data, key)
         if not wanted:
             continue
-        known = {*videos[column].unique().to_pylist(), *_made(key, params)}
-        for value in wanted:
-            if value not in known:
+        filmed = set(videos[_OF_VIDEOS[key]].unique().to_pylist()) if key in _OF_VIDEOS else set()
+        made = set(_made(key, params))
+        for value in (one for one in wanted if one not in filmed):
+            if value not in made:
                 yield (
-                    f"runs.{name}.data.{key} names {value}, which no video has. "
-                    f"{suggestion(value, known)}"
+                    f"runs.{name}.data.{key} names {value}, which no video has and the stage "
+                    f"expand does not make. {suggestion(value, filmed | made)}"
+                )
+            elif run.also != "expanded":
+                yield (
+                    f"runs.{name}.data.{key} names {value}, which only expanded samples have. "
+                    f"Set runs.{name}.also to expanded, or take it out."
                 )
 
 
@@ -220,11 +228,16 @@ _OF_VIDEOS = {"methods": "method", "categories": "category"}
 
 
 def _made(key: str, params: Params) -> list[str]:
-    """Methods and categories of images that the stage expand makes."""
+    """Methods, categories, regions or generators of images that the stage expand makes."""
     if not params.expand.datasets:
         return []
-    regions = {"swap": params.expand.regions, "xray": ("face",)}
-    made = [f"{g}_{region}" for g in params.expand.generators for region in regions[g]]
+    named = params.expand.generators
+    if key == "generators":
+        return list(named)
+    by = {generator: params.expand.regions_of(generator) for generator in named}
+    if key == "regions":
+        return [region for regions in by.values() for region in regions]
+    made = [f"{generator}_{region}" for generator in named for region in by[generator]]
     return made if key == "methods" else [fields.LOCAL]
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from faceshards import keys
 from pipeline import config
+from pipeline.audit import parts
 from pipeline.commands import contradictions, run_counts, runs_ahead
 from pipeline.commands.foresight import Before, foresee
 from pipeline.config.params import Params
@@ -92,7 +93,7 @@ def preview(params: Params) -> tuple[list[Preview], list[str]]:
         later = runs_ahead.text(runs_ahead.ahead(params.runs, runs_ahead.out_of_date(), working))
     except UserError as error:
         later = f"train, evaluate, report: not known. {error}"
-    notes = [later, *run_counts.lines(params.runs, videos), *notes]
+    notes = [later, *run_counts.lines(params.runs, videos), *parts.in_words(videos), *notes]
     return found, [*_encoded_anew(params.faces.lossless, entries), *notes]
 
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from faceshards.reading import folder_facts
+from pipeline.audit import parts as labelled_parts
 from pipeline.errors import UserError
+from pipeline.report.parts import HEAD, part_table
 from pipeline.report.stages import rejects, stage_counts
 from pipeline.stage_list import COUNTS
 
@@ -41,6 +43,11 @@ def summary(root: Path = Path()) -> str:
     if found:
         rows = [(one.stage, str(one.count), one.reason, one.meaning) for one in found]
         parts.append(_aligned([("rejects", "count", "reason", "meaning"), *rows]))
+    if (root / "manifests/videos.parquet").is_file():
+        table = part_table(labelled_parts.read(root / "manifests"))
+        if table.rows:
+            cells = [tuple(map(str, row[:-1])) for row in table.rows]
+            parts.append(_aligned([HEAD[:-1], *cells]))
     return "\n\n".join([*parts, *_how_to_look(root)])
 
 

@@ -275,6 +275,14 @@ class ExpandParams:
     max_sharpness_gap: Annotated[float, Range(0, 1000)] = 5.0
     """Largest factor between the two regions' sharpness; 0 = any."""
 
+    def regions_of(self, generator: str) -> tuple[str, ...]:
+        """What a generator replaces: ``swap`` each region, any other the whole face."""
+        return self.regions if generator == "swap" else ("face",)
+
+    def sources_of(self, generator: str) -> tuple[str, ...]:
+        """Whose faces it takes: Face X-ray, unlike ``swap``, blends real ones into each other."""
+        return self.source_methods if generator == "swap" else ("real",)
+
 
 @dataclass(frozen=True)
 class ShardParams:

@@ -4,18 +4,27 @@ Rules:
 
 - ``source`` holds pristine videos, ``target`` manipulated ones.
 - The split is the folder (``source/train/…``), or else what a name begins with (``train_…``).
-- Which of the faces was swapped is told by the authors' masks alone, and these are not read here: a
-  label is that of the video.
+- A label is that of the video. Which of the faces was swapped, the mask of a fake tells: the film
+  of the same name in ``target_mask``. Masks are never rows.
 """
 
 from collections.abc import Iterator
 
 from faceshards.fields import SPLITS
-from pipeline.datasets.base import REAL_METHOD, Adapter, Rejected, Source, Total, Video
-from pipeline.datasets.named_files import named_files
+from pipeline.datasets.base import (
+    REAL_METHOD,
+    Adapter,
+    Reference,
+    Rejected,
+    Source,
+    Total,
+    Video,
+)
+from pipeline.datasets.named_files import NamedFile, named_files
 
 METHOD = "ffiw_unknown"
 _LABELS = {"source": 0, "target": 1}
+_MASKS = "target_mask"
 _DEPTH = 3
 
 
@@ -37,7 +46,16 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
             split=split,
             label=label,
             method=METHOD if label else REAL_METHOD,
+            mask=_mask(found) if label else None,
         )
+
+
+def _mask(found: NamedFile) -> Reference:
+    """Where the mask of a fake lies; whether it does, ``scan`` looks."""
+    below = found.relative.partition("/")[2]
+    root = found.file.removesuffix(found.relative)
+    start = found.path.removesuffix(found.relative)
+    return Reference(f"{root}{_MASKS}/{below}", f"{start}{_MASKS}/{below}")
 
 
 ADAPTER = Adapter(

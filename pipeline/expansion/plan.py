@@ -25,9 +25,7 @@ from pipeline.expansion.candidates import VIDEO_COLUMNS, check_datasets, train_f
 from pipeline.expansion.matching import Exclusions, Faces, nearest_sources
 from pipeline.expansion.notes import assumed, short
 from pipeline.expansion.people import People, people, tied
-from pipeline.expansion.regions import WHOLE_FACE
 from pipeline.expansion.targets import choose_targets, matching_count
-from pipeline.labels.semantics import REAL
 from pipeline.tables.arrays import Bools, Ints
 from pipeline.tables.sources import TableSource, read
 
@@ -170,10 +168,8 @@ def _request(dataset: str, generator: str, params: ExpandParams, upright: bool) 
     align = params.align
     if align == "auto":
         align = "none" if upright else "similarity"
-    # Face X-ray blends real faces into each other.
-    if generator == "swap":
-        return Request(dataset, generator, params.regions, params.source_methods, align)
-    return Request(dataset, generator, (WHOLE_FACE,), (REAL,), align)
+    regions, methods = params.regions_of(generator), params.sources_of(generator)
+    return Request(dataset, generator, regions, methods, align)
 
 
 class _Planner:

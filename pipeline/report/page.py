@@ -11,13 +11,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from faceshards.replace import replacing
-from pipeline.audit import circumstances
+from pipeline.audit import circumstances, parts
 from pipeline.audit.gather import Audit
 from pipeline.audit.gather import gather as gather_audit
 from pipeline.config.run_params import ReportParams, RunParams
 from pipeline.report import charts
 from pipeline.report.cells import Table
 from pipeline.report.counts import Counts
+from pipeline.report.parts import part_table
 from pipeline.report.pictures import SIDE_PX, DataUri, Region, Sheet, contact_sheets, regions
 from pipeline.report.runs import RunFacts, run_facts, run_table
 from pipeline.report.shortcuts import shortcut_table
@@ -36,6 +37,7 @@ class Contents:
 
     counts: Counts
     stages: Table
+    parts: Table
     rejects: tuple[Rejects, ...]
     audit: Audit
     sheets: tuple[Sheet, ...]
@@ -66,6 +68,7 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
     return Contents(
         counts=Counts(root / "manifests", shards),
         stages=stage_table(metrics),
+        parts=part_table(parts.read(root / "manifests")),
         rejects=tuple(rejects(root / "manifests/rejected")),
         audit=gather_audit(root / "manifests"),
         sheets=tuple(contact_sheets(shards, params.faces_per_dataset)),

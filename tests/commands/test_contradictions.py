@@ -127,7 +127,8 @@ TWO = [(d, s, m) for d in ("a", "b") for s in ("train", "val") for m in ("real",
         (
             {"methods": ("fake_b",)},
             TWO,
-            "runs.metric-learning.data.methods names fake_b, which no video has. Did you mean fake",
+            "runs.metric-learning.data.methods names fake_b, which no video has and "
+            "the stage expand does not make. Did you mean fake",
         ),
         (
             {"datasets": ("a",), "methods": ("fake-b",)},
@@ -164,9 +165,42 @@ def test_reals_alone_can_be_blended_with_themselves_where_there_are_landmarks():
 
 def test_names_of_images_that_are_made_are_known_before_they_are():
     runs = {n: replace(r, also="expanded") for n, r in SAMPLE.runs.items()}
-    for data in ({"methods": ("swap_eye",)}, {"methods": ("Deepfakes", "swap_lip")}):
+    expand = replace(SAMPLE.expand, generators=("swap", "xray"))
+    both = replace(SAMPLE, expand=expand)
+    for data in (
+        {"methods": ("swap_eye",)},
+        {"methods": ("Deepfakes", "swap_lip")},
+        {"methods": ("xray_face",)},
+        {"regions": ("face", "eye"), "generators": ("xray",)},
+    ):
         reading = {n: replace(r, data=DataParams(**data)) for n, r in runs.items()}
-        assert contradictions(replace(SAMPLE, runs=reading), ["ffpp"], videos(*WHOLE)) == []
+        assert contradictions(replace(both, runs=reading), ["ffpp"], videos(*WHOLE)) == []
+
+
+@pytest.mark.parametrize(
+    ("generators", "also", "data", "expected"),
+    [
+        (("swap",), "expanded", {"methods": ("xray_face",)}, "data.methods names xray_face, which"),
+        (("swap",), "expanded", {"generators": ("xray",)}, "data.generators names xray, which no"),
+        (("xray",), "expanded", {"regions": ("lip",)}, "data.regions names lip, which no video"),
+        (("swap", "xray"), "train", {"methods": ("Deepfakes", "xray_face")}, "only expanded"),
+        (("swap",), "train", {"regions": ("lip",)}, "data.regions names lip, which only expanded"),
+    ],
+)
+def test_names_of_images_that_are_not_made_or_not_read_are_told(generators, also, data, expected):
+    runs = {"one": replace(SAMPLE.runs["sjedd"], also=also, data=DataParams(**data))}
+    expand = replace(SAMPLE.expand, generators=generators)
+    (told,) = contradictions(replace(SAMPLE, expand=expand, runs=runs), ["ffpp"], videos(*WHOLE))
+    assert expected in told
+
+
+def test_face_x_ray_needs_no_fakes_to_take_faces_of():
+    """It blends reals; ``swap`` takes faces of the methods that are named."""
+    reals = [("ffpp", split, "real") for split in ("train", "val")] + [("ffpp", "train", "other")]
+    only = replace(SAMPLE, expand=replace(SAMPLE.expand, generators=("xray",)), runs={})
+    assert contradictions(only, ["ffpp"], videos(*reals)) == []
+    (told,) = contradictions(replace(SAMPLE, runs={}), ["ffpp"], videos(*reals))
+    assert "of which swap takes faces" in told
 
 
 def test_graphs_must_be_there():

@@ -30,6 +30,15 @@ def test_splits_by_folder_or_name(look, tree):
     assert {row["category"] for row in found.values()} == {"real", "FS"}
 
 
+def test_the_mask_of_a_fake_is_the_film_of_its_name(look):
+    found = look("source/train/1.mp4\ntarget/train/{1,2}.mp4\ntarget_mask/train/1.mp4")
+    assert {path: row["mask_path"] for path, row in rows(found).items()} == {
+        "ffiw/real/source/train/1": "",
+        "ffiw/ffiw_unknown/target/train/1": "target_mask/train/1.mp4",
+        "ffiw/ffiw_unknown/target/train/2": "",
+    }
+
+
 def test_rejects(look):
     found = look("source/odd_1.mp4\nsource/train/{a.mp4,b.json}\ntarget/test/a.mp4")
     assert rejects(found) == {

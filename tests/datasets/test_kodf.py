@@ -68,3 +68,28 @@ def test_targets_are_in_one_split(look):
 def test_another_root(look):
     with pytest.raises(UserError, match="does not look like"):
         look("videos/1_2_1_1.mp4")
+
+
+def test_the_part_that_was_attacked_is_a_test_set_of_its_own(look):
+    tree = (
+        TREE
+        + """
+        adversarial/real/100001_001.mp4
+        adversarial/fake/pgd/100002_100001_1_0090.mp4
+        adversarial/fake/0001.mp4
+        adversarial/0002.mp4
+    """
+    )
+    found = look(tree, part="adversarial")
+    columns = ("split", "label", "method", "category", "subtype", "identity", "target_id")
+    assert {
+        row["path"].rsplit("/", 1)[1]: [row[c] for c in columns] for row in rows(found).values()
+    } == {
+        "100001_001.mp4": ["test", 0, "real", "real", "", "kodf:100001", ""],
+        "100002_100001_1_0090.mp4": [
+            *("test", 1, "dfl", "FS", "adversarial", "kodf:100001", "kodf:100002"),
+        ],
+        "0001.mp4": ["test", 1, "kodf_unknown", "unknown", "adversarial", "", ""],
+    }
+    assert rejects(found) == {"kodf/adversarial/0002.mp4": "unknown_label"}
+    assert not any("adversarial" in row["path"] for row in rows(look(tree)).values())
