@@ -10,8 +10,10 @@ from pipeline.commands import contradictions
 from pipeline.commands.entry import run_main
 from pipeline.datasets.scan import STAT_CACHE, scan
 from pipeline.engine.retry import heal
-from pipeline.engine.stage import write_metrics
+from pipeline.engine.sound import SoundTars
+from pipeline.engine.stage import STORES, write_metrics
 from pipeline.labels import semantics
+from pipeline.stage_list import WITH_STORE
 from pipeline.versions import publish
 
 
@@ -30,6 +32,8 @@ def main() -> None:
     publish()
     for stage, count in heal(set(found.videos.column("video_id").to_pylist())).items():
         print(f"{counted(count, 'unit')} of {stage} will be tried again: the file is there now.")
+    for path in [path for stage in WITH_STORE for path in SoundTars.of(STORES / stage.name).wake()]:
+        print(f"{path} is damaged; its stage runs again.")
     if absent := [name for name, entry in entries.items() if not entry.roots]:
         print(f"Not read, since manifests/datasets.yaml gives no root: {', '.join(absent)}.")
     if found.findings:

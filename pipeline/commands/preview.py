@@ -49,7 +49,7 @@ class Preview:
 def preview(params: Params) -> tuple[list[Preview], list[str]]:
     """Looks at every heavy stage in order, up to the first whose input tables do not exist yet.
 
-    Datasets are scanned; nothing is written but what is remembered of their files and of weights.
+    Datasets are scanned; nothing is written but what is remembered of files.
 
     Returns:
         The stages, and sentences on what else there is to know: what training will lack, and which
@@ -69,7 +69,9 @@ def preview(params: Params) -> tuple[list[Preview], list[str]]:
             break
         stage = _prepare(name, params, videos)
         with disk.explained(stage.store.folder):
-            now = survey(stage.task, stage.plan, stage.store, version(name))
+            sound = stage.store.sound()
+            now = survey(stage.task, stage.plan, stage.store, version(name), sound)
+            sound.save()
         old_ids = _ids(stage.store, now.old)
         estimated = any(one.to_do or one.drop for one in found)
         rows = foresee(stage, now, old_ids, before)

@@ -11,9 +11,16 @@ from pathlib import Path
 from pipeline.engine import partition
 from pipeline.engine.division import PartitionPlan
 from pipeline.engine.partition import Committed
+from pipeline.engine.sound import SoundTars
 
 
-def shelve(folder: Path, store: Path, gone: Mapping[str, Committed], most_bytes: float) -> None:
+def shelve(
+    folder: Path,
+    store: Path,
+    gone: Mapping[str, Committed],
+    most_bytes: float,
+    sound: SoundTars,
+) -> None:
     """Moves partitions out of a store; the oldest in the folder go where it grows too large.
 
     Args:
@@ -21,18 +28,24 @@ def shelve(folder: Path, store: Path, gone: Mapping[str, Committed], most_bytes:
         store: where they lie now, with their tars.
         gone: by file name.
         most_bytes: of parquets and tars together; 0 = nothing is kept.
+        sound: what is known of the tars.
     """
     if most_bytes:
         for name, facts in gone.items():
-            # The tar first: a parquet without its tar counts nowhere.
-            for moved in (facts.tar, name) if facts.tar else (name,):
-                (folder / moved).parent.mkdir(parents=True, exist_ok=True)
-                (store / moved).replace(folder / moved)
+            _move(store, folder, name, facts, sound)
             os.utime(folder / name)
-    _shorten(folder, most_bytes)
+    _shorten(folder, most_bytes, sound)
 
 
-def find(folder: Path, wanted: Iterable[PartitionPlan]) -> dict[str, Committed]:
+def _move(old: Path, new: Path, name: str, facts: Committed, sound: SoundTars) -> None:
+    """Moves a partition, the tar first: a parquet without its tar counts nowhere."""
+    if facts.tar:
+        sound.move(old / facts.tar, new / facts.tar)
+    (new / name).parent.mkdir(parents=True, exist_ok=True)
+    (old / name).replace(new / name)
+
+
+def find(folder: Path, wanted: Iterable[PartitionPlan], sound: SoundTars) -> dict[str, Committed]:
     """Kept partitions that are wanted again and are whole, by file name."""
     found = {}
     for part in wanted:
@@ -40,27 +53,24 @@ def find(folder: Path, wanted: Iterable[PartitionPlan]) -> dict[str, Committed]:
             facts = partition.read_facts(folder / part.file)
         except partition.DamagedError:
             continue
-        if facts and facts.plan == part.digest and not facts.transient and _is_whole(folder, facts):
+        if not facts or facts.plan != part.digest or facts.transient:
+            continue
+        if _has_tar(folder, facts) and not sound.damaged(folder, {part.file: facts}):
             found[part.file] = facts
     return found
 
 
-def take_back(folder: Path, store: Path, found: Mapping[str, Committed]) -> None:
-    """Moves kept partitions back into the store, the tar first: the parquet is the commit."""
+def take_back(folder: Path, store: Path, found: Mapping[str, Committed], sound: SoundTars) -> None:
+    """Moves kept partitions back into the store."""
     for name, facts in found.items():
-        for moved in (facts.tar, name) if facts.tar else (name,):
-            (store / moved).parent.mkdir(parents=True, exist_ok=True)
-            (folder / moved).replace(store / moved)
+        _move(folder, store, name, facts, sound)
 
 
-def _is_whole(folder: Path, facts: Committed) -> bool:
-    if not facts.tar:
-        return True
-    tar = folder / facts.tar
-    return tar.is_file() and tar.stat().st_size == facts.tar_bytes
+def _has_tar(folder: Path, facts: Committed) -> bool:
+    return not facts.tar or (folder / facts.tar).is_file()
 
 
-def _shorten(folder: Path, most_bytes: float) -> None:
+def _shorten(folder: Path, most_bytes: float, sound: SoundTars) -> None:
     """Deletes what was put here longest ago until the rest fits, and tars that nothing names."""
     parquets = sorted(
         folder.rglob("*.parquet"),
@@ -74,10 +84,11 @@ def _shorten(folder: Path, most_bytes: float) -> None:
         except partition.DamagedError:
             facts = None
         total += path.stat().st_size + (facts.tar_bytes if facts else 0)
-        if facts is None or not _is_whole(folder, facts) or total > most_bytes:
+        if facts is None or not _has_tar(folder, facts) or total > most_bytes:
             path.unlink()
         elif facts.tar:
             named.add(folder / facts.tar)
+            sound.keep(folder / facts.tar)
     for tar in folder.rglob("*.tar"):
         if tar not in named:
             tar.unlink()

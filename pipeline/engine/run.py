@@ -3,7 +3,7 @@
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +17,9 @@ from pipeline.engine.machine import platform_string
 from pipeline.engine.partition import Committed
 from pipeline.engine.progress import Progress, wholesale
 from pipeline.engine.rows import Plan, Task
+from pipeline.engine.sound import SoundTars
 from pipeline.engine.survey import Store, Survey, survey
-from pipeline.engine.work import Job
+from pipeline.engine.work import Done, Job
 from pipeline.engine.workers import place
 from pipeline.errors import UserError
 
@@ -70,26 +71,43 @@ def brought_up_to_date(
     with disk.explained(where.folder), _damage_explained(), store.locked(where.folder):
         where.sweep(where.committed())
         with _plan_file(where.folder) as plan_file:
+            sound = where.sound()
             with plan_file.open("wb") as file:
-                found = survey(task, plan, where, version, file)
+                found = survey(task, plan, where, version, sound, file)
             if where.kept:
-                kept.take_back(where.kept, where.folder, found.kept)
+                kept.take_back(where.kept, where.folder, found.kept, sound)
+            sound.save()
             platform = platform_string()
             _report_platforms(name, found.old, platform)
             jobs = _Jobs(task, where, found, plan_file, platform)
             most = math.inf if where.all_may_fail else engine.max_reject_fraction
             with Progress(name, found.total_rows, found.rows_to_do, most) as progress:
-                place(name, jobs, where.isolate, engine, progress.update)
+                report = _noting(sound, progress.update)
+                place(name, jobs, where.isolate, engine, report)
         there = where.committed()
+        for damaged in sound.damaged(where.tar_folder, there):
+            del there[damaged]
         wanted = {part.file: _accept(part, there, where.folder) for part in found.wanted}
         if where.kept:
             gone = {file: facts for file, facts in there.items() if file not in wanted}
-            kept.shelve(where.kept, where.folder, gone, engine.keep_gb * 1e9)
+            kept.shelve(where.kept, where.folder, gone, engine.keep_gb * 1e9, sound)
+        sound.save()
         where.sweep(wanted)
         whole = [Whole(where.folder / file, facts) for file, facts in wanted.items()]
         if not where.all_may_fail:
             _check_some_use(name, whole)
         yield whole
+
+
+def _noting(sound: SoundTars, update: Callable[[Done], None]) -> Callable[[Done], None]:
+    """Takes note of each tar as it is committed, and passes on what became of the partition."""
+
+    def report(done: Done) -> None:
+        if done.tar:
+            sound.committed(*done.tar)
+        update(done)
+
+    return report
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The folder of a stage's partitions: its lock, its committed partitions, and deleting the rest."""
 
 import fcntl
-import hashlib
 import os
 import sys
 import time
@@ -45,16 +44,12 @@ def _wait_for(handle: int, path: Path) -> None:
             time.sleep(0.1)
 
 
-def committed(store: Path, tars: Path, content_named: bool) -> dict[str, partition.Committed]:
-    """The whole partitions by file name: those whose tar is as the parquet says.
-
-    A tar under a plain name may have been exchanged by others (a checkout, say), so its digest is
-    compared; a content-named one is what its name says.
-    """
+def committed(store: Path, tars: Path) -> dict[str, partition.Committed]:
+    """The partitions by file name whose parquet is whole and whose tar is there."""
     found = {}
     for path in sorted(store.rglob("*.parquet")):
         facts = None if path.name.startswith(".tmp-") else _facts(path)
-        if facts and _tar_is_whole(facts, tars, content_named):
+        if facts and (not facts.tar or (tars / facts.tar).is_file()):
             found[path.relative_to(store).as_posix()] = facts
     return found
 
@@ -66,18 +61,6 @@ def _facts(path: Path) -> partition.Committed | None:
     except partition.DamagedError as error:
         sys.stderr.write(f"{error}: its rows are worked anew.\n")
         return None
-
-
-def _tar_is_whole(facts: partition.Committed, tars: Path, content_named: bool) -> bool:
-    if not facts.tar:
-        return True
-    path = tars / facts.tar
-    if not path.is_file() or path.stat().st_size != facts.tar_bytes:
-        return False
-    if content_named:
-        return True
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == facts.tar_sha256
 
 
 def sweep(store: Path, tars: Path, keep: Mapping[str, partition.Committed]) -> None:

@@ -1,9 +1,10 @@
 """What a run would have to do: the plan held against what the store has."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from pipeline.engine.division import PartitionPlan, divide
 from pipeline.engine.partition import Committed
 from pipeline.engine.plan_file import MARK, Marks
 from pipeline.engine.rows import Plan, Task
+from pipeline.engine.sound import SoundTars, lost_rows
 from pipeline.tables import schemas
 from pipeline.tables.arrays import Ints, positions
 
@@ -47,8 +49,12 @@ class Store:
         return self.tars is None
 
     def committed(self) -> dict[str, Committed]:
-        """The whole partitions in the store, by file name."""
-        return store.committed(self.folder, self.tar_folder, self.content_named)
+        """The partitions in the store by file name; their tars are there, whole or not."""
+        return store.committed(self.folder, self.tar_folder)
+
+    def sound(self) -> SoundTars:
+        """What is known of its tars, as the last run left it."""
+        return SoundTars.of(self.folder)
 
     def sweep(self, keep: Mapping[str, Committed]) -> None:
         """Deletes what belongs to none of these partitions."""
@@ -127,7 +133,12 @@ class Survey:
 
 
 def survey(
-    task: Task, plan: Plan, where: Store, version: int, file: BinaryIO | None = None
+    task: Task,
+    plan: Plan,
+    where: Store,
+    version: int,
+    sound: SoundTars,
+    file: BinaryIO | None = None,
 ) -> Survey:
     """Compares a plan with a store. Reads only what has changed.
 
@@ -142,13 +153,19 @@ def survey(
     rows = plan_file.digest(plan, settings, file)
     wanted = divide(rows, where.target_rows, contiguous=not where.content_named)
     old = where.committed()
-    todo = [part for part in wanted if not _is_up_to_date(part, old)]
-    back = kept.find(where.kept, todo) if where.kept and where.kept.is_dir() else {}
+    damaged = sound.damaged(where.tar_folder, old)
+    if damaged and not where.content_named:
+        sys.stderr.write(
+            f"{where.tar_folder}: {len(damaged)} of {len(old)} tars are not as they were written: "
+            "they are packed anew.\n"
+        )
+    todo = [part for part in wanted if part.file in damaged or not _is_up_to_date(part, old)]
+    back = kept.find(where.kept, todo, sound) if where.kept and where.kept.is_dir() else {}
     todo = [part for part in todo if part.file not in back]
     # Shards are made of finished pictures: packing one anew is as cheap as copying it.
     copied = todo if where.content_named else []
     asked = [rows.fingerprints[part.rows] for part in copied]
-    known = _known_rows(where.folder, old, np.concatenate([np.empty(0, MARK), *asked]))
+    known = _known_rows(where, old, damaged, np.concatenate([np.empty(0, MARK), *asked]))
     return Survey(
         rows.ids, rows.bucket, rows.fingerprints, rows.offsets, wanted, old, todo, known, back
     )
@@ -159,10 +176,13 @@ def _is_up_to_date(part: PartitionPlan, old: Mapping[str, Committed]) -> bool:
     return facts is not None and facts.plan == part.digest and not facts.transient
 
 
-def _known_rows(folder: Path, old: Mapping[str, Committed], asked: Marks) -> _Known:
+def _known_rows(
+    where: Store, old: Mapping[str, Committed], damaged: Set[str], asked: Marks
+) -> _Known:
     """Where the record of each fingerprint that is asked for lies, if anywhere.
 
-    Rows with a transient reject count as unknown, and so do those that are to be tried again.
+    Rows with a transient reject count as unknown, and so do those that are to be tried again and
+    those that a damaged tar has lost.
     """
     asked = np.unique(asked)
     files = list(old) if len(asked) else []
@@ -170,13 +190,14 @@ def _known_rows(folder: Path, old: Mapping[str, Committed], asked: Marks) -> _Kn
     for number, name in enumerate(files):
         if old[name].layout < partition.LAYOUT:
             continue
-        rows = partition.read_rows(folder / name, ["fingerprint", "rejects"]).to_pydict()
+        rows = partition.read_rows(where.folder / name, ["fingerprint", "rejects"]).to_pydict()
+        lost = lost_rows(where.folder, name, where.table, old[name]) if name in damaged else set()
         usable = [
             row
             for row, (mark, rejects) in enumerate(
                 zip(rows["fingerprint"], rows["rejects"], strict=True)
             )
-            if mark and not any(r["reason"] in schemas.TRANSIENT_REASONS for r in rejects)
+            if mark and row not in lost and not _is_transient(rejects)
         ]
         marks = np.array([bytes.fromhex(rows["fingerprint"][row]) for row in usable], MARK)
         at = positions(asked, marks)
@@ -185,3 +206,7 @@ def _known_rows(folder: Path, old: Mapping[str, Committed], asked: Marks) -> _Kn
         known.file[at[new]] = number
         known.row[at[new]] = np.array(usable, np.int64)[new]
     return known
+
+
+def _is_transient(rejects: Iterable[Mapping[str, Any]]) -> bool:
+    return any(reject["reason"] in schemas.TRANSIENT_REASONS for reject in rejects)

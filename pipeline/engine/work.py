@@ -14,7 +14,8 @@ from faceshards import keys, tar
 from faceshards.replace import attempt, replace_durably
 from pipeline.engine import disk, partition, plan_file, process
 from pipeline.engine.plan_file import PlanRow
-from pipeline.engine.rows import Member, Output, RowResult, Task, UnitReject
+from pipeline.engine.rows import Output, RowResult, Task, UnitReject
+from pipeline.engine.sound import member_columns, members
 from pipeline.errors import Reject
 from pipeline.tables import schemas
 from pipeline.tables.arrays import Ints
@@ -78,12 +79,8 @@ class Done:
     """Worked rows all of whose units were rejected."""
     rejects: Mapping[str, int]
     """Rejected units of worked rows by reason."""
-
-
-def member_columns(table: str) -> list[str]:
-    """Prefixes of the location columns of a table: ``["", "mask_"]`` for ``expanded``."""
-    names = [column.name for column in schemas.TABLES[table]]
-    return [name.removesuffix("offset") for name in names if name.endswith("offset")]
+    tar: tuple[Path, os.stat_result, str] | None
+    """Its tar, as it lay there when it was committed, and its SHA-256; None where it has none."""
 
 
 def run_job(job: Job, performer: Performer) -> Done:
@@ -109,13 +106,15 @@ def run_job(job: Job, performer: Performer) -> Done:
                 worked.append(record)
             records.append(record)
         facts = _commit_tar(job, work_tar, records)
+        stat = (job.tars / facts.tar).stat() if facts.tar else None
         partition.write(final, job.table, records, facts)
     finally:
         if work_tar:
             work_tar.unlink(missing_ok=True)
     reasons = Counter(reject["reason"] for record in worked for reject in record["rejects"])
     empty = sum(1 for record in worked if not record["done"] and record["rejects"])
-    return Done(job.name, len(records), len(records) - len(worked), empty, dict(reasons))
+    stored = (job.tars / facts.tar, stat, facts.tar_sha256) if stat else None
+    return Done(job.name, len(records), len(records) - len(worked), empty, dict(reasons), stored)
 
 
 def perform_row(task: Task, table: str, row: PlanRow, tar_file: BinaryIO | None) -> Record:
@@ -238,34 +237,21 @@ def _copy(
     """
     old_tar, record = known
     try:
-        members = [_stored(job, old_tar, old) if work_tar else [] for old in record["outputs"]]
+        stored = [members(old_tar, job.table, old) if work_tar else [] for old in record["outputs"]]
     except ValueError:
         return None
     outputs = []
-    for old, stored in zip(record["outputs"], members, strict=True):
+    for old, found in zip(record["outputs"], stored, strict=True):
         ids = job.task.identify(row.id, old)
         output = {**old, **ids, **row.attach}
         if work_tar:
             stem = keys.encode_id(next(iter(ids.values())))
             with work_tar.open("r+b") as file:
-                for member in stored:
+                for member in found:
                     place, _ = tar.append(file, f"{stem}.{member.extension}", member.data)
                     output[f"{member.column}offset"] = place
         outputs.append(output)
     return {**record, "id": row.id, "fingerprint": row.fingerprint, "outputs": outputs}
-
-
-def _stored(job: Job, path: Path, output: Record) -> list[Member]:
-    """Members of an output as they lie in a tar. Raises ValueError where they are not those."""
-    members = []
-    for column in member_columns(job.table):
-        at, size = output[f"{column}offset"], output[f"{column}size"]
-        data = tar.read(path, at, size)
-        if keys.digest128(data) != output[f"{column}digest"]:
-            raise ValueError(f"{path}, byte {at}: not what was stored")
-        extension = tar.name_at(path, at).rsplit("/", 1)[-1].partition(".")[2]
-        members.append(Member(column, extension, data))
-    return members
 
 
 def _commit_tar(job: Job, work_tar: Path | None, records: list[Record]) -> partition.Committed:

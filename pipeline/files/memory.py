@@ -7,7 +7,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from faceshards.replace import replacing
@@ -49,19 +50,48 @@ class FileMemory:
             kind: what is asked: an answer of another kind does not count.
             find_out: reads the file.
         """
-        if not name.startswith(os.sep):
-            name = os.path.abspath(name)  # noqa: PTH100 - keeps links
-        stamp: Entry = [
-            *(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino),
-            kind,
-        ]
+        fact = self.known(name, facts, kind)
+        if fact is None:
+            fact = find_out()
+            self.remember(name, facts, kind, fact)
+        return fact
+
+    def known(self, name: str, facts: os.stat_result, kind: str) -> str | None:
+        """What is remembered of a file whose ``os.stat`` is ``facts``; it stays remembered.
+
+        None where that is nothing, or the file has changed since.
+        """
+        name = _absolute(name)
         # A file may be asked for more than once, such as a tar for every folder inside it.
         entry = self._seen.get(name) or self._known.get(name)
-        if entry is None or entry[:-1] != stamp:
-            entry = [*stamp, find_out()]
-        if time.time() - facts.st_mtime > SETTLED_S:
-            self._seen[name] = entry
+        if entry is None or entry[:-1] != _stamp(facts, kind):
+            return None
+        self._seen[name] = entry
         return str(entry[-1])
+
+    def remember(self, name: str, facts: os.stat_result, kind: str, fact: str) -> None:
+        """Takes note of what was found out about a file whose ``os.stat`` was ``facts`` before."""
+        if time.time() - facts.st_mtime > SETTLED_S:
+            self._seen[_absolute(name)] = [*_stamp(facts, kind), fact]
+
+    def __len__(self) -> int:
+        """Files that :meth:`save` would write down."""
+        return len(self._seen)
+
+    def changed_behind(self) -> Iterator[tuple[str, os.stat_result, str]]:
+        """Files that look as they did but for the time of the inode, with stat and fact.
+
+        So looks a file that was written and whose time of content was set back. One that was
+        renamed, or whose rights were changed, looks the same. All files that are still there stay
+        remembered.
+        """
+        for name, entry in sorted((self._known | self._seen).items()):
+            with suppress(OSError):
+                facts = Path(name).stat()
+                now = _stamp(facts, str(entry[4]))
+                self._seen[name] = entry
+                if now != entry[:-1] and [*now[:2], *now[3:]] == [*entry[:2], *entry[3:-1]]:
+                    yield name, facts, str(entry[-1])
 
     def save(self) -> None:
         """Replaces the memory by one of the files asked for since it was opened."""
@@ -84,3 +114,11 @@ class FileMemory:
             and isinstance(entry[-1], str)
             and self._value.fullmatch(entry[-1]) is not None
         )
+
+
+def _absolute(name: str) -> str:
+    return name if name.startswith(os.sep) else os.path.abspath(name)  # noqa: PTH100 - keeps links
+
+
+def _stamp(facts: os.stat_result, kind: str) -> Entry:
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, kind]

@@ -1,5 +1,6 @@
 """Reading what a stage stored in the tars of its store, checked against its digest."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from faceshards import keys, tar
@@ -25,7 +26,12 @@ def read_stored(path: Path, offset: int, size: int, digest: str, stage: str) -> 
         raise UserError(
             f"{path} is not there. The stage {stage} writes it: run `dvc repro`."
         ) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error}). Delete this one file and run `dvc repro`: the stage "
+            f"{stage} makes what was in it anew, and keeps the rest."
+        ) from error
+    except ValueError as error:
         raise _damaged(path, str(error), stage) from error
     if digest and keys.digest128(data) != digest:
         raise _damaged(path, f"byte {offset} is not what the stage {stage} stored there", stage)
@@ -33,7 +39,9 @@ def read_stored(path: Path, offset: int, size: int, digest: str, stage: str) -> 
 
 
 def _damaged(path: Path, what: str, stage: str) -> UserError:
+    with suppress(OSError):
+        path.touch()  # a disk that loses bits does not say so; this makes DVC look at the file
     return UserError(
-        f"{path} is damaged ({what}). Delete this one file and run `dvc repro`: the stage {stage} "
-        "makes what was in it anew, and keeps the rest."
+        f"{path} is damaged ({what}). Run `dvc repro`: the stage {stage} makes the damaged rows "
+        "in it anew, and keeps the rest."
     )

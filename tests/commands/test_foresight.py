@@ -79,7 +79,7 @@ def shards(samples: Mapping[str, str]) -> Stage:
 
 
 def look(stage: Stage, before: Before, old: list[str]):
-    now = survey(stage.task, stage.plan, stage.store, 1)
+    now = survey(stage.task, stage.plan, stage.store, 1, stage.store.sound())
     rows = foresee(stage, now, np.unique(hashes(*old)), before)
     return (rows.to_do, rows.keep, rows.drop), rows.after
 
@@ -121,7 +121,8 @@ def test_a_changed_video_touches_what_is_made_of_its_faces():
     assert counts == (1, 11, 0)
     counts, before = look(swaps(SWAPS), before, list(SWAPS))
     assert counts == (2, 4, 0)  # as target of swap 3 and as source of swap 2
-    now = survey(Task(), shards(SAMPLES).plan, shards(SAMPLES).store, 1)
+    where = shards(SAMPLES).store
+    now = survey(Task(), shards(SAMPLES).plan, where, 1, where.sound())
     ids = list(SAMPLES)
     hit = {f"{VIDEOS[3]}/0-0", "toy/swap/s-3", "toy/swap/s-2"}
     packed = [part.size for part in now.wanted if hit & {ids[i] for i in part.rows}]

@@ -39,7 +39,8 @@ def test_going_back_works_nothing(tmp_path, monkeypatch):
     assert len(seen) == 20
     make(tmp_path, other, copies=3)
     seen.clear()
-    found = survey(toy.ToyTask(2), toy.plan(one), store(tmp_path), 1)
+    where = store(tmp_path)
+    found = survey(toy.ToyTask(2), toy.plan(one), where, 1, where.sound())
     assert (found.rows_to_do, len(found.todo)) == (0, 0)
     make(tmp_path, one)
     assert seen == []

@@ -38,16 +38,16 @@ def content(folder: Path) -> dict[str, bytes]:
 def flip(flips: int, folder: Path, seed: int = 0) -> Counter[str]:
     """Flips bits one at a time and counts what became of the store afterwards.
 
-    A flip in a parquet must heal by running again. A flip in a tar must not reach the tars that
-    another division of the same rows makes from it. ``healed`` is the only good outcome; the others
-    are ``silent`` and ``traceback``, ended by the kind of file.
+    It must heal by running again, and one in a tar must not reach the tars that another division of
+    the same rows makes from it. ``healed`` is the only good outcome; the others are ``silent`` and
+    ``traceback``, ended by the kind of file.
     """
     whole, cut = folder / "whole", folder / "cut"
     make(whole, 3)
     make(cut, 100)
-    wanted = {".parquet": content(whole), ".tar": content(cut)}
+    wanted = {3: content(whole), 100: content(cut)}
     draw = np.random.default_rng(seed)
-    names = sorted(wanted[".parquet"])
+    names = sorted(wanted[3])
     found: Counter[str] = Counter()
     for number in range(flips):
         name = names[draw.integers(len(names))]
@@ -58,13 +58,14 @@ def flip(flips: int, folder: Path, seed: int = 0) -> Counter[str]:
         data[bit // 8] ^= 1 << bit % 8
         (here / name).write_bytes(data)
         kind = Path(name).suffix
+        target_rows = 100 if kind == ".tar" and number % 2 else 3
         try:
-            make(here, 3 if kind == ".parquet" else 100)
+            make(here, target_rows)
         except Exception:
             traceback.print_exc()
             found[f"traceback {kind}"] += 1
         else:
-            same = content(here) == wanted[kind]
+            same = content(here) == wanted[target_rows]
             found[f"{'healed' if same else 'silent'} {kind}"] += 1
         shutil.rmtree(here)
     return found

@@ -171,6 +171,23 @@ def test_a_file_that_was_away_for_a_moment_heals(
     assert "didn't change" in command(folder, "dvc", "repro", "faces").stdout
 
 
+def test_a_flipped_bit_in_a_tar_heals(finished, undisturbed, tmp_path):
+    """Even where the time of its content was set back, which DVC cannot see."""
+    folder = copied(finished, tmp_path / "project")
+    command(folder, "dvc", "repro", "-f", "-s", "faces")  # notes the times of the copied tars
+    victim = sorted((folder / "data/stores/faces").glob("*.tar"))[0]
+    before = victim.stat()
+    data = bytearray(victim.read_bytes())
+    data[600] ^= 1  # in the first picture
+    victim.write_bytes(data)
+    os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))
+    done = command(folder, "dvc", "repro", "faces")
+    assert f"{victim.name} is damaged: 1 of its" in done.stderr
+    assert f"faces: 1 rows worked, {len(CLIPS) - 1} kept" in done.stderr
+    assert outputs(folder) == undisturbed
+    assert "didn't change" in command(folder, "dvc", "repro", "faces").stdout
+
+
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 def test_a_stage_dies_with_dvc_even_while_it_starts(fresh, tmp_path, shell):
     """Whatever shell dvc starts it with: some stay between the two."""
