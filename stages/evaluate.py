@@ -11,8 +11,9 @@ from pipeline.commands.entry import run_main
 from pipeline.config import run_params
 from pipeline.engine.progress import timed
 from pipeline.engine.stage import write_json, write_metrics
-from pipeline.evaluation import metrics
+from pipeline.evaluation import facts, metrics
 from pipeline.evaluation.aggregate import SPLITS, per_video
+from pipeline.evaluation.measures import Rules
 from pipeline.evaluation.score import load_run, score_faces
 from pipeline.labels import semantics
 from pipeline.models import device
@@ -38,7 +39,11 @@ def main() -> None:
     faces = pa.concat_tables(scored)
     by_video = per_video(faces, videos)
     meaningless = run.model.size == "tiny"
-    found = metrics.evaluate(faces, by_video, asked.threshold, meaningless)
+    labels = semantics.load().graph(run.objective.graph or shards[0].facts["graph"])
+    rules = Rules(asked.threshold, asked.missing)
+    known = facts.known(by_video, videos, faces, shards, labels)
+    whole = metrics.evaluate(faces, known, rules, meaningless, asked.min_group, labels)
+    found = metrics.rounded(whole)
     tables.write(Path("predictions") / name / "faces.parquet", "predictions_faces", scored)
     tables.write(Path("predictions") / name / "videos.parquet", "predictions_videos", by_video)
     write_json(Path("predictions") / name / "metrics.json", found)

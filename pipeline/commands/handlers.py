@@ -273,15 +273,23 @@ def predict(arguments: argparse.Namespace) -> int:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Prints the differences between runs."""
-    from pipeline import tables
-    from pipeline.evaluation import comparison
+    from pipeline.commands import scores
 
-    found = {
-        name: tables.read(Path("predictions") / name / "videos.parquet", "predictions_videos")
-        for name in arguments.runs
-    }
-    videos = tables.read(Path("manifests/videos.parquet"), "videos")
-    print(comparison.text(comparison.compare(found, videos, arguments.split)))
+    print(scores.compare(arguments.runs, arguments.split))
+
+
+def scores_import(arguments: argparse.Namespace) -> None:
+    """Brings the scores of another detector onto our lists."""
+    from pipeline.commands import scores
+
+    print(scores.bring(arguments.file, arguments.name))
+
+
+def scores_groups(arguments: argparse.Namespace) -> None:
+    """Prints the numbers of groups of videos that a file of the user's names."""
+    from pipeline.commands import scores
+
+    print(scores.groups(arguments.name, arguments.by, arguments.split, arguments.least))
 
 
 def summary(_: argparse.Namespace) -> None:

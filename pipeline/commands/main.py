@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from faceshards import __version__
+from pipeline.commands import evaluation_arguments as evaluation
 from pipeline.commands import handlers
 from pipeline.commands.entry import run_main
 from pipeline.stage_list import WITH_REJECTS, named
@@ -240,8 +241,12 @@ def _parser() -> argparse.ArgumentParser:
         "Compare evaluated runs pair by pair on the videos that all of them scored: difference of "
         "AUC with an interval, and p corrected for the number of comparisons.",
     )
-    command.add_argument("runs", metavar="RUN", nargs="+", help="names of evaluated runs")
+    command.add_argument(
+        "runs", metavar="RUN", nargs="+", help="names of evaluated runs or of imported scores"
+    )
     command.add_argument("--split", choices=("val", "test"), default="test", help="default: test")
+
+    evaluation.add(commands, _add)
 
     _add(
         commands,

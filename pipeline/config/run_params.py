@@ -121,6 +121,10 @@ class EvaluateParams:
     """Faces scored at once; never changes which faces are scored."""
     threshold: Annotated[float, Range(0, 1)] = 0.5
     """A score at or above it counts as fake in balanced accuracy (metric learning, 4.3)."""
+    missing: Literal["exclude", "as_real", "as_fake", "half"] = "exclude"
+    """What a video without a score counts as: nothing, or a score of 0, 1 or 0.5."""
+    min_group: Annotated[int, Range(1, 1_000_000)] = 10
+    """Least number of real and of fake videos of a group that is measured."""
 
 
 @dataclass(frozen=True)

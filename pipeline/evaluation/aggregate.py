@@ -14,8 +14,12 @@ from pipeline.tables import schemas
 SPLITS = ("val", "test")
 """Splits that are evaluated, in the order of the tables of predictions."""
 
-WITHOUT_FACE = -1.0
-"""Score of a video in which no face was found."""
+OK, MISSING, ERROR = schemas.SCORE_STATUSES
+
+NO_SCORE = -1.0
+"""Score of a video that has none."""
+NO_FACE = "no face of it is in the shards"
+"""Why a video of a run of ours has no score."""
 
 
 def per_video(faces: pa.Table, videos: pa.Table) -> pa.Table:
@@ -26,27 +30,59 @@ def per_video(faces: pa.Table, videos: pa.Table) -> pa.Table:
 
     Args:
         faces: table ``predictions_faces``, rows in any order.
-        videos: table ``videos``. Those without a face get ``faces`` 0 and score -1.
+        videos: table ``videos``. Those without a face get status ``missing``, ``faces`` 0 and
+            score -1.
 
     Returns:
-        Table ``predictions_videos``, by split (val, test), then id.
+        Table ``predictions_videos``: every video of val and test, by split, then id.
 
     Raises:
         UserError: a face is of a video that ``videos`` lacks or puts into another split.
     """
-    parts = [videos.filter(pc.equal(videos.column("split"), split)) for split in SPLITS]
-    chosen = pa.concat_tables([part.sort_by("video_id") for part in parts])
-    index = pc.index_in(faces.column("video_id"), chosen.column("video_id"))
-    _check_belongs(faces, chosen, index)
-    at = index.to_numpy().astype(np.int64)  # (faces,)
+    chosen = listed(videos)
+    at = rows_of(faces, chosen)
     counts = np.bincount(at, minlength=chosen.num_rows)  # (videos,)
     scores, log_odds = (
         _means(faces.column(name).to_numpy(), at, counts) for name in ("score", "log_odds")
     )
-    columns = {c: chosen.column(c) for c in chosen.schema.names}
-    columns["faces"] = pa.array(counts.astype(np.int32))
-    columns["score"] = pa.array(np.where(counts > 0, scores, WITHOUT_FACE))
-    columns["log_odds"] = pa.array(log_odds)
+    there = counts > 0
+    return predictions(
+        chosen,
+        status=np.where(there, OK, MISSING),
+        reason=np.where(there, "", NO_FACE),
+        faces=counts,
+        score=np.where(there, scores, NO_SCORE),
+        log_odds=log_odds,
+    )
+
+
+def listed(videos: pa.Table) -> pa.Table:
+    """The rows of table ``videos`` that are evaluated: val, then test, each by id."""
+    parts = [videos.filter(pc.equal(videos.column("split"), split)) for split in SPLITS]
+    return pa.concat_tables([part.sort_by("video_id") for part in parts])
+
+
+def rows_of(faces: pa.Table, videos: pa.Table) -> NDArray[np.int64]:
+    """Row of each face's video, (faces,). Raises UserError where there is none."""
+    index = pc.index_in(faces.column("video_id"), videos.column("video_id"))
+    _check_belongs(faces, videos, index)
+    return np.asarray(index.to_numpy(), np.int64)
+
+
+def predictions(
+    videos: pa.Table,
+    status: NDArray[np.str_],
+    reason: NDArray[np.str_],
+    faces: NDArray[np.int64],
+    score: NDArray[np.float64],
+    log_odds: NDArray[np.float64],
+) -> pa.Table:
+    """Table ``predictions_videos`` of :func:`listed` videos and what is known of each (videos,)."""
+    columns = {name: videos.column(name) for name in videos.schema.names}
+    columns |= {"status": pa.array(status.tolist(), pa.string())}
+    columns |= {"reason": pa.array(reason.tolist(), pa.string())}
+    columns |= {"faces": pa.array(faces.astype(np.int32))}
+    columns |= {"score": pa.array(score), "log_odds": pa.array(log_odds)}
     schema = schemas.schema("predictions_videos")
     table = pa.table([columns[name] for name in schema.names], schema=schema)
     tables.check("predictions_videos", table)

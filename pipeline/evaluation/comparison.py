@@ -1,5 +1,6 @@
 """Whether one run is better than another on the same videos, and how sure that is."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,7 +11,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.evaluation import uncertainty
+from pipeline.evaluation import facts, uncertainty
+from pipeline.evaluation.aggregate import OK
+from pipeline.evaluation.measures import Unscored, filled
 from pipeline.evaluation.ranking import auc
 
 OVERALL = "all datasets"
@@ -25,7 +28,9 @@ class Difference:
     first: str
     second: str
     videos: int
-    """How many have a score of both."""
+    """How many count: those that have a score of all runs, unless others count as something."""
+    listed: int
+    """How many there are."""
     difference: float
     """AUC of the first minus that of the second."""
     low: float
@@ -36,14 +41,20 @@ class Difference:
 
 
 def compare(
-    runs: Mapping[str, pa.Table], videos: pa.Table, split: str, seed: int = 0
+    runs: Mapping[str, pa.Table],
+    videos: pa.Table,
+    split: str,
+    missing: Unscored = "exclude",
+    seed: int = 0,
 ) -> list[Difference]:
     """Every pair of runs, over all datasets and on each.
 
     Args:
         runs: table ``predictions_videos`` of each run, by its name; at least two.
-        videos: table ``videos``; videos of one ``leak_group`` are drawn together.
+        videos: table ``videos``; videos of one scene are drawn together, see
+            :func:`pipeline.evaluation.facts.scenes`.
         split: ``val`` or ``test``.
+        missing: what a video counts as for a run that has no score of it.
         seed: of the bootstrap.
 
     Returns:
@@ -55,14 +66,19 @@ def compare(
     if len(runs) < 2:
         raise UserError("Name two runs or more to compare.")
     names = list(runs)
-    seen = [t.filter((pc.field("split") == split) & (pc.field("faces") > 0)) for t in runs.values()]
+    of_split = [one.filter(pc.field("split") == split) for one in runs.values()]
+    seen = of_split
+    if missing == "exclude":
+        seen = [one.filter(pc.field("status") == OK) for one in of_split]
     common = sorted(set.intersection(*(set(t.column("video_id").to_pylist()) for t in seen)))
     wanted = pa.array(common, pa.string())
     tables = [t.take(pc.index_in(wanted, t.column("video_id").combine_chunks())) for t in seen]
-    scores = {n: t.column("score").to_numpy() for n, t in zip(names, tables, strict=True)}
+    scores = {n: filled(t, missing) for n, t in zip(names, tables, strict=True)}
     labels = tables[0].column("label").to_numpy()
     datasets = np.array(tables[0].column("dataset").to_pylist(), object)
-    groups = _groups(wanted, videos)
+    listed = Counter(of_split[0].column("dataset").to_pylist())
+    listed[OVERALL] = sum(listed.values())
+    groups = facts.scenes(wanted, videos)
     found: list[Difference] = []
     for where in (OVERALL, *sorted(set(datasets))):
         at = np.flatnonzero((datasets == where) | (where == OVERALL))
@@ -70,7 +86,7 @@ def compare(
         if counts.min() < 2:
             continue
         parts = {name: score[at] for name, score in scores.items()}
-        found += _pairs(where, parts, labels[at], groups[at], seed)
+        found += _pairs(where, listed[where], parts, labels[at], groups[at], seed)
     if not found:
         raise UserError(f"No set of {split} has two reals and two fakes that all runs scored.")
     corrected = uncertainty.holm([one.p for one in found])
@@ -82,7 +98,7 @@ def text(found: Sequence[Difference]) -> str:
     lines = []
     for one in found:
         lines.append(
-            f"{one.where}, {one.videos} videos: {one.first} minus {one.second} "
+            f"{one.where}, {one.videos} of {one.listed} videos: {one.first} minus {one.second} "
             f"{one.difference:+.4f} AUC, 95 % from {one.low:+.4f} to {one.high:+.4f}, p {one.p:.2g}"
         )
     lines.append("Intervals: bootstrap over people and scenes. p: DeLong, corrected by Holm.")
@@ -91,6 +107,7 @@ def text(found: Sequence[Difference]) -> str:
 
 def _pairs(
     where: str,
+    listed: int,
     scores: Mapping[str, NDArray[np.float64]],
     labels: NDArray[np.int8],
     groups: NDArray[np.int64],
@@ -98,26 +115,17 @@ def _pairs(
 ) -> list[Difference]:
     """All pairs of runs on one set; p is not corrected yet."""
     _, here = np.unique(groups, return_inverse=True)
-    drawn = uncertainty.resamples(here, labels, seed)
-    areas = {
-        name: np.array([auc(labels[places], score[places]) for places in drawn])
-        for name, score in scores.items()
-    }
+    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scores}
+    for drawn in uncertainty.draws(here, seed):
+        for name, score in scores.items():
+            parts[name].append(uncertainty.drawn_auc(labels, score, drawn))
+    areas = {name: np.concatenate(found) for name, found in parts.items()}
     found = []
     for first, second in combinations(scores, 2):
         difference = auc(labels, scores[first]) - auc(labels, scores[second])
         apart = areas[first] - areas[second]
-        low, high = uncertainty.interval(apart.tolist()) if len(apart) else (-1.0, 1.0)
+        low, high = uncertainty.interval(apart) or (-1.0, 1.0)
         p = uncertainty.delong_p(labels, scores[first], scores[second])
-        found.append(Difference(where, first, second, len(labels), difference, low, high, p))
+        counts = (len(labels), listed)
+        found.append(Difference(where, first, second, *counts, difference, low, high, p))
     return found
-
-
-def _groups(video_ids: pa.Array, videos: pa.Table) -> NDArray[np.int64]:
-    """Number of each video's leak group (n,); a video without one is alone."""
-    at = pc.index_in(video_ids, videos.column("video_id").combine_chunks())
-    named = videos.column("leak_group").take(at).to_pylist()
-    own = [
-        group or f"video {name}" for group, name in zip(named, video_ids.to_pylist(), strict=True)
-    ]
-    return np.unique(np.array(own, object).astype(str), return_inverse=True)[1].astype(np.int64)

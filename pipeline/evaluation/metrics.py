@@ -1,16 +1,15 @@
-"""How well scores tell fakes from reals: per split, dataset and manipulation."""
+"""All numbers of one run: per split, dataset, manipulation and group."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from pipeline.evaluation import calibration, ranking, uncertainty
-from pipeline.evaluation.aggregate import SPLITS
-from pipeline.models.scores import auc, balanced_accuracy
+from pipeline.evaluation import calibration, groups, nodes, pooling, ranking
+from pipeline.evaluation.aggregate import OK, SPLITS
+from pipeline.evaluation.measures import Rules, counted, measure
+from pipeline.labels.semantics import Graph
 
 _DECIMALS = 6
 """Of numbers that people read."""
@@ -19,20 +18,32 @@ Metrics = Mapping[str, Any]
 """Numbers, or such mappings of numbers, by name."""
 
 
-def evaluate(faces: pa.Table, videos: pa.Table, threshold: float, meaningless: bool) -> Metrics:
-    """All metrics of one run.
+def evaluate(
+    faces: pa.Table,
+    videos: pa.Table,
+    rules: Rules,
+    meaningless: bool = False,
+    least: int = 1,
+    graph: Graph | None = None,
+) -> Metrics:
+    """All metrics of one run. Nothing is rounded; see :func:`rounded`.
 
     Args:
-        faces: table ``predictions_faces``.
-        videos: table ``predictions_videos`` of the same faces.
-        threshold: a video's score at or above it is judged fake (metric learning, section 4.3:
-            0.5).
+        faces: table ``predictions_faces``; empty where videos were scored as a whole.
+        videos: of :func:`pipeline.evaluation.facts.known`, of the same scores.
+        rules: how sets are measured.
         meaningless: the scores are those of a model too small to mean anything.
+        least: reals and fakes that a group must have to be measured.
+        graph: label graph of the columns of ``videos``; None where there is none.
 
     Returns:
         ``meaningless`` (0 or 1) and one entry per split: ``overall``, and under ``datasets`` per
-        dataset ``overall`` and, under ``methods``, each manipulation against the reals of its
-        dataset. Each holds the numbers of :func:`measure`. A split without videos has no entry.
+        dataset ``overall``, ``pooling`` and, under ``methods``, each manipulation against the reals
+        of its dataset. ``overall`` and methods hold the numbers of
+        :func:`pipeline.evaluation.measures.measure`. Besides, per split: ``pooling``
+        (:func:`pipeline.evaluation.pooling.table`), ``groups``
+        (:func:`pipeline.evaluation.groups.groups`) and, of runs with a label graph, ``nodes``
+        (:func:`pipeline.evaluation.nodes.table`). A split without videos has no entry.
         ``fitted`` holds what val says: ``temperature`` of the videos' log-odds, and ``threshold``,
         where val has both classes; test has ``video_balanced_accuracy_fitted`` by it, overall and
         per dataset.
@@ -42,81 +53,27 @@ def evaluate(faces: pa.Table, videos: pa.Table, threshold: float, meaningless: b
         in_split = pc.field("split") == split
         mine = videos.filter(in_split)
         if mine.num_rows:
-            whole[split] = _of_split(faces.filter(in_split), mine, threshold)
-    val = _seen(videos.filter(pc.field("split") == "val"))
-    if len(val.column("label").unique()) == 2:
-        labels, scores = _arrays(val)
-        odds = val.column("log_odds").to_numpy()
-        fitted = ranking.best_threshold(labels, scores)
-        whole["fitted"] = {
-            "threshold": fitted,
-            "temperature": calibration.temperature(labels, odds),
-        }
-        _add_fitted(whole.get("test", {}), videos.filter(pc.field("split") == "test"), fitted)
+            whole[split] = _of_split(faces.filter(in_split), mine, rules, least, graph)
+    val = videos.filter(pc.field("split") == "val")
+    held, seen = counted(val, rules.missing), val.filter(pc.field("status") == OK)
+    if held.both:
+        fitted = ranking.best_threshold(held.labels, held.scores)
+        odds = seen.column("log_odds").to_numpy()
+        temperature = calibration.temperature(seen.column("label").to_numpy(), odds)
+        whole["fitted"] = {"threshold": fitted, "temperature": temperature}
+        test = videos.filter(pc.field("split") == "test")
+        _add_fitted(whole.get("test", {}), test, rules, fitted)
     return whole
 
 
-def _add_fitted(test: dict[str, Any], videos: pa.Table, threshold: float) -> None:
-    """Adds the balanced accuracy at another threshold, overall and per dataset."""
-    parts = [(test.get("overall", {}), videos)]
-    for name, found in test.get("datasets", {}).items():
-        parts.append((found["overall"], videos.filter(pc.field("dataset") == name)))
-    for numbers, part in parts:
-        if numbers.get("one_class") == 0:
-            found = balanced_accuracy(*_arrays(_seen(part)), threshold)
-            numbers["video_balanced_accuracy_fitted"] = found
+def rounded(numbers: Any) -> Any:
+    """The same with every fraction to 1e-6: for people, and nowhere else."""
+    if isinstance(numbers, Mapping):
+        return {name: rounded(value) for name, value in numbers.items()}
+    return round(numbers, _DECIMALS) if isinstance(numbers, float) else numbers
 
 
-def _seen(videos: pa.Table) -> pa.Table:
-    """Videos that have a score."""
-    return videos.filter(pc.field("faces") > 0)
-
-
-def measure(faces: pa.Table, videos: pa.Table, threshold: float) -> dict[str, float]:
-    """Metrics of one set of videos and their faces, as in :func:`evaluate`.
-
-    Returns:
-        ``videos_real``, ``videos_fake``, ``faces_real``, ``faces_fake``: how many have a score;
-        ``videos_without_face``: how many have none and count in nothing else;
-        ``one_class``: 1 where reals or fakes are missing, else 0; and, where it is 0,
-        ``video_auc``, ``video_balanced_accuracy`` and ``frame_auc`` (each face by itself);
-        ``video_auc_low`` and ``video_auc_high`` (95 %, DeLong; where each class has two videos),
-        ``video_eer``, ``video_average_precision``, ``video_tpr_at_1`` and ``video_tpr_at_5`` (share
-        of fakes found while 1 and 5 % of reals are called fake); ``video_brier``, ``video_nll``
-        and ``video_ece`` of the mean log-odds. Rounded to 1e-6 here, and nowhere before.
-    """
-    seen = _seen(videos)
-    labels, scores = _arrays(seen)
-    face_labels, _ = _arrays(faces)
-    numbers: dict[str, float] = {
-        "videos_real": int((labels == 0).sum()),
-        "videos_fake": int((labels == 1).sum()),
-        "videos_without_face": videos.num_rows - seen.num_rows,
-        "faces_real": int((face_labels == 0).sum()),
-        "faces_fake": int((face_labels == 1).sum()),
-    }
-    if not (numbers["videos_real"] and numbers["videos_fake"]):
-        return numbers | {"one_class": 1}
-    odds = seen.column("log_odds").to_numpy()
-    found = {
-        "video_auc": auc(labels, scores),
-        "video_balanced_accuracy": balanced_accuracy(labels, scores, threshold),
-        "frame_auc": auc(face_labels, faces.column("log_odds").to_numpy()),
-        "video_eer": ranking.equal_error_rate(labels, scores),
-        "video_average_precision": ranking.average_precision(labels, scores),
-        "video_tpr_at_1": ranking.true_positives_at(labels, scores, 0.01),
-        "video_tpr_at_5": ranking.true_positives_at(labels, scores, 0.05),
-        "video_brier": calibration.brier(labels, odds),
-        "video_nll": calibration.log_loss(labels, odds),
-        "video_ece": calibration.expected_calibration_error(labels, odds),
-    }
-    if min(numbers["videos_real"], numbers["videos_fake"]) > 1:
-        low, high = uncertainty.delong_interval(labels, scores)
-        found |= {"video_auc_low": low, "video_auc_high": high}
-    return numbers | {"one_class": 0} | {name: round(v, _DECIMALS) for name, v in found.items()}
-
-
-HEADLINE = ("video_auc", "video_balanced_accuracy")
+HEADLINE = ("video_auc", "video_balanced_accuracy", "coverage")
 
 
 def headline(whole: Metrics) -> Metrics:
@@ -126,11 +83,11 @@ def headline(whole: Metrics) -> Metrics:
     exist.
     """
     few: dict[str, Any] = {"meaningless": whole["meaningless"]}
-    for split, found in whole.items():
-        if split in ("meaningless", "fitted"):
-            continue
-        datasets = {name: _few(about["overall"]) for name, about in found["datasets"].items()}
-        few[split] = {**_few(found["overall"]), **datasets}
+    for split in SPLITS:
+        if split in whole:
+            found = whole[split]
+            datasets = {name: _few(about["overall"]) for name, about in found["datasets"].items()}
+            few[split] = {**_few(found["overall"]), **datasets}
     return few
 
 
@@ -138,25 +95,47 @@ def _few(numbers: Metrics) -> Metrics:
     return {name: numbers[name] for name in HEADLINE if name in numbers}
 
 
-def _of_split(faces: pa.Table, videos: pa.Table, threshold: float) -> dict[str, Any]:
+def _of_split(
+    faces: pa.Table, videos: pa.Table, rules: Rules, least: int, graph: Graph | None
+) -> dict[str, Any]:
     datasets = {}
     for dataset in _names(videos, "dataset"):
         inside = pc.field("dataset") == dataset
-        datasets[dataset] = _of_dataset(faces.filter(inside), videos.filter(inside), threshold)
-    return {"overall": measure(faces, videos, threshold), "datasets": datasets}
+        datasets[dataset] = _of_dataset(faces.filter(inside), videos.filter(inside), rules)
+    found = {
+        "overall": measure(faces, videos, rules),
+        "datasets": datasets,
+        "pooling": pooling.table(faces, videos, rules.threshold),
+        "groups": groups.measured(groups.groups(videos, graph), faces, videos, rules, least),
+    }
+    if graph and (by_node := nodes.table(faces, videos, graph)):
+        found["nodes"] = by_node
+    return found
 
 
-def _of_dataset(faces: pa.Table, videos: pa.Table, threshold: float) -> dict[str, Any]:
+def _of_dataset(faces: pa.Table, videos: pa.Table, rules: Rules) -> dict[str, Any]:
     methods = {}
     for method in _names(videos.filter(pc.field("label") == 1), "method"):
         against = (pc.field("label") == 0) | (pc.field("method") == method)
-        methods[method] = measure(faces.filter(against), videos.filter(against), threshold)
-    return {"overall": measure(faces, videos, threshold), "methods": methods}
+        methods[method] = measure(faces.filter(against), videos.filter(against), rules)
+    return {
+        "overall": measure(faces, videos, rules),
+        "pooling": pooling.table(faces, videos, rules.threshold),
+        "methods": methods,
+    }
+
+
+def _add_fitted(test: dict[str, Any], videos: pa.Table, rules: Rules, threshold: float) -> None:
+    """Adds the balanced accuracy at another threshold, overall and per dataset."""
+    parts = [(test.get("overall", {}), videos)]
+    for name, found in test.get("datasets", {}).items():
+        parts.append((found["overall"], videos.filter(pc.field("dataset") == name)))
+    for numbers, part in parts:
+        if numbers.get("one_class") == 0:
+            held = counted(part, rules.missing)
+            found = ranking.balanced_accuracy(held.labels, held.scores, threshold)
+            numbers["video_balanced_accuracy_fitted"] = found
 
 
 def _names(table: pa.Table, column: str) -> list[str]:
     return sorted(table.column(column).unique().to_pylist())
-
-
-def _arrays(table: pa.Table) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    return table.column("label").to_numpy(), table.column("score").to_numpy()

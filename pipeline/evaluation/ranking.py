@@ -50,6 +50,13 @@ def auc(labels: Labels, scores: Scores) -> float:
     return float(np.trapezoid(curve.true_positives, curve.false_positives))
 
 
+def balanced_accuracy(labels: Labels, scores: Scores, threshold: float) -> float:
+    """Mean of the share of reals below the threshold and of fakes at or above it."""
+    curve = roc(labels, scores)
+    at = int(np.searchsorted(-curve.thresholds, -threshold, side="right")) - 1
+    return float((curve.true_positives[at] + 1 - curve.false_positives[at]) / 2)
+
+
 def equal_error_rate(labels: Labels, scores: Scores) -> float:
     """Where equal shares of reals and fakes are misjudged, on the straight lines of the curve."""
     curve = roc(labels, scores)

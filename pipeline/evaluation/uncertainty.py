@@ -1,15 +1,18 @@
 """How far an AUC, or a difference of two, could be off by chance. Pure functions of arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
-from pipeline.evaluation.ranking import Labels, Scores, auc
+from pipeline.evaluation.ranking import Labels, Scores
 
 RESAMPLES = 1000
 LEVEL = 0.95
+_NUMBERS_AT_ONCE = 1 << 22
+"""Of bootstrap samples times videos; bounds the memory."""
 
 
 def delong(labels: Labels, scores: Sequence[Scores]) -> tuple[Scores, NDArray[np.float64]]:
@@ -57,47 +60,62 @@ def delong_p(labels: Labels, first: Scores, second: Scores) -> float:
     return float(2 * norm.sf(abs(areas[0] - areas[1]) / np.sqrt(variance)))
 
 
-def resamples(
-    groups: NDArray[np.int64], labels: Labels, seed: int, count: int = RESAMPLES
-) -> list[NDArray[np.int64]]:
-    """Places of bootstrap samples: whole groups (people, scenes) are drawn with replacement.
+def draws(
+    groups: NDArray[np.integer[Any]], seed: int, count: int = RESAMPLES
+) -> Iterator[NDArray[np.float64]]:
+    """Bootstrap samples: whole groups (people, scenes) are drawn with replacement.
 
     Args:
         groups: (n,) number of each video's group, 0 and up.
-        labels: (n,). A sample in which a class does not occur is left out.
         seed: of the draws.
-        count: samples that are drawn.
+        count: samples in all.
 
-    Returns:
-        At most ``count`` arrays of places, of different lengths where groups have different sizes.
+    Yields:
+        float64 (samples, n), how often each video was drawn; ``count`` samples in all, so many at
+        a time that they fit into memory.
     """
-    order = np.argsort(groups, kind="stable")
-    sizes = np.bincount(groups)
-    starts = np.cumsum(sizes) - sizes
     draw = np.random.Generator(np.random.Philox(seed))
-    found = []
-    for _ in range(count):
-        chosen = draw.integers(len(sizes), size=len(sizes))
-        lengths = sizes[chosen]
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        places = order[np.repeat(starts[chosen], lengths) + within]
-        if 0 < labels[places].sum() < len(places):
-            found.append(places)
-    return found
+    number = int(groups.max()) + 1 if len(groups) else 0
+    step = max(1, _NUMBERS_AT_ONCE // max(len(groups), 1))
+    for start in range(0, count, step):
+        chosen = [draw.integers(number, size=number) for _ in range(min(step, count - start))]
+        yield np.stack([np.bincount(c, minlength=number)[groups] for c in chosen]).astype(float)
 
 
-def interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
-    """The middle ``level`` of bootstrap values."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+def drawn_auc(labels: Labels, scores: Scores, drawn: Scores) -> Scores:
+    """AUC of each bootstrap sample (samples, n); NaN where it has one class."""
+    order = np.argsort(scores, kind="stable")
+    ranked, drawn = scores[order], drawn[:, order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])  # of each distinct score
+    fake = labels[order] == 1
+    fakes = np.add.reduceat(np.where(fake, drawn, 0), starts, axis=1)  # (samples, k)
+    reals = np.add.reduceat(np.where(fake, 0, drawn), starts, axis=1)  # (samples, k)
+    below = np.cumsum(reals, axis=1) - reals / 2  # ties count half
+    pairs = fakes.sum(axis=1) * reals.sum(axis=1)
+    return _share((fakes * below).sum(axis=1), pairs)
+
+
+def drawn_balanced_accuracy(
+    labels: Labels, scores: Scores, threshold: float, drawn: Scores
+) -> Scores:
+    """Balanced accuracy of each bootstrap sample (samples, n); NaN where it has one class."""
+    right = (scores >= threshold) == (labels == 1)
+    shares = [_share((drawn * (mine & right)).sum(axis=1), (drawn * mine).sum(axis=1))
+              for mine in (labels == 0, labels == 1)]  # fmt: skip
+    return np.asarray((shares[0] + shares[1]) / 2)
+
+
+def _share(part: Scores, whole: Scores) -> Scores:
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
+
+
+def interval(values: Scores, level: float = LEVEL) -> tuple[float, float] | None:
+    """The middle ``level`` of bootstrap values that are numbers; None where there are none."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return None
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def bootstrap_auc(
-    labels: Labels, scores: Scores, groups: NDArray[np.int64], seed: int
-) -> tuple[float, float]:
-    """Interval of an AUC over bootstrap samples of groups."""
-    found = [auc(labels[p], scores[p]) for p in resamples(groups, labels, seed)]
-    return interval(found) if found else (0.0, 1.0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

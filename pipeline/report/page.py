@@ -65,6 +65,7 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
     Raises UserError where a table, shard folder or metrics file is absent or damaged.
     """
     shards, metrics = root / "data/shards", root / "metrics"
+    shortcuts = circumstances.look(root)
     return Contents(
         counts=Counts(root / "manifests", shards),
         stages=stage_table(metrics),
@@ -74,7 +75,7 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
         sheets=tuple(contact_sheets(shards, params.faces_per_dataset)),
         regions=tuple(regions(shards, params.swaps_per_region)),
         shards=shard_table(shards),
-        shortcuts=shortcut_table(circumstances.look(root)),
+        shortcuts=shortcut_table(shortcuts),
         runs=tuple(
             run_facts(
                 name,
@@ -82,6 +83,7 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
                 root / "plots",
                 root / "predictions",
                 run_data.counts(name, runs[name], shards),
+                shortcuts,
             )
             for name in sorted(runs)
         ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from pipeline.audit.shortcuts import Shortcut
 from pipeline.config.run_params import DataParams, OptimizerParams, RunParams
 from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, limited
@@ -32,9 +33,8 @@ _SCORES = {
     "frame_auc": "face AUC",
 }
 _COUNTS = {
-    "videos_real": "real videos",
-    "videos_fake": "fake videos",
-    "videos_without_face": "without a face",
+    "videos_real": "real",
+    "videos_fake": "fake",
 }
 _LEADING = ("video_auc", "video_balanced_accuracy")
 """Scores that stand for a run among others."""
@@ -59,12 +59,17 @@ class RunFacts:
     """By dataset and method, one table per evaluated split."""
     one_class: tuple[str, ...]
     """Sets without reals or without fakes."""
-    without_face: int
-    """Videos without a face, over all evaluated splits."""
+    unscored: int
+    """Videos without a score, over all evaluated splits."""
 
 
 def run_facts(
-    name: str, params: RunParams, plots: Path, predictions: Path, reads: Sequence[Count] = ()
+    name: str,
+    params: RunParams,
+    plots: Path,
+    predictions: Path,
+    reads: Sequence[Count] = (),
+    shortcuts: Sequence[Shortcut] = (),
 ) -> RunFacts:
     """What is known about a run.
 
@@ -74,6 +79,7 @@ def run_facts(
         plots: holds ``<run>.csv``, its history; it may be absent.
         predictions: holds ``<run>/metrics.json``, its scores; it may be absent.
         reads: samples that the run reads, by shard folder.
+        shortcuts: what the probe found; its AUC stands beside that of each dataset of test.
 
     Raises:
         UserError: one of the two is damaged.
@@ -84,8 +90,11 @@ def run_facts(
     try:
         overall = {split: found[split]["overall"] for split in evaluated}
         sets = {split: _sets(found[split]) for split in evaluated}
-        tables = tuple(_score_table(split, rows) for split, rows in sets.items())
-        without_face = sum(int(about["videos_without_face"]) for about in overall.values())
+        blind = {(one.folder, one.dataset): one.whole.auc for one in shortcuts if one.whole}
+        tables = tuple(_score_table(split, rows, blind) for split, rows in sets.items())
+        unscored = sum(
+            int(about["videos_missing"]) + int(about["videos_error"]) for about in overall.values()
+        )
         one_class = tuple(
             " ".join(filter(None, (split, *names)))
             for split, rows in sets.items()
@@ -104,7 +113,7 @@ def run_facts(
         overall=overall,
         scores=tables,
         one_class=one_class,
-        without_face=without_face,
+        unscored=unscored,
     )
 
 
@@ -113,7 +122,7 @@ def run_table(runs: Sequence[RunFacts]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for run in runs:
         cells = [
-            _score(run.overall[split], score) if split in run.overall else "none"
+            _score(run.overall[split], score).partition(" [")[0] if split in run.overall else "none"
             for split in SPLITS
             for score in _LEADING
         ]
@@ -210,16 +219,26 @@ def _sets(split: Mapping[str, Any]) -> list[_Set]:
     return rows
 
 
-def _score_table(split: str, sets: Sequence[_Set]) -> Table:
+def _score_table(split: str, sets: Sequence[_Set], blind: Mapping[tuple[str, str], float]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for (dataset, method), about in sets:
         scores = [_score(about, name) for name in _SCORES]
+        known = blind.get((split, dataset)) if not method else None
+        shortcut = "" if known is None else f"{known:.3f}"
         counts = [int(about[name]) for name in _COUNTS]
-        rows.append((dataset, method or "all fakes", *scores, *counts))
-    head = ("dataset", "fakes", *_SCORES.values(), *_COUNTS.values())
+        coverage = f"{float(about['coverage']):.1%}"
+        rows.append((dataset, method or "all fakes", *scores, shortcut, coverage, *counts))
+    head = ("dataset", "fakes", *_SCORES.values(), "shortcut AUC", "scored")
     caption = f"{split}: the fakes of each method against the reals of its dataset"
-    return limited(caption, head, "llrrrrrr", rows)
+    return limited(caption, (*head, *_COUNTS.values()), "llrrrrrrr", rows)
 
 
 def _score(about: Mapping[str, Any], name: str) -> str:
-    return ONE_CLASS if about["one_class"] else f"{float(about[name]):.3f}"
+    if about["one_class"]:
+        return ONE_CLASS
+    if name not in about:
+        return "none"
+    text = f"{float(about[name]):.3f}"
+    if f"{name}_low" in about:
+        text += f" [{float(about[f'{name}_low']):.2f}, {float(about[f'{name}_high']):.2f}]"
+    return text

@@ -18,6 +18,7 @@ from faceshards.fields import (
 
 MEDIA = ("video", "frames", "image", "tar", "tar_image", "parquet")
 ENCODINGS = ("png", "jpg")
+SCORE_STATUSES = ("ok", "missing", "error")
 DETECTORS = ("dlib", "scrfd", "retinaface", "centerface", "precomputed", "none")
 
 REJECT_REASONS = {
@@ -283,15 +284,22 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("method", _text, "manipulation; real for pristine"),
         Column("category", _text, "kind of manipulation", among=CATEGORIES),
         Column("label", pa.int8(), "0 real, 1 fake; by what is visible", among=(0, 1)),
-        Column("faces", pa.int32(), "how many of its faces have a score", low=0),
+        Column("status", _text, "whether it has a score", among=SCORE_STATUSES),
+        Column("reason", _text, "why it has none; empty where it has one"),
+        Column(
+            "faces",
+            pa.int32(),
+            "how many of its faces have a score; -1 where the video was scored as a whole",
+            low=-1,
+        ),
         Column(
             "score",
             pa.float64(),
-            "mean score of its faces; -1 without a face",
+            "mean score of its faces; -1 where it has none",
             low=-1,
             high=1,
         ),
-        Column("log_odds", pa.float64(), "mean log_odds of its faces; 0 without a face"),
+        Column("log_odds", pa.float64(), "mean log_odds of its faces; 0 where it has none"),
     ),
     "predicted": (
         Column("file_id", _text, "files/given/<path below what was given>/0"),

@@ -5,6 +5,8 @@ import math
 import pyarrow.compute as pc
 
 from pipeline import tables
+from pipeline.evaluation import facts
+from pipeline.evaluation.aggregate import per_video
 from pipeline.tables import schemas
 from tests.shards import made
 from tests.tables.made import PLAIN_VIDEO
@@ -13,6 +15,11 @@ from tests.tables.made import PLAIN_VIDEO
 def videos(rows):
     """Table ``videos`` of (video_id, split, label)."""
     return tables.from_rows("videos", [_video(*row) for row in rows])
+
+
+def videos_of(rows):
+    """Table ``videos`` of whole rows."""
+    return tables.from_rows("videos", rows)
 
 
 def faces(rows):
@@ -26,6 +33,16 @@ def faces(rows):
         row |= {"category": _category(label), "graph": "", "node_probabilities": []}
         made.append(row)
     return tables.from_rows("predictions_faces", made)
+
+
+def known(rows, extra_videos=()):
+    """Faces of (video_id, split, label, score), and their videos with what is known of them.
+
+    ``extra_videos`` are (video_id, split, label) without a face.
+    """
+    listed = videos(sorted({row[:3] for row in rows} | set(extra_videos)))
+    scored = faces(rows)
+    return scored, facts.known(per_video(scored, listed), listed, scored)
 
 
 def _category(label):

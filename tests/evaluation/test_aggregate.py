@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
-from pipeline.evaluation.aggregate import per_video
+from pipeline.evaluation.aggregate import NO_FACE, per_video
 from tests.evaluation import made
 
 REAL, FAKE, SWAP = "ffpp/real/000", "ffpp/Deepfakes/000_003", "ffpp/FaceSwap/000_003"
@@ -31,6 +31,8 @@ def test_same_name_under_two_methods_stays_two_videos():
         "method": "Deepfakes",
         "category": "FS",
         "label": 1,
+        "status": "ok",
+        "reason": "",
         "faces": 2,
         "score": 0.8,
         "log_odds": pytest.approx((np.log(0.9 / 0.1) + np.log(0.7 / 0.3)) / 2, abs=1e-12),
@@ -44,6 +46,8 @@ def test_a_video_without_a_face_is_listed_and_train_is_not():
         (REAL, 0, -1.0),
         (FAKE, 1, 1.0),
     ]
+    told = [(row["status"], row["reason"]) for row in rows]
+    assert told == [("missing", NO_FACE), ("ok", "")]
 
 
 def test_no_face_at_all():

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluation import metrics
-from pipeline.evaluation.aggregate import per_video
+from pipeline.evaluation.measures import Rules
 from pipeline.models.scores import auc, balanced_accuracy
 from tests.evaluation import made
 
+RULES = Rules(resamples=50)
 SCORED = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 20)), min_size=2, max_size=40).filter(
     lambda rows: len({label for label, _ in rows}) == 2
 )
@@ -59,9 +60,7 @@ def test_one_class_has_no_measure(labels):
 
 def _evaluate(rows, extra_videos=()):
     """Metrics of (video_id, split, label, score) rows and of videos without a face."""
-    videos = sorted({row[:3] for row in rows} | set(extra_videos))
-    faces = made.faces(rows)
-    return metrics.evaluate(faces, per_video(faces, made.videos(videos)), 0.5, False)
+    return metrics.rounded(metrics.evaluate(*made.known(rows, extra_videos), RULES))
 
 
 ROWS = [
@@ -87,7 +86,9 @@ def test_each_method_is_measured_against_the_reals_of_its_dataset():
     assert deepfakes == {
         "videos_real": 2,
         "videos_fake": 1,
-        "videos_without_face": 0,
+        "videos_missing": 0,
+        "videos_error": 0,
+        "coverage": 1.0,
         "faces_real": 3,
         "faces_fake": 2,
         "one_class": 0,
@@ -113,12 +114,14 @@ def test_one_class_is_reported_as_such():
     expected = {
         "videos_real": 0,
         "videos_fake": 1,
-        "videos_without_face": 0,
+        "videos_missing": 0,
+        "videos_error": 0,
+        "coverage": 1.0,
         "faces_real": 0,
         "faces_fake": 1,
         "one_class": 1,
     }
-    assert only_fakes == {"overall": expected, "methods": {"unknown": expected}}
+    assert only_fakes == {"overall": expected, "methods": {"unknown": expected}, "pooling": {}}
     only_reals = found["val"]["datasets"]["a"]
     assert only_reals["methods"] == {}
     assert only_reals["overall"]["one_class"] == 1
@@ -128,12 +131,13 @@ def test_one_class_is_reported_as_such():
 def test_videos_without_a_face_are_counted_and_change_nothing_else():
     more = [("a/DF/005", "test", 1), ("a/real/005", "test", 0), ("c/EFS/1", "test", 1)]
     plain, found = _evaluate(ROWS)["test"], _evaluate(ROWS, more)["test"]
-    assert found["overall"] == plain["overall"] | {"videos_without_face": 3}
+    gaps = {"videos_missing": 3, "coverage": 5 / 8}
+    assert found["overall"] == plain["overall"] | gaps
     methods = found["datasets"]["a"]["methods"]
-    assert methods["DF"]["videos_without_face"] == 2
-    assert methods["FS"]["videos_without_face"] == 1
+    assert methods["DF"]["videos_missing"] == 2
+    assert methods["FS"]["videos_missing"] == 1
     for method, numbers in plain["datasets"]["a"]["methods"].items():
-        assert methods[method] | {"videos_without_face": 0} == numbers
+        assert methods[method] | {"videos_missing": 0, "coverage": 1.0} == numbers
     faceless = found["datasets"]["c"]["overall"]
     assert (faceless["videos_fake"], faceless["one_class"]) == (0, 1)
 
@@ -173,9 +177,7 @@ def test_any_set_gives_finite_numbers_in_any_order(drawn, random):
 
 
 def test_it_says_when_scores_mean_nothing():
-    faces = made.faces(ROWS)
-    videos = per_video(faces, made.videos(sorted({row[:3] for row in ROWS})))
-    assert metrics.evaluate(faces, videos, 0.5, True)["meaningless"] == 1
+    assert metrics.evaluate(*made.known(ROWS), RULES, True)["meaningless"] == 1
 
 
 def test_what_val_fits_is_used_on_test():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from pipeline.evaluation import uncertainty
 from pipeline.evaluation.ranking import auc
@@ -52,27 +53,62 @@ def test_the_same_detector_does_not_differ_and_a_better_one_does():
     assert 0.01 < np.mean(np.array(p_values) < 0.05) < 0.12
 
 
-def test_groups_are_drawn_whole():
+def test_groups_are_drawn_whole_and_the_draws_stay():
     groups = np.array([0, 0, 1, 2, 2, 2])
-    labels = np.array([0, 1, 0, 1, 0, 1])
-    found = uncertainty.resamples(groups, labels, seed=3, count=50)
-    assert found
-    for places in found:
-        counts = np.bincount(places, minlength=6)
-        for group in range(3):
-            assert len(set(counts[groups == group].tolist())) == 1
-    again = uncertainty.resamples(groups, labels, seed=3, count=50)
-    assert all((a == b).all() for a, b in zip(found, again, strict=True))
+    (found,) = uncertainty.draws(groups, seed=3, count=50)
+    assert found.shape == (50, 6)
+    for drawn in found:
+        assert all(len(set(drawn[groups == group])) == 1 for group in range(3))
+        assert sum(drawn[groups == group][0] for group in range(3)) == 3
+    assert len({tuple(drawn) for drawn in found}) > 5
+    (again,) = uncertainty.draws(groups, seed=3, count=50)
+    assert (found == again).all()
+
+
+def test_many_videos_are_drawn_in_parts_and_alike(monkeypatch):
+    groups = np.arange(40) // 2
+    (whole,) = uncertainty.draws(groups, seed=1, count=30)
+    monkeypatch.setattr(uncertainty, "_NUMBERS_AT_ONCE", 400)
+    parts = list(uncertainty.draws(groups, seed=1, count=30))
+    assert len(parts) == 3
+    assert (np.concatenate(parts) == whole).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_drawn_sample_is_measured_as_if_its_videos_were_written_out(seed):
+    labels, scores, _ = made(seed, n=30)
+    (drawn,) = uncertainty.draws(np.arange(30) // 2, seed, count=40)
+    areas = uncertainty.drawn_auc(labels, scores, drawn)
+    accuracies = uncertainty.drawn_balanced_accuracy(labels, scores, 0.5, drawn)
+    for counts, area, accuracy in zip(drawn.astype(int), areas, accuracies, strict=True):
+        places = np.repeat(np.arange(30), counts)
+        assert area == pytest.approx(roc_auc_score(labels[places], scores[places]), abs=1e-12)
+        judged = scores[places] >= 0.5
+        wanted = balanced_accuracy_score(labels[places], judged)
+        assert accuracy == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_sample_of_one_class_has_no_number():
+    labels, scores = np.array([0, 1]), np.array([0.1, 0.9])
+    drawn = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]])
+    assert np.isnan(uncertainty.drawn_auc(labels, scores, drawn)).tolist() == [False, True, True]
+    assert uncertainty.interval(np.array([np.nan, np.nan])) is None
+    assert uncertainty.interval(np.array([np.nan, 0.5])) == (0.5, 0.5)
 
 
 def test_groups_that_hang_together_widen_the_interval():
+    def width(labels, scores, groups):
+        (drawn,) = uncertainty.draws(groups, 0)
+        low, high = uncertainty.interval(uncertainty.drawn_auc(labels, scores, drawn))
+        return high - low
+
     labels, scores, _ = made(2, n=60)
-    alone = uncertainty.bootstrap_auc(labels, scores, np.arange(60), 0)
+    alone = width(labels, scores, np.arange(60))
     copies = np.repeat(np.arange(60), 4)
-    together = uncertainty.bootstrap_auc(labels[copies], scores[copies], copies, 0)
-    apart = uncertainty.bootstrap_auc(labels[copies], scores[copies], np.arange(240), 0)
-    assert together[1] - together[0] == pytest.approx(alone[1] - alone[0], rel=0.2)
-    assert apart[1] - apart[0] < 0.7 * (together[1] - together[0])
+    together = width(labels[copies], scores[copies], copies)
+    apart = width(labels[copies], scores[copies], np.arange(240))
+    assert together == pytest.approx(alone, rel=0.2)
+    assert apart < 0.7 * together
 
 
 def test_holm_by_hand():

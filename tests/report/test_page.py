@@ -145,10 +145,10 @@ def test_scores_without_meaning_are_said_to_have_none(html: str, copy: Path) -> 
     assert "nothing." not in text.partition("Training runs")[2]
 
 
-def test_one_class_and_videos_without_a_face_are_named(html: str) -> None:
+def test_one_class_and_videos_without_a_score_are_named(html: str) -> None:
     text = Page(html).text
     assert "Without both reals and fakes there is no score: val wild; val wild unheard-of." in text
-    assert "Videos without a face, which have no score and count in none: 3." in text
+    assert "Videos without a score, over all splits: 3." in text
 
 
 def test_what_is_absent_is_said(copy: Path) -> None:

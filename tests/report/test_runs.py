@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.audit.shortcuts import Answer, Shortcut
 from pipeline.config.objectives import MetricLearningParams
 from pipeline.config.run_params import DataParams, ModelParams, OptimizerParams, RunParams
 from pipeline.config.values import Weights
@@ -20,12 +21,27 @@ def facts(root: Path, name: str = "first", params: RunParams = project.RUN) -> r
 def test_scores_are_those_of_the_file(root: Path) -> None:
     (table,) = facts(root).scores
     rows = {row[:2]: row[2:] for row in table.rows}
-    assert rows["ffpp", "Deepfakes"] == ("0.844", "0.625", "0.594", 4, 6, 3)
-    assert rows["ffpp", "all fakes"] == ("0.719", "0.625", "0.594", 4, 6, 3)
-    assert rows["wild", "unheard-of"] == (*["one class"] * 3, 0, 6, 3)
+    counts = ("", "76.9%", 4, 6)
+    areas = ("0.844 [0.50, 0.90]", "0.719 [0.50, 0.90]")
+    assert rows["ffpp", "Deepfakes"] == (areas[0], "0.625", "0.594", *counts)
+    assert rows["ffpp", "all fakes"] == (areas[1], "0.625", "0.594", *counts)
+    assert rows["wild", "unheard-of"] == (*["one class"] * 3, "", "76.9%", 0, 6)
     assert next(iter(rows)) == ("all datasets", "all fakes")
     assert facts(root).one_class == ("val wild", "val wild unheard-of")
-    assert facts(root).without_face == 3
+    assert facts(root).unscored == 3
+
+
+def test_what_can_be_told_without_the_face_stands_beside_it(root: Path) -> None:
+    found = [
+        Shortcut("ffpp", folder, 9, 9, Answer(auc))
+        for folder, auc in (("val", 0.8125), ("test", 0.5))
+    ]
+    read = runs.run_facts(
+        "first", project.RUN, root / "plots", root / "predictions", shortcuts=found
+    )
+    rows = {row[:2]: row[5] for row in read.scores[0].rows}
+    assert rows["ffpp", "all fakes"] == "0.812"
+    assert set(rows.values()) == {"", "0.812"}
 
 
 def test_a_run_without_files_has_none(root: Path) -> None:
@@ -122,7 +138,7 @@ def test_damaged_histories_are_told(tmp_path: Path, text: str) -> None:
         runs.charts(path)
 
 
-@pytest.mark.parametrize("overall", ["1", "{}", "[]", '{"videos_without_face": "many"}'])
+@pytest.mark.parametrize("overall", ["1", "{}", "[]", '{"videos_missing": "many"}'])
 def test_damaged_scores_are_told(tmp_path: Path, overall: str) -> None:
     path = tmp_path / "predictions/first/metrics.json"
     path.parent.mkdir(parents=True)

@@ -93,7 +93,8 @@ def test_predictions_and_metrics_of_a_run(project, monkeypatch, capsys):
     assert set(found) == {"fitted", "meaningless", "val", "test"}
     overall = found["test"]["overall"]
     assert (overall["videos_real"], overall["videos_fake"]) == (2, 2)
-    assert overall["videos_without_face"] == 1
+    assert overall["videos_missing"] == 1
+    assert overall["coverage"] == 0.8
     reals = [r["score"] for r in rows.values() if r["split"] == "test" and r["label"] == 0]
     fakes = [r["score"] for r in rows.values() if r["split"] == "test" and r["label"] == 1]
     higher = [(f > r) + (f == r) / 2 for f in fakes for r in reals]
