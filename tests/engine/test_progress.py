@@ -73,7 +73,7 @@ def test_plain_lines_come_now_and_then_with_the_time_left(monkeypatch, capsys):
     shown = Progress("toy", total=1000, to_do=800, max_reject_fraction=0.5)
     for _ in range(700):
         clock.now += 1
-        shown.update(Done("p", rows=2, copied=1, empty_rows=0, rejects={"no_face": 1}))
+        shown.update(Done("p", rows=2, copied=1, empty_rows=0, rejects={"no_face": 1}, tar=None))
     lines = capsys.readouterr().err.splitlines()
     assert 700 / 32 <= len(lines) <= 700 / progress.LINE_EVERY_S
     # One row a second: what is left in rows is left in seconds.
@@ -97,7 +97,7 @@ def test_a_terminal_gets_a_bar_with_rate_time_left_and_rejects(monkeypatch):
     monkeypatch.setattr("sys.stderr", terminal)
     shown = Progress("toy", total=40, to_do=30, max_reject_fraction=0.5)
     shown._bar.start_t -= 10  # as if it had begun ten seconds ago
-    shown.update(Done("p", rows=10, copied=0, empty_rows=0, rejects={"no_face": 3}))
+    shown.update(Done("p", rows=10, copied=0, empty_rows=0, rejects={"no_face": 3}, tar=None))
     shown._bar.refresh()
     text = terminal.getvalue()
     shown.close()
