@@ -6,17 +6,20 @@ from pathlib import Path
 import pyarrow as pa
 
 from faceshards.reading import Shards
+from faceshards.replace import replacing
 from pipeline import config, tables
 from pipeline.commands.entry import run_main
 from pipeline.config import run_params
 from pipeline.engine.progress import timed
 from pipeline.engine.stage import write_json, write_metrics
-from pipeline.evaluation import facts, metrics
+from pipeline.evaluation import facts, label_figures, metrics
 from pipeline.evaluation.aggregate import SPLITS, per_video
 from pipeline.evaluation.measures import Rules
 from pipeline.evaluation.score import load_run, score_faces
 from pipeline.labels import semantics
-from pipeline.models import device
+from pipeline.models import GraphClassifier, device
+from pipeline.prediction import fakes_sheet
+from pipeline.training.about import read_about
 from pipeline.versions import version
 
 
@@ -47,6 +50,15 @@ def main() -> None:
     tables.write(Path("predictions") / name / "faces.parquet", "predictions_faces", scored)
     tables.write(Path("predictions") / name / "videos.parquet", "predictions_videos", by_video)
     write_json(Path("predictions") / name / "metrics.json", found)
+    test = SPLITS.index("test")
+    pictures = {"grad_cam.jpg": fakes_sheet.sheet(model, shards[test], where)}
+    if isinstance(model, GraphClassifier) and graph is not None:
+        before = read_about(Path("models") / name).get("label_similarity_before", [])
+        pictures |= label_figures.of_run(model, graph, before, scored[test])
+    for file, content in pictures.items():
+        if content:
+            with replacing(Path("predictions") / name / file) as temporary:
+                temporary.write_bytes(content)
     write_metrics(f"evaluate/{name}", metrics.headline(found))
     if meaningless:
         sys.stderr.write(

@@ -65,6 +65,7 @@ _FAN = Terms(
     "https://github.com/1adrianb/face-alignment",
     Commercial.UNKNOWN,
 )
+_CLIP = Terms("MIT (OpenAI's CLIP)", "https://github.com/openai/CLIP", Commercial.YES)
 _NO_WEIGHTS = Terms("no weights", "", Commercial.YES)
 _OWN = Terms("your own", "", Commercial.OWNER)
 _UNHEARD = Terms("not known here: look at where it is from", "", Commercial.UNKNOWN)
@@ -72,9 +73,7 @@ _UNHEARD = Terms("not known here: look at where it is from", "", Commercial.UNKN
 _BY_DIGEST = {
     "6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d": _RETINAFACE,
     "2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220": _RETINAFACE,
-    "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f": Terms(
-        "MIT (OpenAI's CLIP)", "https://github.com/openai/CLIP", Commercial.YES
-    ),
+    "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f": _CLIP,
 }
 """Weights that are known by their bytes."""
 
@@ -82,6 +81,7 @@ _BY_NAME = {
     r"checkpoint-(te-)?\d+\.pth|fs-?(fm|vfm)": Terms(
         "CC BY-NC 4.0 (FSFM)", "https://huggingface.co/Wolowolo/fsfm-3c", Commercial.NO
     ),
+    r"clip-vit-(base-patch32|large-patch14)": _CLIP,
     r"vit-base-patch16-224": Terms(
         "Apache 2.0",
         "https://huggingface.co/google/vit-base-patch16-224",

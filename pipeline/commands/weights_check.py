@@ -114,7 +114,8 @@ def _model(params: ModelParams, where: str) -> None:
     if params.size == "tiny":
         return
     file = weights.find(params.weights, where, f"The model {params.size}", _MODEL_FILES)
-    if params.architecture == "joint_embedding" and not any(
+    reads_text = params.architecture == "joint_embedding" and params.clip.head == "text"
+    if reads_text and not any(
         all((file.parent / name).is_file() for name in names) for names in _TOKENIZERS
     ):
         raise UserError(

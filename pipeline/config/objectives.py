@@ -85,7 +85,7 @@ class MetricLearningParams(ObjectiveParams):
 
 @dataclass(frozen=True)
 class LevelWeights:
-    """Fixed weights of the three level losses (SJEDD, equation 5, with constant weights)."""
+    """Weights of the three level losses (SJEDD, equation 5)."""
 
     root: Annotated[float, Range(0)] = 1.0
     """SJEDD's code starts all three at 1."""
@@ -95,18 +95,38 @@ class LevelWeights:
 
 @dataclass(frozen=True)
 class SjeddParams(ObjectiveParams):
-    """The fidelity loss on observed labels of the three levels of ``graph``."""
+    """A loss on the labels of the three levels of ``graph`` (SJEDD, section IV-C)."""
 
     architectures: ClassVar[tuple[str, ...]] = ("joint_embedding",)
 
     kind: Literal["sjedd"]
     graph: str = ""
     """Named graph in manifests/semantics.yaml; any, whichever the samples' own vectors follow."""
+    loss: Literal["fidelity", "cross_entropy"] = "fidelity"
+    """Of a label: equation 6, or cross-entropy as in Table VI."""
+    unobserved: Literal["mask", "zero"] = "mask"
+    """Labels that nobody knows count for nothing (section IV-C), or as 0 (public code)."""
+    level_reduction: Literal["sum", "mean"] = "sum"
+    """Over the labels of a level: equation 5, or as in the public code."""
+    weighting: Literal["fixed", "bilevel", "dwa"] = "fixed"
+    """Who sets the weights of the levels: ``loss_weights``; bi-level optimisation (equation 7); or
+    dynamic weight averaging (Table VII). ``loss_weights`` are what the last two start from."""
     loss_weights: LevelWeights = field(default_factory=LevelWeights)
+    weights_learning_rate: Annotated[float, Range(above=0)] = 1e-3
+    """Of Adam on the weights, with ``bilevel`` (SJEDD's public code)."""
+    weights_faces: Literal["train", "val"] = "train"
+    """Where the minibatches of the outer level come from, with ``bilevel``: section IV-C has the
+    training set; ``val`` holds them out."""
+    dwa_temperature: Annotated[float, Range(above=0)] = 2.0
+    """With ``dwa``: at a higher one the weights differ less. The paper of dynamic weight averaging
+    (reference [105] of SJEDD) has 2."""
 
     def words(self) -> str:
         """See :class:`ObjectiveParams`."""
-        return f"SJEDD, fidelity on observed labels of {self.graph}"
+        loss = self.loss.replace("_", "-")
+        labels = "observed labels" if self.unobserved == "mask" else "labels"
+        weights = {"fixed": "fixed", "bilevel": "bi-level", "dwa": "averaged"}[self.weighting]
+        return f"SJEDD, {loss} on {labels} of {self.graph}, {weights} weights"
 
     def contradictions(self, _also: str) -> Iterator[str]:
         """See :class:`ObjectiveParams`."""

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from faceshards.wording import suggestion
+from pipeline.config.clip_params import ClipParams
 from pipeline.config.objectives import OBJECTIVES, MetricLearningParams, ObjectiveParams
 from pipeline.config.strict import Kinds, Range
 from pipeline.config.values import NonEmpty, Weights
 from pipeline.errors import UserError
 
-_SIZES = {"vit": ("tiny", "vit-b16"), "joint_embedding": ("tiny", "clip-vit-b32")}
+_SIZES = {
+    "vit": ("tiny", "vit-b16"),
+    "joint_embedding": ("tiny", "clip-vit-b32", "clip-vit-l14"),
+}
 
 _WITH_LAYERS = ("vit",)
 """Architectures whose layers have one order, from the input to the head."""
@@ -28,7 +32,7 @@ class ModelParams:
     """The network of a run and the weights it starts from."""
 
     architecture: Literal["vit", "joint_embedding"]
-    size: Literal["tiny", "vit-b16", "clip-vit-b32"]
+    size: Literal["tiny", "vit-b16", "clip-vit-b32", "clip-vit-l14"]
     """``tiny`` starts from random numbers and needs no weights: its scores mean nothing."""
     weights: Weights = field(default_factory=Weights)
     fc_norm: Literal["embedding", "head", "none"] = "embedding"
@@ -38,11 +42,13 @@ class ModelParams:
     trained: Literal["all", "norms", "head"] = "all"
     """What is trained: everything (metric learning), all LayerNorms and the head (as GenD's public
     code), or the head alone. ``vit`` only."""
+    clip: ClipParams = field(default_factory=ClipParams)
+    """``joint_embedding`` only."""
 
 
 @dataclass(frozen=True)
 class OptimizerParams:
-    """AdamW; the learning rate rises linearly, then falls along half a cosine."""
+    """AdamW; the learning rate rises linearly, then falls along a cosine."""
 
     learning_rate: Annotated[float, Range(above=0)] = 1e-4
     """At its highest (metric learning, section 4.3: "basic learning rate"); see ``base_rate``."""
@@ -62,6 +68,17 @@ class OptimizerParams:
     layer_decay: Annotated[float, Range(above=0, high=1)] = 1.0
     """Factor of the learning rate from one layer to the one before it; 1 = the same for all. Metric
     learning, section 4.3, has 0.75. ``vit`` only."""
+    decay_exempt: Literal["norms", "none"] = "norms"
+    """What weight decay spares: norms, biases, tokens and positions (FSFM's public code), or
+    nothing (SJEDD's)."""
+    schedule: Literal["cosine", "restarting"] = "cosine"
+    """``cosine``: down once, at every step. ``restarting``: down and up again by turns, in
+    ``restart_epochs`` epochs each, set once per epoch (SJEDD's public code)."""
+    restart_epochs: Annotated[int, Range(1, 100_000)] = 5
+    """SJEDD's public code. ``restarting`` only."""
+    kept_epoch: Literal["lowest_val_primary", "highest_val_accuracy", "last"] = "lowest_val_primary"
+    """Whose model is evaluated: that of the lowest primary loss on val, of the most faces of val
+    judged right at 0.5 (SJEDD's public code), or the last."""
 
     @property
     def highest_rate(self) -> float:
@@ -107,10 +124,11 @@ class RunParams:
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
     data: DataParams = field(default_factory=DataParams)
     """What of these shards is read; no shard is made anew for it."""
-    augmentation: Literal["none", "flip", "fsfm"] = "none"
+    augmentation: Literal["none", "flip", "fsfm", "sjedd", "sjedd-ffsc"] = "none"
     """What changes a face each time it is trained on. ``flip`` mirrors half of them; ``fsfm`` is
     that of FSFM's public code (metric learning, section 4.3: "same augmentation"), without mixup
-    and cutmix. SJEDD has none."""
+    and cutmix; ``sjedd`` and ``sjedd-ffsc`` are one of five perturbations for 30 and 36 % of the
+    faces, without a mirror (SJEDD, section V-A2; the shares are its public code's)."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +195,13 @@ def _run_contradictions(run: RunParams) -> Iterator[str]:
                     f"model.{key} is {value!r}, but {model.architecture} has no such choice. Set "
                     f"it to {default}."
                 )
+    if model.architecture == "joint_embedding":
+        for problem in model.clip.contradictions():
+            yield f"model.{problem}"
+    elif model.clip != ClipParams():
+        yield (
+            f"model.clip is for joint_embedding, but the model is {model.architecture}: remove it."
+        )
     has_triplet = isinstance(objective, MetricLearningParams) and objective.triplet != "none"
     if model.trained == "head" and has_triplet:
         yield (
@@ -201,6 +226,11 @@ def _run_contradictions(run: RunParams) -> Iterator[str]:
         yield (
             f"optimizer.layer_decay is {optimizer.layer_decay:g}, but {model.architecture} has two "
             "encoders and no one order of layers. Set it to 1."
+        )
+    if optimizer.schedule == "restarting" and optimizer.warmup_epochs:
+        yield (
+            f"optimizer.warmup_epochs is {optimizer.warmup_epochs}, but the schedule restarting "
+            "has no warm-up. Set it to 0."
         )
     if optimizer.min_learning_rate > optimizer.highest_rate:
         yield (

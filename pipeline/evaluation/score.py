@@ -17,7 +17,7 @@ from pipeline import models, tables
 from pipeline.config.run_params import RunParams
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
-from pipeline.models import Classifier, JointEmbedding
+from pipeline.models import Classifier, GraphClassifier
 from pipeline.tables import schemas
 from pipeline.training import checkpoint, data
 
@@ -121,7 +121,7 @@ def score_images(
         fake = _finite(model.fake_probability(outputs))  # (B,)
         log_odds = _finite(model.fake_log_odds(outputs))  # (B,)
         altered = np.empty((len(fake), 0))  # (B, 0)
-        if isinstance(model, JointEmbedding):
+        if isinstance(model, GraphClassifier):
             altered = _finite(model.node_probabilities(outputs))  # (B, N)
     return fake, log_odds, altered
 

@@ -5,6 +5,16 @@
 
 from pipeline.models.base import Classifier, Outputs
 from pipeline.models.catalogue import build, image_px, settings, skeleton
+from pipeline.models.hierarchy import GraphClassifier
 from pipeline.models.joint_embedding import JointEmbedding
 
-__all__ = ["Classifier", "JointEmbedding", "Outputs", "build", "image_px", "settings", "skeleton"]
+__all__ = [
+    "Classifier",
+    "GraphClassifier",
+    "JointEmbedding",
+    "Outputs",
+    "build",
+    "image_px",
+    "settings",
+    "skeleton",
+]

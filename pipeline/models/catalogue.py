@@ -9,9 +9,10 @@ from pipeline import weights
 from pipeline.config.run_params import ModelParams
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
-from pipeline.models import joint_embedding, normalisation, prompts, vit
+from pipeline.models import clip, normalisation, prompts, vit
 from pipeline.models.base import Classifier, initialise
-from pipeline.models.joint_embedding import JointEmbedding
+from pipeline.models.hierarchy import GraphClassifier
+from pipeline.models.joint_embedding import ImageScores, JointEmbedding
 from pipeline.models.vit import VisionTransformer
 
 BINARY = 2
@@ -52,13 +53,15 @@ def build(
             state = weights.load_state(file, section="model", classes=(argparse.Namespace,))
             model.load_pretrained(state, file)
         model.train_only(params.trained)
-    elif isinstance(model, JointEmbedding) and file is not None:
-        joint_embedding.refuse_torchscript(file)
-        if problems := model.load_pretrained(weights.load_state(file)):
-            raise UserError(
-                f"{file} does not fit {params.size}: {problems}. Give the weights of "
-                "openai/clip-vit-base-patch32 under transformers' names."
-            )
+    elif isinstance(model, JointEmbedding | ImageScores):
+        if file is not None:
+            clip.refuse_torchscript(file, params.size)
+            if problems := model.load_pretrained(weights.load_state(file)):
+                raise UserError(
+                    f"{file} does not fit {params.size}: {problems}. Give the weights of "
+                    f"{clip.PUBLIC[params.size]} under transformers' names."
+                )
+        model.freeze(params.clip.freeze)
     return model
 
 
@@ -77,7 +80,7 @@ def image_px(params: ModelParams) -> int:
         case "vit":
             return vit.SIZES[params.size].image_px
         case "joint_embedding":
-            return joint_embedding.SIZES[params.size].image_px
+            return clip.SIZES[params.size].image_px
 
 
 def settings(params: ModelParams) -> dict[str, object]:
@@ -115,7 +118,8 @@ def _beside(params: ModelParams, file: Path | None) -> tuple[Path, ...]:
         case "vit":
             return normalisation.beside(file)
         case "joint_embedding":
-            return () if params.size == TINY else prompts.clip_files(file.parent)
+            unread = params.size == TINY or params.clip.head == "linear"
+            return () if unread else prompts.clip_files(file.parent)
 
 
 def _make(params: ModelParams, graph: Graph | None, classes: int, file: Path | None) -> Classifier:
@@ -125,21 +129,28 @@ def _make(params: ModelParams, graph: Graph | None, classes: int, file: Path | N
             case "vit":
                 return VisionTransformer(vit.SIZES[params.size], classes, params.fc_norm)
             case "joint_embedding":
-                return _joint_embedding(params.size, graph, file)
+                return _over_graph(params, graph, file)
 
 
-def _joint_embedding(size: str, graph: Graph | None, file: Path | None) -> JointEmbedding:
+def _over_graph(params: ModelParams, graph: Graph | None, file: Path | None) -> GraphClassifier:
     if graph is None:
         raise ValueError("a joint embedding scores the nodes of a label graph")
-    dimensions = joint_embedding.SIZES[size]
-    if size == TINY:
-        tokenizer = prompts.made_tokenizer(graph.prompts)
-    elif file is not None:
-        tokenizer = prompts.clip_tokenizer(file.parent)
+    dimensions, asked = clip.SIZES[params.size], params.clip
+    root_needs_child = asked.states == "paper"
+    if asked.head == "linear":
+        return ImageScores(dimensions, graph, root_needs_child)
+    texts = prompts.of_graph(graph, asked.templates)
+    if params.size != TINY and file is None:
+        tokens = torch.zeros(len(graph.nodes), prompts.CONTEXT, dtype=torch.int64)
+        vocabulary, (start, end) = prompts.CLIP_VOCABULARY, prompts.CLIP_ENDS
     else:
-        unread = torch.zeros(len(graph.nodes), prompts.CONTEXT, dtype=torch.int64)
-        known = (prompts.CLIP_VOCABULARY, *prompts.CLIP_ENDS)
-        return JointEmbedding(dimensions, graph, unread, *known)
-    tokens = prompts.token_numbers(tokenizer, graph.prompts)
-    start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
-    return JointEmbedding(dimensions, graph, tokens, len(tokenizer), start, end)
+        if params.size == TINY or file is None:
+            tokenizer = prompts.made_tokenizer(texts)
+        else:
+            tokenizer = prompts.clip_tokenizer(file.parent)
+        tokens = prompts.token_numbers(tokenizer, texts)
+        vocabulary, start, end = len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id
+    cosine = asked.score == "cosine"
+    return JointEmbedding(
+        dimensions, graph, tokens, vocabulary, start, end, root_needs_child, cosine
+    )

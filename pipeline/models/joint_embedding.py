@@ -1,82 +1,76 @@
-"""CLIP's image and text encoders over the label graph (SJEDD, section IV-B)."""
+"""CLIP's image and text encoders over the label graph (SJEDD, section IV-B), and without text."""
 
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel
+from torch.nn import functional
+from transformers import CLIPModel, CLIPVisionModelWithProjection
 
-from faceshards.wording import counted
-from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
-from pipeline.models import hierarchy
-from pipeline.models.base import Classifier, Normalisation, Outputs
+from pipeline.models import clip
+from pipeline.models.base import Outputs
+from pipeline.models.clip import CLIP_NORMALISATION, ClipSize
+from pipeline.models.hierarchy import GraphClassifier
 
 TEMPERATURE = 10.0
-"""Divides the inner product of un-normalised embeddings (equation 4; the number is the code's)."""
+"""Divides inner products and cosines (equations 4 and 8; the number is the public code's). It is
+fixed: CLIP's own, which is learnt, is not used."""
 
-CLIP_NORMALISATION = Normalisation(
-    (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711), "CLIP's"
-)
-
-
-@dataclass(frozen=True)
-class ClipSize:
-    """Dimensions of both encoders, and of the space they share."""
-
-    image_px: int
-    patch_px: int
-    vision_width: int
-    text_width: int
-    layers: int
-    vision_heads: int
-    text_heads: int
-    joint_width: int
+Freeze = Literal["none", "text", "both"]
 
 
-SIZES = {
-    "tiny": ClipSize(64, 16, 64, 64, 2, 4, 4, 64),
-    "clip-vit-b32": ClipSize(224, 32, 768, 512, 12, 12, 8, 512),
-}
-
-
-class JointEmbedding(Classifier):
-    """Scores of the graph's nodes: inner products of the image's and the prompts' embeddings.
+class JointEmbedding(GraphClassifier):
+    """Scores of the graph's nodes: how near the image's and the prompts' embeddings are.
 
     Args:
         size: dimensions.
         graph: its nodes are scored; their legal states make the joint distribution.
-        tokens: the graph's prompts as int64 (N, context), each with the end token in it. Part of
+        tokens: the nodes' prompts as int64 (N, context), each with the end token in it. Part of
             the state, so that a checkpoint needs no tokenizer.
         vocabulary: number of tokens.
         start: number of the start token.
         end: number of the end token.
+        root_needs_child: see :func:`pipeline.models.hierarchy.legal_states`.
+        cosine: scores are cosines over the temperature (equation 8) instead of inner products of
+            embeddings that keep their lengths (equation 4).
     """
 
     tokens: Tensor
-    states: Tensor
 
     def __init__(
-        self, size: ClipSize, graph: Graph, tokens: Tensor, vocabulary: int, start: int, end: int
+        self,
+        size: ClipSize,
+        graph: Graph,
+        tokens: Tensor,
+        vocabulary: int,
+        start: int,
+        end: int,
+        root_needs_child: bool = True,
+        cosine: bool = False,
     ) -> None:
-        super().__init__(size.image_px, CLIP_NORMALISATION)
-        self.clip = CLIPModel(_config(size, tokens.shape[1], vocabulary, start, end))
-        # It scales cosines, and there are none: without a gradient, nothing waits for one.
+        super().__init__(size.image_px, CLIP_NORMALISATION, graph, root_needs_child)
+        self.clip = CLIPModel(clip.configuration(size, tokens.shape[1], vocabulary, start, end))
+        # It scales cosines by a factor that is learnt, and there is none here: without a gradient,
+        # nothing waits for one.
         self.clip.logit_scale.requires_grad_(False)
         self.end = end
+        self.cosine = cosine
         self.register_buffer("tokens", tokens)  # (N, context)
-        self.register_buffer("states", hierarchy.legal_states(graph), persistent=False)  # (S, N)
         self._kept_texts: Tensor | None = None
+        self._texts_stay = False
 
     def forward(self, images: Tensor) -> Outputs:
-        """Node scores (B, N), equation 4, and embedding (B, joint width) of the images."""
+        """Node scores (B, N), and embedding (B, joint width) of the images."""
         pooled = self.clip.vision_model(pixel_values=images).pooler_output  # (B, vision width)
         embedding = self.clip.visual_projection(pooled)  # (B, D)
-        return Outputs(embedding @ self._texts().T / TEMPERATURE, embedding)  # (B, N), (B, D)
+        image, texts = embedding, self.label_embeddings()  # (B, D), (N, D)
+        if self.cosine:
+            image, texts = functional.normalize(image), functional.normalize(texts)
+        return Outputs(image @ texts.T / TEMPERATURE, embedding)  # (B, N), (B, D)
 
     @property
     def image_encoder(self) -> nn.Module:
@@ -84,13 +78,17 @@ class JointEmbedding(Classifier):
         encoder: nn.Module = self.clip.vision_model
         return encoder
 
-    def fake_log_odds(self, outputs: Outputs) -> Tensor:
-        """Of the marginal probability of the root, float64 (B,); all nodes contribute."""
-        return hierarchy.root_log_odds(outputs.logits, self.states)  # (B,)
+    def freeze(self, what: Freeze) -> None:
+        """What keeps its numbers: nothing, the text encoder, or both encoders.
 
-    def node_probabilities(self, outputs: Outputs) -> Tensor:
-        """Marginal probability of every node, float64 (B, N) in [0, 1] (equation 3)."""
-        return hierarchy.marginals(outputs.logits, self.states)  # (B, N)
+        Where both do, the projection of the image alone is trained: without it nothing would be.
+        """
+        if what in ("text", "both"):
+            self.clip.text_model.requires_grad_(False)
+            self.clip.text_projection.requires_grad_(False)
+            self._texts_stay = True
+        if what == "both":
+            self.clip.vision_model.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "JointEmbedding":
         """Switches between training and evaluation."""
@@ -106,43 +104,30 @@ class JointEmbedding(Classifier):
         return super().load_state_dict(state_dict, strict, assign)
 
     def load_pretrained(self, state: Mapping[str, Tensor]) -> str:
-        """Loads CLIP's weights under transformers' names.
+        """Loads CLIP's weights; see :func:`pipeline.models.clip.load`."""
+        self._kept_texts = None
+        return clip.load(self.clip, state, with_text=True)
 
-        Returns:
-            what does not fit, for a message; "" when everything did.
-        """
-        own = self.clip.state_dict()
-        # Older files carry these; they are counted, not learnt.
-        given = {name: t for name, t in state.items() if not name.endswith(".position_ids")}
-        problems = [
-            f"{counted(len(names), *what)} (first: {sorted(names)[0]})"
-            for what, names in (
-                (("tensor missing", "tensors missing"), own.keys() - given.keys()),
-                (("tensor unknown", "tensors unknown"), given.keys() - own.keys()),
-                (
-                    ("of another shape", "of other shapes"),
-                    {n for n in own.keys() & given.keys() if own[n].shape != given[n].shape},
-                ),
-            )
-            if names
-        ]
-        if not problems:
-            self.clip.load_state_dict(given)
-            self._kept_texts = None
-        return "; ".join(problems)
-
-    def _texts(self) -> Tensor:
+    def label_embeddings(self) -> Tensor:
         """Embeddings of the prompts, (N, D); computed once while nothing can change them.
 
-        That is in evaluation under ``torch.inference_mode``: a trainer that merely turns gradients
-        off may still move the weights between two calls.
+        That is where the text encoder is frozen, and in evaluation under ``torch.inference_mode``:
+        a trainer that merely turns gradients off may still move the weights between two calls.
         """
-        if self.training or not torch.is_inference_mode_enabled():
+        in_use = self.training or not torch.is_inference_mode_enabled()
+        if in_use and not self._texts_stay:
             self._kept_texts = None
             return self._embed_prompts()
         if self._kept_texts is None or self._kept_texts.device != self.tokens.device:
             self._kept_texts = self._embed_prompts()
         return self._kept_texts
+
+    def label_similarity(self) -> NDArray[np.float64]:
+        """Cosines between the embeddings of the prompts, float64 (N, N) (SJEDD, figure 4)."""
+        with torch.no_grad():
+            unit = functional.normalize(self.label_embeddings().double())  # (N, D)
+        cosines: NDArray[np.float64] = (unit @ unit.T).cpu().numpy()  # (N, N)
+        return cosines
 
     def _embed_prompts(self) -> Tensor:
         # What follows the longest prompt's end changes nothing and takes time.
@@ -152,40 +137,43 @@ class JointEmbedding(Classifier):
         return texts
 
 
-def _config(size: ClipSize, context: int, vocabulary: int, start: int, end: int) -> CLIPConfig:
-    text = {
-        "vocab_size": vocabulary,
-        "hidden_size": size.text_width,
-        "intermediate_size": 4 * size.text_width,
-        "num_hidden_layers": size.layers,
-        "num_attention_heads": size.text_heads,
-        "max_position_embeddings": context,
-        "projection_dim": size.joint_width,
-        "bos_token_id": start,
-        "eos_token_id": end,
-        "pad_token_id": end,
-    }
-    vision = {
-        "hidden_size": size.vision_width,
-        "intermediate_size": 4 * size.vision_width,
-        "num_hidden_layers": size.layers,
-        "num_attention_heads": size.vision_heads,
-        "image_size": size.image_px,
-        "patch_size": size.patch_px,
-        "projection_dim": size.joint_width,
-    }
-    return CLIPConfig(text_config=text, vision_config=vision, projection_dim=size.joint_width)
+class ImageScores(GraphClassifier):
+    """Scores of the graph's nodes by a linear layer on CLIP's image encoder (SJEDD, V-C1).
 
+    There is no text; "one implemented solely by the image encoder" of Table VI.
 
-def refuse_torchscript(path: Path) -> None:
-    """Raises UserError when the file is a TorchScript archive: a program, not weights alone."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        scripted = any(name.endswith("/constants.pkl") for name in archive.namelist())
-    if scripted:
-        raise UserError(
-            f"{path} is a TorchScript archive, as OpenAI publishes ViT-B-32.pt: a program, which "
-            "is not run here. Give the same weights as a plain state dict: pytorch_model.bin or "
-            "model.safetensors of openai/clip-vit-base-patch32."
-        )
+    Args:
+        size: dimensions.
+        graph: its nodes are scored; their legal states make the joint distribution.
+        root_needs_child: see :func:`pipeline.models.hierarchy.legal_states`.
+    """
+
+    def __init__(self, size: ClipSize, graph: Graph, root_needs_child: bool = True) -> None:
+        super().__init__(size.image_px, CLIP_NORMALISATION, graph, root_needs_child)
+        self.clip = CLIPVisionModelWithProjection(clip.vision_configuration(size))
+        self.head = nn.Linear(size.joint_width, len(graph.nodes))
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Node scores (B, N), and embedding (B, joint width) of the images."""
+        embedding = self.clip(pixel_values=images).image_embeds  # (B, D)
+        return Outputs(self.head(embedding), embedding)  # (B, N), (B, D)
+
+    @property
+    def image_encoder(self) -> nn.Module:
+        """See :class:`Classifier`."""
+        encoder: nn.Module = self.clip.vision_model
+        return encoder
+
+    def freeze(self, what: Freeze) -> None:
+        """What keeps its numbers: nothing, or the encoder, so that the linear layer alone learns.
+
+        Raises ValueError where the text encoder is named: there is none.
+        """
+        if what == "text":
+            raise ValueError("a model without text has no text encoder to freeze")
+        if what == "both":
+            self.clip.requires_grad_(False)
+
+    def load_pretrained(self, state: Mapping[str, Tensor]) -> str:
+        """Loads the image encoder's weights; see :func:`pipeline.models.clip.load`."""
+        return clip.load(self.clip, state, with_text=False)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
 from pipeline.errors import UserError
+from pipeline.labels.levels import levels
+from pipeline.labels.semantics import Graph
 
 CONTEXT = 77
 """Tokens CLIP's text encoder reads, start and end included."""
@@ -21,10 +23,41 @@ CLIP_ENDS = (49406, 49407)
 CLIP_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 """Either of these makes a tokenizer."""
 
+Templates = Literal["region", "attribute", "simplified"]
+
+_FULL = ("A photo of a fake {}", "A photo of a face with the global attribute of {} altered")
+_ATTRIBUTE = (*_FULL, "A photo of a face with the local attribute of {} altered")
+_SIMPLIFIED = ("fake", "altered {}", "altered {}")
+"""Of the root, of a global attribute and of a local region."""
+
 _WORD_END = "</w>"
 _PROBE = "a photo of"
 _PROBE_NUMBERS = [CLIP_ENDS[0], 320, 1125, 539, CLIP_ENDS[1]]
 """What the probe is in the vocabulary that OpenAI's weights were trained with."""
+
+
+def of_graph(graph: Graph, templates: Templates) -> tuple[str, ...]:
+    """One text per node of a label graph, in the order of its nodes.
+
+    Args:
+        graph: any; its own prompts are the templates "region".
+        templates: ``region``, as the graph's own prompts are ("... with the local region eye
+            altered", SJEDD, section IV-B1); ``attribute``, the public code's words for the nodes
+            below the global attributes ("... with the local attribute of eye altered");
+            ``simplified``: "fake", "altered expression", "altered eye" (section V-C1, Table VII).
+    """
+    if templates == "region":
+        return graph.prompts
+    wording = _ATTRIBUTE if templates == "attribute" else _SIMPLIFIED
+    of = levels(graph)
+    found = {
+        node: words.format(graph.nodes[node].replace("_", " "))
+        for words, nodes in zip(
+            wording, (of.root, of.global_attributes, of.local_regions), strict=True
+        )
+        for node in nodes
+    }
+    return tuple(found[node] for node in range(len(graph.nodes)))
 
 
 def made_tokenizer(prompts: Sequence[str]) -> CLIPTokenizer:
@@ -65,7 +98,7 @@ def clip_files(folder: Path) -> tuple[Path, ...]:
         if all(path.is_file() for path in paths):
             return paths
     raise UserError(
-        f"The model clip-vit-b32 needs its tokenizer beside its weights: put tokenizer.json, or "
+        f"CLIP needs its tokenizer beside its weights: put tokenizer.json, or "
         f"vocab.json and merges.txt, of openai/clip-vit-base-patch32 into {folder.absolute()}."
     )
 

@@ -17,10 +17,12 @@ from pipeline.audit.gather import gather as gather_audit
 from pipeline.config.run_params import ReportParams, RunParams
 from pipeline.report import charts
 from pipeline.report.cells import Table
+from pipeline.report.charts import Chart
 from pipeline.report.counts import Counts
+from pipeline.report.figures import losses_beside
 from pipeline.report.parts import part_table
 from pipeline.report.pictures import SIDE_PX, DataUri, Region, Sheet, contact_sheets, regions
-from pipeline.report.runs import RunFacts, run_facts, run_table
+from pipeline.report.runs import RunFacts, columns, run_facts, run_table
 from pipeline.report.shortcuts import shortcut_table
 from pipeline.report.stages import Rejects, rejects, shard_table, stage_table
 from pipeline.shards import run_data
@@ -45,6 +47,8 @@ class Contents:
     shards: Table
     shortcuts: Table
     runs: tuple[RunFacts, ...]
+    losses: Chart | None
+    """Two kinds of losses beside each other; None where there is one kind."""
 
     @property
     def scores(self) -> Table:
@@ -86,6 +90,9 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
                 shortcuts,
             )
             for name in sorted(runs)
+        ),
+        losses=losses_beside(
+            runs, {name: columns(root / "plots" / f"{name}.csv") for name in runs}
         ),
     )
 

@@ -14,10 +14,13 @@ from pipeline.audit.shortcuts import Shortcut
 from pipeline.config.run_params import DataParams, OptimizerParams, RunParams
 from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, limited
-from pipeline.report.charts import Chart, line_chart
+from pipeline.report.charts import Chart, Points, line_chart
+from pipeline.report.figures import Figure, figures
 from pipeline.report.stages import read_json
 from pipeline.shards.run_data import Count
 
+WEIGHT, _WEIGHTS = "weight", "weights of the losses"
+"""Columns such as ``weight_root`` are the lines of one chart."""
 PARTS = ("train", "val")
 """A column of a history such as ``val_loss`` is one line, ``val``, of the chart ``loss``."""
 
@@ -61,6 +64,8 @@ class RunFacts:
     """Sets without reals or without fakes."""
     unscored: int
     """Videos without a score, over all evaluated splits."""
+    figures: tuple[Figure, ...] = ()
+    """Of what it sees and learns."""
 
 
 def run_facts(
@@ -114,6 +119,7 @@ def run_facts(
         scores=tables,
         one_class=one_class,
         unscored=unscored,
+        figures=figures(predictions / name),
     )
 
 
@@ -134,38 +140,49 @@ def run_table(runs: Sequence[RunFacts]) -> Table:
 def charts(history: Path) -> tuple[Chart, ...]:
     """One chart per quantity of a training history; none where the file is absent or has no rows.
 
-    The column ``epoch`` is the axis; ``train_…`` and ``val_…`` of one quantity share a chart.
+    The column ``epoch`` is the axis; ``train_…`` and ``val_…`` of one quantity share a chart, and
+    so do the weights of losses.
 
     Empty cells are left out: an AUC of one class alone is none.
 
     Raises:
         UserError: the file has no column ``epoch``, or holds something that is no number.
     """
+    quantities: dict[str, dict[str, Points]] = {}
+    for name, points in columns(history).items():
+        part, _, quantity = name.partition("_")
+        if part == WEIGHT:
+            part, quantity = quantity, _WEIGHTS
+        elif part not in PARTS or not quantity:
+            part, quantity = name, name
+        quantities.setdefault(quantity, {})[part.replace("_", " ")] = points
+    # What is known of train and val comes first.
+    ordered = sorted(quantities.items(), key=lambda item: (item[0] == _WEIGHTS, -len(item[1])))
+    drawn = [line_chart(title.replace("_", " "), lines) for title, lines in ordered]
+    return tuple(chart for chart in drawn if chart)
+
+
+def columns(history: Path) -> dict[str, Points]:
+    """Points (epoch, value) of every column of a training history; none where it is absent.
+
+    Raises:
+        UserError: the file has no column ``epoch``, or holds something that is no number.
+    """
     if not history.is_file():
-        return ()
+        return {}
     with history.open(encoding="utf-8", newline="") as file:
         names, *rows = [*csv.reader(file)] or [[]]
     try:
         numbered = [dict(zip(names, map(_number, row), strict=True)) for row in rows]
-        columns = {name: [row[name] for row in numbered] for name in names}
-        epochs = columns.pop("epoch")
+        of_names = {name: [row[name] for row in numbered] for name in names}
+        epochs = of_names.pop("epoch")
         if not all(map(math.isfinite, epochs)):
             raise ValueError("an epoch is empty")
     except (KeyError, ValueError) as error:
         raise UserError(
             f"{history} is not a training history ({error}). Delete it and run `dvc repro`."
         ) from error
-    quantities: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for name, values in columns.items():
-        part, _, quantity = name.partition("_")
-        if part not in PARTS or not quantity:
-            part, quantity = name, name
-        points = list(zip(epochs, values, strict=True))
-        quantities.setdefault(quantity, {})[part.replace("_", " ")] = points
-    # What is known of train and val comes first.
-    ordered = sorted(quantities.items(), key=lambda item: -len(item[1]))
-    drawn = [line_chart(title.replace("_", " "), lines) for title, lines in ordered]
-    return tuple(chart for chart in drawn if chart)
+    return {name: list(zip(epochs, values, strict=True)) for name, values in of_names.items()}
 
 
 def _number(cell: str) -> float:

@@ -15,7 +15,11 @@ from torch import Tensor
 
 from faceshards.order import generator
 from pipeline.training import data
+from pipeline.training.perturbations import Perturbation, drawn_perturbation, perturbed
 from pipeline.training.rand_augment import OPERATIONS, Operation, applied, drawn_operations
+
+PERTURBED_SHARES = {"sjedd": 0.3, "sjedd-ffsc": 0.36}
+"""Probability of a perturbation, by policy: of SJEDD's two training sets (its public code)."""
 
 _WHITE = 255.0
 _ATTEMPTS = 10
@@ -45,14 +49,17 @@ class Change:
     erased: Box | None = None
     """What is replaced by noise, after normalisation."""
     noise_key: str = ""
+    perturbation: Perturbation | None = None
+    """Before normalisation."""
 
 
 def changes(policy: str, key: str, places: Sequence[int], side_px: int) -> list[Change]:
     """What a policy does to the faces of a batch.
 
     Args:
-        policy: ``none``, ``flip`` (half of the faces mirrored) or ``fsfm``: random resized crop,
-            mirror, RandAugment and random erasing, as FSFM's public code.
+        policy: ``none``, ``flip`` (half of the faces mirrored), ``fsfm`` (random resized crop,
+            mirror, RandAugment and random erasing, as FSFM's public code), or a key of
+            :data:`PERTURBED_SHARES` (one of five perturbations, and no mirror; SJEDD, V-A2).
         key: names the batch.
         places: of the faces in the global batch.
         side_px: height and width of the pictures.
@@ -64,6 +71,10 @@ def changes(policy: str, key: str, places: Sequence[int], side_px: int) -> list[
         return [Change(mirrored=bool(random.random() < 0.5)) for _, random in draws]
     if policy == "fsfm":
         return [_as_fsfm(random, name, side_px) for name, random in draws]
+    if share := PERTURBED_SHARES.get(policy):
+        return [
+            Change(perturbation=drawn_perturbation(random, name, share)) for name, random in draws
+        ]
     raise ValueError(f"there is no augmentation {policy}")
 
 
@@ -93,6 +104,9 @@ def changed(
             at = torch.tensor(list(members), device=x.device)
             values = torch.tensor(list(members.values()), dtype=torch.float64, device=x.device)
             x[at] = applied(x[at], name, values, fill)
+    for place, change in enumerate(each):
+        if change.perturbation:
+            x[place] = perturbed(x[place], change.perturbation)
     x = data.standardised(x, mean, std)
     for place, change in enumerate(each):
         if change.erased:

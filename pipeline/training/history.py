@@ -12,7 +12,8 @@ from torch import Tensor
 from faceshards.replace import replacing
 
 Row = dict[str, float]
-"""One finished epoch: ``epoch`` (from 1), ``learning_rate``, losses, ``val_auc``."""
+"""One finished epoch: ``epoch`` (from 1), ``learning_rate``, losses, ``val_auc``,
+``val_accuracy``."""
 
 
 class Means:
@@ -32,6 +33,27 @@ class Means:
     def means(self) -> dict[str, float]:
         """By name."""
         return {name: float(total) / self.faces for name, total in self.sums.items()}
+
+
+def kept_epoch(rows: Sequence[Row], rule: str, primary: str) -> tuple[int, str]:
+    """The epoch whose model is kept: its place among the rows, and the column that says so.
+
+    Args:
+        rows: one or more finished epochs.
+        rule: ``lowest_val_primary``, ``highest_val_accuracy`` or ``last``. Of equally good epochs
+            it is the first.
+        primary: name of the primary loss.
+    """
+    places = range(len(rows))
+    match rule:
+        case "lowest_val_primary":
+            column = f"val_{primary}"
+            return min(places, key=lambda n: rows[n][column]), column
+        case "highest_val_accuracy":
+            return max(places, key=lambda n: rows[n]["val_accuracy"]), "val_accuracy"
+        case "last":
+            return places[-1], "epoch"
+    raise ValueError(f"there is no rule {rule}")
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

@@ -14,12 +14,12 @@ from faceshards.wording import counted
 from pipeline import models
 from pipeline.engine import store
 from pipeline.errors import UserError
-from pipeline.models import Classifier
+from pipeline.models import Classifier, JointEmbedding
 from pipeline.models.device import prepare
 from pipeline.training import checkpoint, history, run_folder
 from pipeline.training.about import write_about
 from pipeline.training.augmentation import changed, changes
-from pipeline.training.data import TrainingBatch
+from pipeline.training.data import Faces, TrainingBatch
 from pipeline.training.history import Means, Row
 from pipeline.training.inputs import Run, RunData, read
 from pipeline.training.loss_weights import Prepared
@@ -88,11 +88,12 @@ class _Training:
             "start_digest": checkpoint.start_digest(run.params.model),
             "shards_digest": faces.digest,
         }
+        self.label_similarity = _label_similarity(model)
         self.history: list[Row] = []
         self.sums = Means()
         """Losses of the epoch in flight."""
         self._key = f"{run.seed}/{run.name}"
-        self.loader = self._loader(self._key)
+        self.loader = self._loader(self._key, faces.train)
         torch.manual_seed(run.seed)
 
     def finish(self) -> int:
@@ -105,18 +106,16 @@ class _Training:
             (self.out / run_folder.ABOUT).unlink(missing_ok=True)  # not finished any more
         for epoch in range(there, epochs):
             row = self._epoch(epoch)
-            is_best = row[self._chosen_by] < min(
-                (before[self._chosen_by] for before in self.history), default=math.inf
-            )
             self.history.append(row)
-            self._save(is_best)
+            self._save(is_best=self._kept()[0] == epoch)
         self._write_about()
         self._write_history()
         return len(self.history) - there
 
-    @property
-    def _chosen_by(self) -> str:
-        return f"val_{self.objective.primary}"
+    def _kept(self) -> tuple[int, str]:
+        """The epoch, from 0, whose model is kept, and the column that chose it."""
+        rule = self.run.params.optimizer.kept_epoch
+        return history.kept_epoch(self.history, rule, self.objective.primary)
 
     def _epoch(self, epoch: int) -> Row:
         params, steps = self.run.params.optimizer, len(self.loader)
@@ -144,8 +143,8 @@ class _Training:
         size = self.run.params.optimizer.batch_size
         return validate(self.model, self.objective, self.faces.val, size, self.device)
 
-    def _loader(self, key: str) -> Loader:
-        return self.faces.train.shuffled(key, self.run.params.optimizer.batch_size)
+    def _loader(self, key: str, faces: Faces) -> Loader:
+        return faces.shuffled(key, self.run.params.optimizer.batch_size)
 
     def _batches(self, epoch: int) -> Iterator[tuple[Prepared, Prepared | None]]:
         """What is left of an epoch: the faces of each step and, where they are needed, others."""
@@ -159,21 +158,24 @@ class _Training:
             yield self._prepared(batch, f"{self._key}/augmentation/{epoch}/{step}"), next(second)
 
     def _second(self, epoch: int, first: int) -> Iterator[Prepared | None]:
-        """Faces of train in another order, from a batch on; None where the objective needs none."""
-        if not self.objective.weights.needs_second_batch:
+        """Other faces, in another order, from a batch on; None where the objective needs none."""
+        source = self.objective.weights.second_from
+        if not source:
             while True:
                 yield None
-        key = f"{self._key}/second"
-        loader = self._loader(key)
-        loader.epoch, loader.number = epoch, first
-        for step, batch in enumerate(self.faces.train.batches(loader), first):
-            yield self._prepared(batch, f"{key}/augmentation/{epoch}/{step}")
+        faces, key = getattr(self.faces, source), f"{self._key}/second"
+        loader, number = self._loader(key, faces), epoch * len(self.loader) + first
+        loader.epoch, loader.number = divmod(number, len(loader))
+        while True:
+            for batch in faces.batches(loader):
+                yield self._prepared(batch, f"{key}/augmentation/{number}", source == "train")
+                number += 1
 
-    def _prepared(self, batch: TrainingBatch, key: str) -> Prepared:
+    def _prepared(self, batch: TrainingBatch, key: str, is_changed: bool = True) -> Prepared:
         """A batch on the device, changed as the run's policy says by draws that the key gives."""
         here = batch.to(self.device)
-        side_px = here.images.shape[1]
-        each = changes(self.run.params.augmentation, key, range(len(here.images)), side_px)
+        policy, side_px = self.run.params.augmentation, here.images.shape[1]
+        each = changes(policy if is_changed else "none", key, range(len(here.images)), side_px)
         return Prepared(changed(here.images, each, self.mean, self.std), here)
 
     def _title(self, epoch: int) -> str:
@@ -244,9 +246,17 @@ class _Training:
         }
 
     def _write_about(self) -> None:
-        best = min(self.history, key=lambda row: row[self._chosen_by])
-        chosen = {"best_epoch": int(best["epoch"]), "chosen_by": self._chosen_by}
+        best, column = self._kept()
+        chosen: dict[str, object] = {"best_epoch": best + 1, "chosen_by": column}
+        chosen["label_similarity_before"] = self.label_similarity
         write_about(self.out, self.run, self.faces, self.model, chosen, self.marks)
+
+
+def _label_similarity(model: Classifier) -> list[list[float]]:
+    """Cosines of the labels' texts, rounded; empty where the model has no texts."""
+    if not isinstance(model, JointEmbedding):
+        return []
+    return [[round(one, 6) for one in row] for row in model.label_similarity().tolist()]
 
 
 def _say(line: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -35,8 +35,9 @@ class LossWeights:
             history's columns.
     """
 
-    needs_second_batch = False
-    """Whether :meth:`before_step` is given other faces of train besides those of the step."""
+    second_from: Literal["", "train", "val"] = ""
+    """Where the other faces come from that :meth:`before_step` is given besides those of the step;
+    "" where it needs none. Those of val are not augmented."""
 
     def __init__(self, first: Mapping[str, float]) -> None:
         self.current = dict(first)
@@ -55,7 +56,7 @@ class LossWeights:
             losses: of the model as it stands.
             optimizer: of the model's parameters; its own step comes later.
             batch: what the step is made on.
-            second: other faces of train; None unless :attr:`needs_second_batch`.
+            second: other faces; None unless :attr:`second_from` says where from.
         """
 
     def after_epoch(self, means: Mapping[str, float]) -> None:

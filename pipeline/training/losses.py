@@ -3,40 +3,19 @@
 Labels are 1 altered, 0 not, -1 unobserved. Triplet losses are in :mod:`pipeline.training.triplets`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.labels.semantics import Graph
+from pipeline.labels.levels import Levels
 
 FIDELITY_EPS = 1e-8
 """Under each square root (SJEDD's code): keeps the slope at probability 0 finite."""
 
 UNOBSERVED = -1
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Nodes of a graph by their level in the hierarchy, as indices into its ``nodes``.
-
-    SJEDD shares one loss weight per level (section IV-C).
-    """
-
-    root: tuple[int, ...]
-    global_attributes: tuple[int, ...]
-    local_regions: tuple[int, ...]
-
-
-def levels(graph: Graph) -> Levels:
-    """The root, its children (global attributes), and everything below them (local regions).
-
-    A node that is both a child of the root and of another node is global.
-    """
-    below_root = {child for parent, child in graph.edges if parent == 0}
-    rest = set(range(1, len(graph.nodes))) - below_root
-    return Levels((0,), tuple(sorted(below_root)), tuple(sorted(rest)))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -53,38 +32,68 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def fidelity(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Fidelity loss of one level over its observed labels (SJEDD, equations 5 and 6).
+    """Fidelity loss of every label, 1 - (sqrt(p g + 1e-8) + sqrt((1 - p)(1 - g) + 1e-8)).
 
-    1 - (sqrt(p g + 1e-8) + sqrt((1 - p)(1 - g) + 1e-8)), averaged over the observed nodes of a
-    sample, then over the batch; a sample without any adds 0. Computed in float64.
+    SJEDD, equation 6, with the 1e-8 of its public code. Computed in float64.
 
     Args:
-        probabilities: (B, n) in [0, 1], of the nodes of the level.
-        labels: integer (B, n): 1, 0, or -1 for unobserved.
+        probabilities: (B, n) in [0, 1].
+        labels: (B, n), 0 or 1.
 
     Returns:
-        a scalar in [-0.0002, 1]: with the 1e-8, a perfect guess is a little below 0.
+        float64 (B, n) in [-0.0002, 1]: with the 1e-8, a perfect guess is a little below 0.
     """
-    p = probabilities.double()  # (B, n)
-    observed = labels != UNOBSERVED  # (B, n)
-    g = torch.where(observed, labels, 0).double()  # (B, n)
-    agreement = (p * g + FIDELITY_EPS).sqrt() + ((1 - p) * (1 - g) + FIDELITY_EPS).sqrt()  # (B, n)
-    losses = torch.where(observed, 1 - agreement, 0.0)  # (B, n)
-    per_sample = losses.sum(dim=1) / observed.sum(dim=1).clamp(min=1)  # (B,)
-    return per_sample.mean()
+    p, g = probabilities.double(), labels.double()  # (B, n)
+    return 1 - (p * g + FIDELITY_EPS).sqrt() - ((1 - p) * (1 - g) + FIDELITY_EPS).sqrt()  # (B, n)
 
 
-def fidelity_by_level(probabilities: Tensor, labels: Tensor, of: Levels) -> Tensor:
-    """Fidelity losses of root, global attributes and local regions, float64 (3,).
+def binary_cross_entropy(log_odds: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of every label (SJEDD, section IV-C: "de facto"; Table VI), in float64.
 
     Args:
-        probabilities: (B, N) in [0, 1], of all nodes of the graph.
+        log_odds: (B, n), log(p / (1 - p)) of probabilities.
+        labels: (B, n), 0 or 1.
+
+    Returns:
+        float64 (B, n), at least 0 and without an upper bound.
+    """
+    return functional.binary_cross_entropy_with_logits(
+        log_odds.double(), labels.double(), reduction="none"
+    )  # (B, n)
+
+
+def by_level(
+    losses_of: Callable[[Tensor], Tensor],
+    labels: Tensor,
+    of: Levels,
+    unobserved: Literal["mask", "zero"] = "mask",
+    reduction: Literal["sum", "mean"] = "sum",
+) -> Tensor:
+    """Losses of root, global attributes and local regions (SJEDD, equation 5).
+
+    Those of the labels of a level are summed, or averaged, then averaged over the batch. A sample
+    without any observed label of a level adds 0 to it.
+
+    Args:
+        losses_of: loss of every label, float64 (B, N), for labels of 0 and 1.
         labels: integer (B, N): 1, 0, or -1 for unobserved.
         of: the graph's levels.
+        unobserved: such labels count for nothing (the paper), or as 0 (its public code).
+        reduction: over the labels of a level: ``sum`` (equation 5) or ``mean`` (public code).
+
+    Returns:
+        float64 (3,).
     """
-    indices = (of.root, of.global_attributes, of.local_regions)
-    losses = [fidelity(probabilities[:, list(i)], labels[:, list(i)]) for i in indices]
-    return torch.stack(losses)  # (3,)
+    observed = labels != UNOBSERVED if unobserved == "mask" else torch.ones_like(labels).bool()
+    each = losses_of(torch.where(labels == UNOBSERVED, 0, labels))  # (B, N)
+    each = torch.where(observed, each, 0.0)  # (B, N)
+    found = []
+    for nodes in (of.root, of.global_attributes, of.local_regions):
+        per_sample = each[:, list(nodes)].sum(dim=1)  # (B,)
+        if reduction == "mean":
+            per_sample = per_sample / observed[:, list(nodes)].sum(dim=1).clamp(min=1)
+        found.append(per_sample.mean())
+    return torch.stack(found)  # (3,)
 
 
 def _at_least_float32(values: Tensor) -> Tensor:

@@ -3,15 +3,18 @@
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from pipeline.config.objectives import MetricLearningParams, ObjectiveParams, SjeddParams
+from pipeline.labels.levels import levels
 from pipeline.labels.semantics import Graph
-from pipeline.models import Classifier, JointEmbedding, Outputs
+from pipeline.models import Classifier, GraphClassifier, Outputs
 from pipeline.training import losses, triplets
 from pipeline.training.data import TrainingBatch
+from pipeline.training.learnt_weights import AveragedWeights, BilevelWeights
 from pipeline.training.loss_weights import LossWeights
 
 
@@ -68,26 +71,46 @@ class MetricLearning(Objective):
 
 
 class Sjedd(Objective):
-    """Fidelity losses of the three levels of a label graph (SJEDD, equations 5 and 6)."""
+    """Losses of the three levels of a label graph (SJEDD, equations 5 and 6)."""
 
     primary = "root"
 
     def __init__(self, params: SjeddParams, model: Classifier, graph: Graph | None) -> None:
-        if graph is None or not isinstance(model, JointEmbedding):
+        if graph is None or not isinstance(model, GraphClassifier):
             raise ValueError("the objective sjedd needs a joint embedding and its label graph")
-        super().__init__(LossWeights(dataclasses.asdict(params.loss_weights)))
+        super().__init__(_weights(params, self.primary))
         self._model = model
-        self._levels = losses.levels(graph)
+        self._levels = levels(graph)
+        self._params = params
 
     def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
         """See :class:`Objective`."""
-        probabilities = self._model.node_probabilities(outputs)  # (B, nodes)
-        parts = losses.fidelity_by_level(probabilities, batch.vectors, self._levels)  # (3,)
+        asked, of = self._params, self._levels
+        if asked.loss == "fidelity":
+            p = self._model.node_probabilities(outputs)  # (B, nodes)
+            each = partial(losses.fidelity, p)
+        else:
+            each = partial(losses.binary_cross_entropy, self._model.node_log_odds(outputs))
+        parts = losses.by_level(
+            each, batch.vectors, of, asked.unobserved, asked.level_reduction
+        )  # (3,)
         return dict(zip(self.weights.current, parts, strict=True))
 
     def shown(self, mean: float) -> float:
         """At least 0: by the 1e-8 under its square roots, a perfect guess is a little below."""
         return max(mean, 0.0)
+
+
+def _weights(params: SjeddParams, primary: str) -> LossWeights:
+    first = dataclasses.asdict(params.loss_weights)
+    match params.weighting:
+        case "fixed":
+            return LossWeights(first)
+        case "bilevel":
+            rate, faces = params.weights_learning_rate, params.weights_faces
+            return BilevelWeights(first, primary, rate, faces)
+        case "dwa":
+            return AveragedWeights(first, params.dwa_temperature)
 
 
 OBJECTIVES: dict[str, Callable[[Any, Classifier, Graph | None], Objective]] = {

@@ -13,10 +13,11 @@ _TOKENS = ("cls_token", "class_embedding", "position_embedding")
 
 
 def make_optimizer(model: Classifier, params: OptimizerParams) -> AdamW:
-    """AdamW (metric learning, section 4.3) over all parameters that want gradients.
+    """AdamW (both papers) over all parameters that want gradients.
 
     Biases, gains of norms and other vectors, class tokens and positions get no weight decay, as in
-    the public code of FSFM, from which metric learning starts.
+    the public code of FSFM, from which metric learning starts; where ``decay_exempt`` is none, all
+    parameters get it, as in the public code of SJEDD.
 
     With a layer decay d (section 4.3), a parameter of layer l of a model with layers 0 to L learns
     at d^(L - l) of the rate: the head at all of it, the patch embedding slowest. There is one group
@@ -30,7 +31,9 @@ def make_optimizer(model: Classifier, params: OptimizerParams) -> AdamW:
     groups: dict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            is_free = parameter.ndim <= 1 or any(token in name for token in _TOKENS)
+            is_free = params.decay_exempt == "norms" and (
+                parameter.ndim <= 1 or any(token in name for token in _TOKENS)
+            )
             groups[layers.get(name, last), is_free].append(parameter)
     listed = [
         {

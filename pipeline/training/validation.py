@@ -11,13 +11,17 @@ from pipeline.training.data import Faces, normalised
 from pipeline.training.history import Means
 from pipeline.training.objective import Objective
 
+_THRESHOLD = 0.5
+"""A score at or above it is judged fake."""
+
 
 @torch.no_grad()
 def validate(
     model: Classifier, objective: Objective, faces: Faces, batch_size: int, device: torch.device
 ) -> dict[str, float]:
-    """Mean losses over all faces, and ``auc`` by face, NaN where there is one class only.
+    """Mean losses over all faces, ``auc`` by face, and ``accuracy``.
 
+    AUC is NaN where there is one class only; accuracy is the share of faces judged right at 0.5.
     Leaves the model in evaluation mode.
     """
     sums, scores = Means(), []
@@ -30,5 +34,7 @@ def validate(
     found = sums.means()
     both = 0 < faces.labels.sum() < len(faces)
     finite = all(math.isfinite(value) for value in found.values())
-    found["auc"] = auc(faces.labels, np.concatenate(scores)) if both and finite else math.nan
+    fake = np.concatenate(scores)  # (n,)
+    found["auc"] = auc(faces.labels, fake) if both and finite else math.nan
+    found["accuracy"] = float(np.mean((fake >= _THRESHOLD) == (faces.labels == 1)))
     return found

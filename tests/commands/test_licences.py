@@ -38,9 +38,21 @@ def test_every_part_of_commercial_safe_allows_it():
     assert "Yours to say is: own, data/shards, models/metric-learning." in told
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "commercial-safe"])
+# It needs no points, and its weights are RetinaFace's and CLIP's: FFSC's own terms decide.
+ALLOWING = ("commercial-safe", "paper-sjedd-ffsc")
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ALLOWING])
 def test_no_other_profile_does(name):
     assert set(verdicts(OWN, profile(name)).values()) & {NO, UNKNOWN}
+
+
+def test_on_ffsc_the_datasets_terms_decide():
+    params = profile("paper-sjedd-ffsc")
+    assert not set(verdicts(OWN, params).values()) & {NO, UNKNOWN}
+    found = verdicts(entry("ffsc", Path("ffsc"), name="ffsc"), params)
+    assert found["data/shards"] in (NO, UNKNOWN)
+    assert found["models/sjedd-ffsc"] in (NO, UNKNOWN)
 
 
 def test_dlibs_points_exclude_it_and_bind_what_is_made_with_them():
@@ -61,6 +73,8 @@ def test_the_papers_weights():
     found = verdicts({}, profile("paper-sjedd"))
     assert found["landmarks.landmarker: fan"] is UNKNOWN
     assert found["runs.sjedd.model: clip-vit-b32"] is YES
+    found = verdicts({}, profile("paper-sjedd-ablations"))
+    assert found["runs.clip-vit-l14.model: clip-vit-l14"] is YES
 
 
 def test_weights_that_nobody_knows_are_not_taken_to_be_free():

@@ -1,6 +1,6 @@
 import re
 import subprocess
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -8,7 +8,8 @@ import pytest
 
 from pipeline import config
 from pipeline.config import profiles
-from pipeline.config.objectives import OBJECTIVES
+from pipeline.config.clip_params import ClipParams
+from pipeline.config.objectives import OBJECTIVES, SjeddParams
 from pipeline.config.params import Params
 from pipeline.config.run_params import OptimizerParams, RunParams
 from pipeline.datasets.base import check
@@ -44,7 +45,8 @@ def _shape(data, keys):
 
 
 def test_the_profiles_that_the_documents_name_exist():
-    assert {"sample", "paper-metric-learning", "paper-sjedd"} <= set(NAMES)
+    of_sjedd = {"paper-sjedd", "paper-sjedd-ffsc", "paper-sjedd-ablations"}
+    assert {"sample", "paper-metric-learning", *of_sjedd} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,8 +79,13 @@ def test_the_datasets_of_the_sample_load(tmp_path):
 def test_every_value_of_a_paper_profile_says_where_it_comes_from(name):
     lines = (PROFILES / f"{name}.yaml").read_text().splitlines()
     marks = ("# paper", "# public code", "# our choice", "# not used")
-    unmarked = []
+    unmarked, depth = [], 0
     for before, line in zip(["", *lines], lines, strict=False):
+        inside, depth = depth > 0, depth + line.count("{") - line.count("}")
+        if inside:  # of a mapping that begins on a line before
+            continue
+        if line.lstrip().startswith("{"):
+            unmarked += [] if before.strip().startswith(marks) else [line]
         match = re.match(r"^ *[a-z0-9_]+: *([^# ][^#]*)?(#.*)?$", line)
         if match and match[1]:
             comment = match[2] or before.strip()
@@ -93,6 +100,7 @@ def test_metric_learning_holds_the_papers_constants():
     for run in p.runs.values():
         # Section 4.3, but for the least rate, which is FSFM's.
         assert run.optimizer == OptimizerParams(1e-4, 0.05, 30, 64, 5, "lr", 1e-6, 0.75)
+        assert run.augmentation == "fsfm"
 
 
 def test_metric_learning_has_the_rows_of_table_3():
@@ -124,6 +132,76 @@ def test_sjedd_holds_the_papers_constants():
     assert (p.expand.per_region, p.expand.color) == ("match", "after")
     assert p.landmarks.landmarker == "fan"
     assert (p.faces.score_threshold, p.faces.margin, p.balance.choose) == (0.8, 0.3, "largest")
+
+
+def _sjedd(which):
+    return config.load(PROFILES / f"paper-sjedd{which}.yaml")
+
+
+def test_sjedd_trains_with_the_papers_constants():
+    both = {"ffpp": _sjedd("").runs["sjedd"], "ffsc": _sjedd("-ffsc").runs["sjedd-ffsc"]}
+    for graph, run in both.items():
+        assert run.model.size == "clip-vit-b32"  # V-A2
+        assert run.model.clip == ClipParams()  # IV-A and IV-B
+        # IV-C: the fidelity loss on observed labels, and weights learnt from 1 on.
+        assert run.objective == SjeddParams("sjedd", graph=graph, weighting="bilevel")
+        # V-A2; the numbers are the public code's.
+        assert run.optimizer == OptimizerParams(
+            6e-7, 0.001, 20, 32, 0, decay_exempt="none", schedule="restarting", restart_epochs=5,
+            kept_epoch="highest_val_accuracy",
+        )  # fmt: skip
+        assert run.data.datasets == (graph,)
+    assert (both["ffpp"].also, both["ffsc"].also) == ("expanded", "train")
+    assert (both["ffpp"].augmentation, both["ffsc"].augmentation) == ("sjedd", "sjedd-ffsc")
+    assert _sjedd("-ffsc").expand.datasets == ()
+
+
+def test_sjedds_ablations_differ_from_the_full_method_as_its_tables_say():
+    """What each row of Tables VI, VII, VIII, X and XI changes, and nothing else."""
+    ffpp, ffsc = _sjedd("-ablations"), _sjedd("-ffsc")
+    assert ffpp.runs["sjedd"] == _sjedd("").runs["sjedd"]
+    only = {"expand": replace(_sjedd("").expand, generators=("swap", "xray"))}
+    assert replace(_sjedd(""), runs=ffpp.runs, **only) == ffpp
+
+    def changed(run, full):
+        found = {}
+        for part in ("model", "objective", "data", "optimizer"):
+            one, other = asdict(getattr(run, part)), asdict(getattr(full, part))
+            one |= one.pop("clip", {})
+            other |= other.pop("clip", {})
+            found |= {key: value for key, value in one.items() if value != other[key]}
+        assert run.augmentation == full.augmentation
+        return found | ({"also": run.also} if run.also != full.also else {})
+
+    of_ffsc = {n: changed(run, ffsc.runs["sjedd-ffsc"]) for n, run in ffsc.runs.items()}
+    entropy = {"loss": "cross_entropy"}
+    assert of_ffsc == {
+        "sjedd-ffsc": {},
+        "joint-cross-entropy": entropy,
+        "image-cross-entropy": entropy | {"head": "linear"},
+    }
+    found = {name: changed(run, ffpp.runs["sjedd"]) for name, run in ffpp.runs.items()}
+    large = found.pop("clip-vit-l14")
+    assert large.pop("weights")["path"].endswith("clip-vit-large-patch14")
+    face_only = {"labels": "face_only", "generators": (), "also": "train"}
+    assert large == face_only | entropy | {
+        "size": "clip-vit-l14", "head": "linear", "freeze": "both", "weighting": "fixed",
+    }  # fmt: skip
+    tenth = {"root": 1.0, "global_attributes": 0.1, "local_regions": 0.1}
+    assert found == {
+        "sjedd": {},
+        "frozen-text": {"freeze": "text"},
+        "frozen-both": {"freeze": "both"},
+        "simplified-templates": {"templates": "simplified"},
+        "normalised-similarity": {"score": "cosine"},
+        "weights-one-tenth": {"weighting": "fixed", "loss_weights": tenth},
+        "weights-equal": {"weighting": "fixed"},
+        "weights-averaged": {"weighting": "dwa"},
+        "neither": face_only,
+        "relabelling-alone": {"generators": (), "also": "train"},
+        "augmentation-alone": {"labels": "face_only"},
+        "face-xray": {"generators": ("xray",)},
+    }
 
 
 @pytest.fixture

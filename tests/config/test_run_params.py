@@ -86,7 +86,7 @@ def test_no_runs_are_no_mistake(load):
         ),
         (
             f"a: {{{JOINT.replace('graph', 'triplet: none, graph')}}}",
-            "runs.a.objective.triplet is not a parameter. Valid keys of .*: kind, graph, loss_we",
+            "runs.a.objective.triplet is not a parameter. Valid keys of .*: kind, graph, loss, ",
         ),
         (
             f"a: {{{JOINT.replace('graph', 'loss_weight: {}, graph')}}}",
@@ -110,6 +110,18 @@ def test_impossible_values_are_named(load, text, expected):
             "joint_embedding is trained with sjedd",
         ),
         (JOINT.replace("tiny", "tiny, fc_norm: none"), "fc_norm is 'none', but joint_embedding"),
+        (
+            VIT.replace("tiny", "tiny, clip: {states: released}"),
+            "model.clip is for joint_embedding, but the model is vit: remove",
+        ),
+        (
+            JOINT.replace("tiny", "tiny, clip: {head: linear, freeze: text}"),
+            "model.clip.freeze is 'text', but with clip.head linear there is no text",
+        ),
+        (
+            JOINT.replace("tiny", "tiny, clip: {head: linear, score: cosine}"),
+            "model.clip.score is 'cosine', but with clip.head linear there is no text",
+        ),
         (JOINT.replace("tiny", "tiny, trained: head"), "trained is 'head', but joint_embedding"),
         (
             VIT.replace("tiny", "tiny, trained: head").replace(

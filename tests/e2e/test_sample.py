@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.commands.predict import predict
 from pipeline.engine.machine import platform_string
-from tests.e2e import golden
+from tests.e2e import ablations, golden
 from tests.e2e.project import ROOT, command, copy_project, stages_run
 
 STAGES = ["scan", "frames", "faces", "balance", "landmarks", "expand", "shard"]
@@ -223,6 +223,13 @@ def test_golden_tells_a_change_from_a_new_version():
     assert "raise its number" in golden.first_change(old, changed)
     raised = old | {"scan": {"version": 2, "digest": "c"}}
     assert "new version" in golden.first_change(old, raised)
+
+
+def test_every_ablation_of_sjedd_starts_and_ends(project, tmp_path):
+    for name, params in ablations.runs():
+        about = ablations.train_two_steps(name, params, project / "data/shards", tmp_path)
+        assert about["best_epoch"] == 1, name
+        assert about["meaningless"], name
 
 
 def test_changing_the_workers_reruns_nothing(project):

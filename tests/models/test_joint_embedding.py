@@ -1,17 +1,21 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
+from transformers import CLIPModel, CLIPTokenizer
 
 from pipeline import models
+from pipeline.config.clip_params import ClipParams
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
-from pipeline.models import JointEmbedding, joint_embedding, prompts
+from pipeline.models import GraphClassifier, JointEmbedding, clip, prompts
+from pipeline.models.joint_embedding import ImageScores
 from tests.models import made
 from tests.models.made import FFPP, SEMANTICS
 
 TINY = made.params("joint_embedding", "tiny")
-NARROW = joint_embedding.ClipSize(64, 32, 64, 64, 2, 4, 4, 32)
+NARROW = clip.ClipSize(64, 32, 64, 2, 4, 64, 2, 4, 32)
 
 
 def _tiny(seed: int = 0, graph: Graph = FFPP) -> JointEmbedding:
@@ -157,7 +161,7 @@ def test_the_large_size_is_clip_vit_b32():
 @pytest.fixture
 def narrow(monkeypatch):
     """CLIP ViT-B/32 with its vocabulary, but narrow and shallow."""
-    monkeypatch.setitem(joint_embedding.SIZES, "clip-vit-b32", NARROW)
+    monkeypatch.setitem(clip.SIZES, "clip-vit-b32", NARROW)
     state = {}
     blank = models.skeleton(made.params("joint_embedding", "clip-vit-b32"), FFPP)
     assert isinstance(blank, JointEmbedding)
@@ -228,6 +232,140 @@ def test_a_missing_or_wrong_tokenizer_is_one_sentence(tmp_path, narrow):
     (tmp_path / "vocab.json").write_text("[")
     with pytest.raises(UserError, match="cannot be read as CLIP's tokenizer"):
         models.build(params, FFPP)
+
+
+def _with(graph: Graph = FFPP, seed: int = 0, **asked: str) -> GraphClassifier:
+    model = models.build(replace(TINY, clip=ClipParams(**asked)), graph, seed)
+    assert isinstance(model, GraphClassifier)
+    return model.eval()
+
+
+def test_a_cosine_is_over_the_same_temperature_and_forgets_lengths():
+    plain, cosine = _tiny(), _with(score="cosine")
+    with torch.no_grad():
+        expected = plain(_images(3))
+        texts = plain.label_embeddings()
+        found = cosine(_images(3)).logits
+    cosines = torch.nn.functional.cosine_similarity(expected.embedding[:, None], texts[None], dim=2)
+    torch.testing.assert_close(found, cosines / 10, rtol=1e-5, atol=1e-6)
+    assert found.abs().max() <= 0.1
+
+
+def test_the_graphs_own_prompts_are_the_papers_templates_and_others_are_made_of_its_names():
+    for name in ("ffpp", "ffsc"):
+        graph = SEMANTICS.graph(name)
+        region = prompts.of_graph(graph, "region")
+        attribute = prompts.of_graph(graph, "attribute")
+        simplified = prompts.of_graph(graph, "simplified")
+        assert region == graph.prompts
+        assert attribute == tuple(
+            text.replace("local region", "local attribute of") for text in region
+        )
+        words = [node.replace("_", " ") for node in graph.nodes[1:]]
+        assert simplified == ("fake", *(f"altered {word}" for word in words))
+
+
+@pytest.mark.parametrize("templates", ["attribute", "simplified"])
+def test_templates_reach_the_tokens_and_a_checkpoint_brings_them(templates):
+    model = _with(templates=templates)
+    assert isinstance(model, JointEmbedding)
+    texts = prompts.of_graph(FFPP, templates)
+    tokenizer = prompts.made_tokenizer(texts)
+    assert torch.equal(model.tokens, prompts.token_numbers(tokenizer, texts))
+    blank = models.skeleton(replace(TINY, clip=ClipParams(templates=templates)), FFPP).eval()
+    blank.load_state_dict(model.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(blank(_images(1)).logits, model(_images(1)).logits)
+
+
+@pytest.mark.parametrize(("states", "count"), [("paper", 250), ("released", 251)])
+@pytest.mark.parametrize("head", ["text", "linear"])
+def test_the_rule_of_legal_states_is_a_choice(states, count, head):
+    assert len(_with(states=states, head=head).states) == count
+
+
+def test_without_text_a_linear_layer_scores_the_image_encoders_embedding():
+    model = _with(head="linear")
+    assert isinstance(model, ImageScores)
+    assert not [name for name in model.state_dict() if "text" in name]
+    with torch.no_grad():
+        found = model(_images(3))
+        pooled = model.clip.vision_model(_images(3)).pooler_output
+        embedding = model.clip.visual_projection(pooled)
+    torch.testing.assert_close(found.embedding, embedding)
+    torch.testing.assert_close(
+        found.logits, embedding @ model.head.weight.T + model.head.bias, rtol=1e-5, atol=1e-6
+    )
+    nodes = model.node_probabilities(found)
+    torch.testing.assert_close(model.fake_probability(found), nodes[:, 0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("head", "freeze", "trained"),
+    [
+        ("text", "none", {"text_model", "text_projection", "vision_model", "visual_projection"}),
+        ("text", "text", {"vision_model", "visual_projection"}),
+        ("text", "both", {"visual_projection"}),
+        ("linear", "none", {"vision_model", "visual_projection", "head"}),
+        ("linear", "both", {"head"}),
+    ],
+)
+def test_what_is_frozen_gets_no_gradient_and_the_rest_does(head, freeze, trained):
+    model = _with(head=head, freeze=freeze).train()
+    model.fake_probability(model(_images(4))).sum().backward()
+    learning = {n for n, p in model.named_parameters() if p.grad is not None}
+    assert {n.removeprefix("clip.").split(".")[0] for n in learning} == trained
+    assert learning == {n for n, p in model.named_parameters() if p.requires_grad}
+
+
+def test_frozen_texts_are_embedded_once_in_training_too(monkeypatch):
+    model = _with(freeze="text").train()
+    calls = []
+    embed = JointEmbedding._embed_prompts
+    monkeypatch.setattr(
+        JointEmbedding, "_embed_prompts", lambda self: calls.append(1) or embed(self)
+    )
+    for _ in range(2):
+        model(_images(2)).logits.sum().backward()
+    assert len(calls) == 1
+
+
+def test_a_folder_of_transformers_gives_transformers_own_features(tmp_path, monkeypatch):
+    small = clip.ClipSize(64, 32, 64, 2, 4, 64, 3, 4, 32)
+    for size in clip.PUBLIC:
+        monkeypatch.setitem(clip.SIZES, size, small)
+    known = (prompts.CLIP_VOCABULARY, *prompts.CLIP_ENDS)
+    torch.manual_seed(4)
+    theirs = CLIPModel(clip.configuration(small, prompts.CONTEXT, *known)).eval()
+    theirs.save_pretrained(tmp_path)
+    made.clip_tokenizer_files(tmp_path, list(FFPP.prompts))
+    theirs = CLIPModel.from_pretrained(tmp_path).eval()
+    tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
+    padded = tokenizer(list(FFPP.prompts), padding=True, return_tensors="pt")
+    with torch.no_grad():
+        images = theirs.get_image_features(_images(2)).pooler_output
+        texts = theirs.get_text_features(**padded).pooler_output
+    file = tmp_path / "model.safetensors"
+    for size in clip.PUBLIC:
+        for head in ("text", "linear"):
+            params = replace(made.params("joint_embedding", size, file), clip=ClipParams(head))
+            model = models.build(params, FFPP).eval()
+            with torch.inference_mode():
+                found = model(_images(2))
+                torch.testing.assert_close(found.embedding, images, rtol=1e-5, atol=1e-6)
+                if isinstance(model, JointEmbedding):
+                    ours = model.label_embeddings()
+                    torch.testing.assert_close(ours, texts, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "published"), [("clip-vit-b32", 151_277_313), ("clip-vit-l14", 427_616_513)]
+)
+def test_a_size_has_the_published_number_of_parameters(size, published):
+    known = (prompts.CLIP_VOCABULARY, *prompts.CLIP_ENDS)
+    with torch.device("meta"):
+        model = CLIPModel(clip.configuration(clip.SIZES[size], prompts.CONTEXT, *known))
+    assert sum(p.numel() for p in model.parameters()) == published
 
 
 def test_a_graph_is_needed():

@@ -112,7 +112,8 @@ def test_a_second_run_writes_the_same_bytes(project, monkeypatch):
 
     _evaluate(monkeypatch, "joint")
     first = outputs()
-    assert set(first) == {"faces.parquet", "videos.parquet", "metrics.json", "joint.json"}
+    drawn = {"label_graph.svg", "grad_cam.jpg"}
+    assert set(first) == {"faces.parquet", "videos.parquet", "metrics.json", "joint.json"} | drawn
     _evaluate(monkeypatch, "joint")
     assert outputs() == first
     faces = tables.read(project / "predictions/joint/faces.parquet", "predictions_faces")

@@ -96,20 +96,31 @@ def test_every_objective_tells_itself_apart_though_all_else_is_default():
     assert len(digests) == len(OBJECTIVES)
 
 
-VERSION = 3
+VERSION = 4
 DEFAULTS = {
     "augmentation": "'none'",
     "model.weights": "Weights(path='', sha256='')",
     "model.fc_norm": "'embedding'",
     "model.trained": "'all'",
+    "model.clip": (
+        "ClipParams(head='text', templates='region', score='inner_product', freeze='none', "
+        "states='paper')"
+    ),
     "objective(metric_learning).triplet": "'none'",
     "objective(metric_learning).triplet_weight": "1.0",
     "objective(metric_learning).triplet_margin": "1.0",
     "objective(metric_learning).attribution": "'none'",
     "objective(sjedd).graph": "''",
+    "objective(sjedd).loss": "'fidelity'",
+    "objective(sjedd).unobserved": "'mask'",
+    "objective(sjedd).level_reduction": "'sum'",
+    "objective(sjedd).weighting": "'fixed'",
     "objective(sjedd).loss_weights": (
         "LevelWeights(root=1.0, global_attributes=1.0, local_regions=1.0)"
     ),
+    "objective(sjedd).weights_learning_rate": "0.001",
+    "objective(sjedd).weights_faces": "'train'",
+    "objective(sjedd).dwa_temperature": "2.0",
     "optimizer.learning_rate": "0.0001",
     "optimizer.weight_decay": "0.05",
     "optimizer.epochs": "30",
@@ -118,6 +129,10 @@ DEFAULTS = {
     "optimizer.base_rate": "'lr'",
     "optimizer.min_learning_rate": "0.0",
     "optimizer.layer_decay": "1.0",
+    "optimizer.decay_exempt": "'norms'",
+    "optimizer.schedule": "'cosine'",
+    "optimizer.restart_epochs": "5",
+    "optimizer.kept_epoch": "'lowest_val_primary'",
 }
 """Defaults as they were when the stage got this version."""
 

@@ -155,7 +155,7 @@ def test_history_and_about_say_what_happened(small, tmp_path, params, losses):
     _train(params, small, tmp_path)
     rows = _history(tmp_path)
     columns = [f"{part}_{name}" for part in ("train", "val") for name in losses]
-    assert list(rows[0]) == ["epoch", "learning_rate", *columns, "val_auc"]
+    assert list(rows[0]) == ["epoch", "learning_rate", *columns, "val_auc", "val_accuracy"]
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert all(math.isfinite(float(value)) for row in rows for value in row.values())
     about = json.loads((tmp_path / "models/toy/run.json").read_text())

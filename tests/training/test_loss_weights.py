@@ -18,7 +18,7 @@ from tests.training import made
 class _Changing(LossWeights):
     """Follows the losses of a second batch at other parameters, and the means of each epoch."""
 
-    needs_second_batch = True
+    second_from = "train"
     seen: list[tuple[torch.Tensor, torch.Tensor]]
 
     def before_step(self, losses, optimizer, batch, second):
@@ -75,7 +75,7 @@ def _train(shards, folder):
 
 def test_fixed_weights_have_no_columns_and_see_no_second_batch(small, tmp_path):
     weights = LossWeights({"root": 1.0})
-    assert not weights.needs_second_batch
+    assert weights.second_from == ""
     assert weights.columns() == {}
     assert weights.state_dict() == {"current": {"root": 1.0}}
     assert not [name for name in _train(small, tmp_path)[0] if name.startswith("weight")]

@@ -1,5 +1,7 @@
 """The learning rate in every layer, and who gets weight decay."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -73,6 +75,14 @@ def test_a_model_without_one_order_of_layers_cannot_decay_by_layer():
     model = models.build(ModelParams("joint_embedding", "tiny"), made.GRAPH)
     with pytest.raises(ValueError, match="no one order"):
         optim.make_optimizer(model, OptimizerParams(layer_decay=0.75))
+
+
+def test_where_nothing_is_spared_everything_that_learns_decays():
+    model = models.build(ModelParams("joint_embedding", "tiny"), made.GRAPH)
+    optimizer = optim.make_optimizer(model, replace(PARAMS, decay_exempt="none"))
+    (group,) = optimizer.param_groups
+    assert group["weight_decay"] == 0.05
+    assert len(group["params"]) == sum(p.requires_grad for p in model.parameters())
 
 
 @pytest.mark.parametrize(

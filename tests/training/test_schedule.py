@@ -50,3 +50,21 @@ def test_the_papers_schedule_at_stated_steps(base, highest):
     assert learning_rate(params, 5) == pytest.approx(highest, rel=1e-12)
     assert learning_rate(params, 17.5) == pytest.approx((highest + 1e-6) / 2, rel=1e-12)
     assert learning_rate(params, 30) == pytest.approx(1e-6, rel=1e-12)
+
+
+@pytest.mark.parametrize("half", [1, 2, 5])
+def test_the_restarting_schedule_is_torchs_with_one_more_step_where_the_rate_is_0(half):
+    params = OptimizerParams(
+        6e-7, epochs=20, warmup_epochs=0, schedule="restarting", restart_epochs=half
+    )
+    other = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=6e-7)
+    waves = torch.optim.lr_scheduler.CosineAnnealingLR(other, T_max=half)
+    for epoch in range(20):
+        for share in (0.0, 0.5, 0.999):
+            rate = learning_rate(params, epoch + share)
+            assert rate == pytest.approx(other.param_groups[0]["lr"], rel=1e-6)
+        assert rate > 0
+        other.step()
+        waves.step()
+        if other.param_groups[0]["lr"] < 1e-20:
+            waves.step()
