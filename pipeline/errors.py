@@ -23,3 +23,7 @@ class Reject(Exception):  # noqa: N818 - it is a verdict on one input, not an er
 
     def __reduce__(self) -> tuple[type["Reject"], tuple[str, str]]:
         return (Reject, (self.reason, self.detail))
+
+
+EXIT_USER_ERROR = 2
+"""Exit code of a process that a :class:`UserError` has ended."""

@@ -5,9 +5,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-from pipeline.errors import UserError
+from pipeline.errors import EXIT_USER_ERROR, UserError
 
-EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
@@ -33,6 +32,7 @@ EXTRAS = {
         *("sklearn", "threadpoolctl", "torch", "tqdm", "transformers"),
     ),
     "cluster": ("distributed",),
+    "tensorboard": ("tensorboard",),
 }
 """Modules that an extra of pyproject.toml installs. Reading and checking shards needs none."""
 

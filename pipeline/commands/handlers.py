@@ -271,6 +271,25 @@ def predict(arguments: argparse.Namespace) -> int:
     return code
 
 
+def train(arguments: argparse.Namespace) -> int:
+    """See :func:`pipeline.commands.side_by_side.train_all`."""
+    from pipeline.commands import side_by_side
+
+    return 1 if side_by_side.train_named(arguments.runs, arguments.gpus) else 0
+
+
+def calibrate(arguments: argparse.Namespace) -> None:
+    """See :mod:`pipeline.training.calibration`."""
+    from pipeline import config
+    from pipeline.config import run_params
+    from pipeline.training.calibration import calibrate, table
+    from pipeline.training.inputs import run_of
+
+    params = config.load()
+    run = run_of(params, run_params.chosen(params.runs, [arguments.run]))
+    print("\n".join(table(calibrate(run, Path("data/shards"), arguments.steps))))
+
+
 def compare(arguments: argparse.Namespace) -> None:
     """Prints the differences between runs."""
     from pipeline.commands import scores

@@ -194,7 +194,7 @@ def _run_models(name: str, run: RunParams) -> Iterator[Part]:
 
 
 def _of_model(model: ModelParams) -> Terms:
-    if model.size == "tiny":
+    if model.size == "tiny" or model.start == "random":
         return _NO_WEIGHTS
     return _of_weights(model.weights.path, model.weights.sha256)
 

@@ -235,6 +235,28 @@ def _parser() -> argparse.ArgumentParser:
 
     command = _add(
         commands,
+        "train",
+        handlers.train,
+        "train several runs side by side, each on a GPU of its own",
+        "Train runs at the same time; the next `dvc repro` finds them done. Exit code 1 where one "
+        "has failed; what it said is in logs/train@RUN.txt.",
+    )
+    command.add_argument("--runs", metavar="A,B", required=True, help="names of runs")
+    command.add_argument("--gpus", metavar="0,1", default="0", help="GPUs; default: 0")
+
+    command = _add(
+        commands,
+        "calibrate",
+        handlers.calibrate,
+        "show the ranges of a run's losses, to choose their weights by",
+        "Train a run for some steps, keep nothing, and print how large each of its losses was and "
+        "which weights would make their medians equal.",
+    )
+    command.add_argument("run", metavar="RUN", help="name of a run")
+    command.add_argument("--steps", metavar="N", type=_count, default=300, help="default: 300")
+
+    command = _add(
+        commands,
         "compare",
         handlers.compare,
         "say which of two runs is better, and how sure that is",
@@ -286,6 +308,13 @@ def _add(
     command = commands.add_parser(name, help=short, description=long)
     command.set_defaults(handler=handler)
     return command
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return count
 
 
 def _seed(text: str) -> int:

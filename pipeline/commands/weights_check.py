@@ -111,7 +111,7 @@ def _runs(params: Params) -> Iterator[tuple[str, Look]]:
 
 
 def _model(params: ModelParams, where: str) -> None:
-    if params.size == "tiny":
+    if params.size == "tiny" or params.start == "random":
         return
     file = weights.find(params.weights, where, f"The model {params.size}", _MODEL_FILES)
     reads_text = params.architecture == "joint_embedding" and params.clip.head == "text"

@@ -62,6 +62,17 @@ class MetricLearningParams(ObjectiveParams):
     attribution: Literal["none", "category", "dataset"] = "none"
     """Classes that are learnt: real and fake, or real and one per category or dataset of the fakes
     (metric learning, section 3.4)."""
+    label_smoothing: Annotated[float, Range(0, 0.99)] = 0.0
+    """Share of each target that all classes have in equal parts. FSFM's fine-tuning has 0.1."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """``balanced``: in training, the cross-entropy of a class counts by the inverse of its share of
+    the faces."""
+    mixup: Annotated[float, Range(0)] = 0.0
+    """Alpha of the Beta distribution by which two faces are mixed; 0 = never. FSFM's README has
+    0.8, its code 0."""
+    cutmix: Annotated[float, Range(0)] = 0.0
+    """The same for a rectangle that is put in from another face; with both, each batch has one of
+    them. FSFM's README has 1, its code 0."""
 
     def words(self) -> str:
         """See :class:`ObjectiveParams`."""
@@ -80,6 +91,13 @@ class MetricLearningParams(ObjectiveParams):
             yield (
                 "objective.attribution is 'category', but also is 'expanded', and fakes made from "
                 "real faces have no category of the paper's. Set also to train."
+            )
+        mixed = [name for name in ("mixup", "cutmix") if getattr(self, name)]
+        if mixed and self.triplet != "none":
+            yield (
+                f"objective.{mixed[0]} is {getattr(self, mixed[0]):g}, but a mixed face has no one "
+                f"class that triplets ({self.triplet}) could be mined by. Set it to 0, or triplet "
+                "to none."
             )
 
 

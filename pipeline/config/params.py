@@ -32,6 +32,10 @@ class EngineParams:
     """An existing Dask cluster: ``tcp://host:port`` or a scheduler file; "" = this machine."""
     gpu_stages: tuple[Literal["faces", "landmarks"], ...] = ()
     """With ``scheduler``: stages whose work asks for the Dask resource ``GPU=1``."""
+    gpus: Annotated[int, Range(1, 1024)] = 1
+    """GPUs that one training uses, each with a process of its own; without any GPU, processes."""
+    tensorboard: bool = False
+    """Whether trainings write their epochs for TensorBoard too, to ``logs/tensorboard``."""
 
 
 Verdict = Literal["report", "drop", "fail"]

@@ -12,11 +12,12 @@ from faceshards.wording import suggestion
 from pipeline.config.clip_params import ClipParams
 from pipeline.config.objectives import OBJECTIVES, MetricLearningParams, ObjectiveParams
 from pipeline.config.strict import Kinds, Range
+from pipeline.config.training_options import AveragingParams, ComputeParams
 from pipeline.config.values import NonEmpty, Weights
 from pipeline.errors import UserError
 
 _SIZES = {
-    "vit": ("tiny", "vit-b16"),
+    "vit": ("tiny", "vit-s16", "vit-b16", "vit-l16", "folder"),
     "joint_embedding": ("tiny", "clip-vit-b32", "clip-vit-l14"),
 }
 
@@ -32,8 +33,9 @@ class ModelParams:
     """The network of a run and the weights it starts from."""
 
     architecture: Literal["vit", "joint_embedding"]
-    size: Literal["tiny", "vit-b16", "clip-vit-b32", "clip-vit-l14"]
-    """``tiny`` starts from random numbers and needs no weights: its scores mean nothing."""
+    size: Literal["tiny", "vit-s16", "vit-b16", "vit-l16", "folder", "clip-vit-b32", "clip-vit-l14"]
+    """``tiny`` starts from random numbers and needs no weights: its scores mean nothing.
+    ``folder``: as the ``config.json`` beside the weights says, of a model in transformers' form."""
     weights: Weights = field(default_factory=Weights)
     fc_norm: Literal["embedding", "head", "none"] = "embedding"
     """Where the norm behind the mean of the patch tokens stands: before the embedding (as in FSFM's
@@ -44,6 +46,15 @@ class ModelParams:
     code), or the head alone. ``vit`` only."""
     clip: ClipParams = field(default_factory=ClipParams)
     """``joint_embedding`` only."""
+    start: Literal["weights", "random"] = "weights"
+    """What the network starts from: its weights, or random numbers, to compare. ``vit`` only."""
+    drop_path: Annotated[float, Range(0, 0.99)] = 0.0
+    """Probability by which training leaves out the last block's branches for a face; it falls
+    linearly to 0 at the first block. FSFM's public code has 0.1. ``vit`` only."""
+    evaluation: Literal["whole", "resize_crop"] = "whole"
+    """What is seen of a face that is not trained on. ``resize_crop``: it is enlarged by 8 / 7 (224
+    to 256 px) and its middle is cut out, as FSFM's public code does; an eighth of the margin is not
+    seen."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,11 @@ class OptimizerParams:
     kept_epoch: Literal["lowest_val_primary", "highest_val_accuracy", "last"] = "lowest_val_primary"
     """Whose model is evaluated: that of the lowest primary loss on val, of the most faces of val
     judged right at 0.5 (SJEDD's public code), or the last."""
+    clip_norm: Annotated[float, Range(0)] = 0.0
+    """Gradients longer than this, all together, are shortened to it; 0 = never."""
+    per_class: Annotated[int, Range(0, 1_000_000)] = 0
+    """Batches of so many faces of each of ``batch_size`` / ``per_class`` classes (P x K batches); 0
+    = batches of the shuffled faces, whatever their classes."""
 
     @property
     def highest_rate(self) -> float:
@@ -129,6 +145,8 @@ class RunParams:
     that of FSFM's public code (metric learning, section 4.3: "same augmentation"), without mixup
     and cutmix; ``sjedd`` and ``sjedd-ffsc`` are one of five perturbations for 30 and 36 % of the
     faces, without a mirror (SJEDD, section V-A2; the shares are its public code's)."""
+    averaging: AveragingParams = field(default_factory=AveragingParams)
+    compute: ComputeParams = field(default_factory=ComputeParams)
 
 
 @dataclass(frozen=True)
@@ -188,7 +206,7 @@ def _run_contradictions(run: RunParams) -> Iterator[str]:
     if model.size == "tiny" and model.weights != Weights():
         yield 'model.weights must be {path: "", sha256: ""}: the size tiny starts without weights.'
     if model.architecture != "vit":
-        of_vit = {"fc_norm": "embedding", "trained": "all"}
+        of_vit = {"fc_norm": "embedding", "trained": "all", "drop_path": 0.0, "start": "weights"}
         for key, default in of_vit.items():
             if (value := getattr(model, key)) != default:
                 yield (
@@ -202,6 +220,8 @@ def _run_contradictions(run: RunParams) -> Iterator[str]:
         yield (
             f"model.clip is for joint_embedding, but the model is {model.architecture}: remove it."
         )
+    if model.size == "folder" and not model.weights.path:
+        yield "model.weights.path is '', but the size folder is that of the folder that it names."
     has_triplet = isinstance(objective, MetricLearningParams) and objective.triplet != "none"
     if model.trained == "head" and has_triplet:
         yield (
@@ -232,6 +252,7 @@ def _run_contradictions(run: RunParams) -> Iterator[str]:
             f"optimizer.warmup_epochs is {optimizer.warmup_epochs}, but the schedule restarting "
             "has no warm-up. Set it to 0."
         )
+    yield from _option_contradictions(run)
     if optimizer.min_learning_rate > optimizer.highest_rate:
         yield (
             f"optimizer.min_learning_rate is {optimizer.min_learning_rate:g}, but the highest rate "
@@ -261,4 +282,35 @@ def _self_blended_contradictions(run: RunParams) -> Iterator[str]:
         yield (
             f"optimizer.batch_size is {run.optimizer.batch_size}, but data.fakes is "
             "'self_blended', and batches are pairs of a real and its fake. Choose an even number."
+        )
+
+
+def _option_contradictions(run: RunParams) -> Iterator[str]:
+    optimizer, parts = run.optimizer, run.compute.accumulate
+    if optimizer.per_class and optimizer.batch_size % optimizer.per_class:
+        yield (
+            f"optimizer.per_class is {optimizer.per_class}, but does not divide batch_size "
+            f"({optimizer.batch_size})."
+        )
+    if parts > 1 and optimizer.batch_size % parts:
+        yield (
+            f"compute.accumulate is {parts}, but does not divide optimizer.batch_size "
+            f"({optimizer.batch_size})."
+        )
+    if run.data.fakes == "self_blended":
+        if optimizer.per_class:
+            yield (
+                f"optimizer.per_class is {optimizer.per_class}, but batches of self-blended images "
+                "are half real, half fake already. Set it to 0."
+            )
+        mixed = [name for name in ("mixup", "cutmix") if getattr(run.objective, name, 0)]
+        if mixed:
+            yield (
+                f"objective.{mixed[0]} is on, but would mix a face with its own blend (data.fakes "
+                "is 'self_blended'). Set it to 0."
+            )
+    if run.averaging.last_epochs > optimizer.epochs:
+        yield (
+            f"averaging.last_epochs is {run.averaging.last_epochs}, but optimizer.epochs is "
+            f"{optimizer.epochs}."
         )

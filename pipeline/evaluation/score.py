@@ -18,6 +18,7 @@ from pipeline.config.run_params import RunParams
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
 from pipeline.models import Classifier, GraphClassifier
+from pipeline.models.view import seen
 from pipeline.tables import schemas
 from pipeline.training import checkpoint, data
 
@@ -117,7 +118,8 @@ def score_images(
         UserError: the model's output is not a number.
     """
     with torch.inference_mode():
-        outputs = model(data.normalised(images, model.mean, model.std))
+        pictures = data.standardised(seen(images, model.evaluation), model.mean, model.std)
+        outputs = model(pictures)
         fake = _finite(model.fake_probability(outputs))  # (B,)
         log_odds = _finite(model.fake_log_odds(outputs))  # (B,)
         altered = np.empty((len(fake), 0))  # (B, 0)

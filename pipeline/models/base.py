@@ -51,6 +51,8 @@ class Classifier(nn.Module, ABC):
         self.register_buffer("pixel_std", torch.tensor(normalisation.std))  # (3,)
         self.normalisation = normalisation
         """As it was when the model was made; a loaded state brings mean and std of its own."""
+        self.evaluation = "whole"
+        """What is seen of a face that is not trained on, see :func:`pipeline.models.view.seen`."""
 
     @property
     def mean(self) -> tuple[float, ...]:

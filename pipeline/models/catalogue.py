@@ -9,14 +9,19 @@ from pipeline import weights
 from pipeline.config.run_params import ModelParams
 from pipeline.errors import UserError
 from pipeline.labels.semantics import Graph
-from pipeline.models import clip, normalisation, prompts, vit
+from pipeline.models import backbone, clip, normalisation, prompts, vit
+from pipeline.models.backbone import Backbone
 from pipeline.models.base import Classifier, initialise
+from pipeline.models.drop_path import drop_paths
 from pipeline.models.hierarchy import GraphClassifier
 from pipeline.models.joint_embedding import ImageScores, JointEmbedding
+from pipeline.models.patch_classifier import PatchClassifier
 from pipeline.models.vit import VisionTransformer
 
 BINARY = 2
 """Classes where nothing else is said: real and fake."""
+FOLDER = "folder"
+"""The size that a folder of transformers' form has in its configuration."""
 TINY = "tiny"
 """The size that needs no weights."""
 
@@ -44,15 +49,19 @@ def build(
             long.
     """
     file = weights_file(params)
-    model = _make(params, graph, classes, file)
-    initialise(model, seed)
-    if isinstance(model, VisionTransformer):
+    model = _make(params, graph, classes, file, seed)
+    if params.size != FOLDER:  # whose kinds have rules of their own
+        initialise(model, seed)
+    if isinstance(model, PatchClassifier):
         model.initialise_head(seed)
-        if file is not None:
+        if isinstance(model, Backbone) and file is not None:
+            model.load_pretrained(file)
+        elif isinstance(model, VisionTransformer) and file is not None:
             # FSFM's checkpoints carry their command line besides the model.
             state = weights.load_state(file, section="model", classes=(argparse.Namespace,))
             model.load_pretrained(state, file)
         model.train_only(params.trained)
+        drop_paths(model.blocks(), params.drop_path)
     elif isinstance(model, JointEmbedding | ImageScores):
         if file is not None:
             clip.refuse_torchscript(file, params.size)
@@ -69,7 +78,8 @@ def skeleton(params: ModelParams, graph: Graph | None, classes: int = BINARY) ->
     """The same classifier with arbitrary numbers in it, for a checkpoint of ours to be loaded into.
 
     Its arguments are those of :func:`build`. Needs neither weights nor tokenizer files: a
-    checkpoint has the numbers, the input normalisation and the prompts.
+    checkpoint has the numbers, the input normalisation and the prompts. Of a model from a folder it
+    needs the configuration.
     """
     return _make(params, graph, classes, None)
 
@@ -77,6 +87,8 @@ def skeleton(params: ModelParams, graph: Graph | None, classes: int = BINARY) ->
 def image_px(params: ModelParams) -> int:
     """Height and width of the images that the model takes."""
     match params.architecture:
+        case "vit" if params.size == FOLDER:
+            return int(backbone.read_config(folder_of(params)).image_size)
         case "vit":
             return vit.SIZES[params.size].image_px
         case "joint_embedding":
@@ -90,7 +102,8 @@ def settings(params: ModelParams) -> dict[str, object]:
         UserError: weights or tokenizer are missing or wrong.
     """
     file = weights_file(params)
-    return {
+    start = {"start": params.start} if params.start != "weights" else {}
+    return start | {
         "architecture": params.architecture,
         "size": params.size,
         "weights": params.weights.sha256.lower() if file else "",
@@ -99,12 +112,12 @@ def settings(params: ModelParams) -> dict[str, object]:
 
 
 def weights_file(params: ModelParams) -> Path | None:
-    """The checked weights file; None for a tiny model, which starts from random numbers.
+    """The checked weights file; None for a model that starts from random numbers.
 
     Raises:
         UserError: the file is missing or another one than the parameters say.
     """
-    if params.size == TINY and not params.weights.path:
+    if params.start == "random" or (params.size == TINY and not params.weights.path):
         return None
     purpose = f"The model {params.size}"
     return weights.find(params.weights, "model.weights", purpose, _IN_A_FOLDER)
@@ -112,6 +125,9 @@ def weights_file(params: ModelParams) -> Path | None:
 
 def _beside(params: ModelParams, file: Path | None) -> tuple[Path, ...]:
     """Files beside the weights that are read besides them."""
+    if params.size == FOLDER:
+        config = folder_of(params) / backbone.CONFIG
+        return (config, *normalisation.beside(config))
     if file is None:
         return ()
     match params.architecture:
@@ -122,14 +138,27 @@ def _beside(params: ModelParams, file: Path | None) -> tuple[Path, ...]:
             return () if unread else prompts.clip_files(file.parent)
 
 
-def _make(params: ModelParams, graph: Graph | None, classes: int, file: Path | None) -> Classifier:
+def folder_of(params: ModelParams) -> Path:
+    """The folder of a model that is in one, whether its weights or the folder are named."""
+    path = Path(params.weights.path).expanduser()
+    return path if path.is_dir() else path.parent
+
+
+def _make(
+    params: ModelParams, graph: Graph | None, classes: int, file: Path | None, seed: int = 0
+) -> Classifier:
     # transformers fills its models from torch's global generator; nobody else's draws should move.
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         match params.architecture:
+            case "vit" if params.size == FOLDER:
+                model: Classifier = Backbone(folder_of(params), classes, params.fc_norm)
             case "vit":
-                return VisionTransformer(vit.SIZES[params.size], classes, params.fc_norm)
+                model = VisionTransformer(vit.SIZES[params.size], classes, params.fc_norm)
             case "joint_embedding":
-                return _over_graph(params, graph, file)
+                model = _over_graph(params, graph, file)
+    model.evaluation = params.evaluation
+    return model
 
 
 def _over_graph(params: ModelParams, graph: Graph | None, file: Path | None) -> GraphClassifier:

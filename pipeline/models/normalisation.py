@@ -63,6 +63,16 @@ def of_weights(state: Mapping[str, Tensor], weights: Path) -> Normalisation:
     return IMAGENET
 
 
+def of_folder(weights: Path) -> Normalisation:
+    """The input normalisation that the file beside transformers' weights has, or ImageNet's.
+
+    Raises:
+        UserError: the file beside the weights does not say what it should.
+    """
+    path = weights.parent / TRANSFORMERS_FILE
+    return _read(path, "image_mean", "image_std") if path.is_file() else IMAGENET
+
+
 def _is_fsfm(state: Mapping[str, Tensor]) -> bool:
     if _PRETRAINED_FSFM in state:
         return True

@@ -9,19 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from transformers import ViTConfig, ViTModel
 
 from faceshards.wording import counted
 from pipeline.errors import UserError
 from pipeline.models import normalisation
-from pipeline.models.base import Classifier, Outputs, standard_normal
-
-LAYER_NORM_EPS = 1e-6
-"""FSFM's; transformers' own default is 1e-12."""
-HEAD_STD = 2e-5
-"""Initial standard deviation of the head's weights (FSFM's fine-tuning code)."""
+from pipeline.models.patch_classifier import LAYER_NORM_EPS, PatchClassifier
 
 NOT_PRETRAINED = frozenset({"fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"})
 """What no weights file fills: the norm after the mean, and the head."""
@@ -41,24 +35,24 @@ class ViTSize:
     patch_px: int = 16
 
 
-SIZES = {"tiny": ViTSize(64, 2, 4, 64), "vit-b16": ViTSize(768, 12, 12, 224)}
+SIZES = {
+    "tiny": ViTSize(64, 2, 4, 64),
+    "vit-s16": ViTSize(384, 12, 6, 224),
+    "vit-b16": ViTSize(768, 12, 12, 224),
+    "vit-l16": ViTSize(1024, 24, 16, 224),
+}
 
 
-class VisionTransformer(Classifier):
+class VisionTransformer(PatchClassifier):
     """Logits of real and of fakes from the mean of the patch tokens.
-
-    The paper calls the mean itself the embedding and does not say whether a norm follows. In the
-    public code it builds on it does: both head and triplet loss see its output by default.
 
     Args:
         size: dimensions.
-        classes: of the head, at least 2: real, then one or more of fakes (section 3.4).
-        fc_norm: where the norm behind the mean stands: before the ``embedding``, before the
-            ``head`` only, or nowhere (``none``).
+        classes: see :class:`PatchClassifier`.
+        fc_norm: likewise.
     """
 
     def __init__(self, size: ViTSize, classes: int, fc_norm: str) -> None:
-        super().__init__(size.image_px, normalisation.IMAGENET)
         config = ViTConfig(
             hidden_size=size.width,
             num_hidden_layers=size.layers,
@@ -68,25 +62,15 @@ class VisionTransformer(Classifier):
             patch_size=size.patch_px,
             layer_norm_eps=LAYER_NORM_EPS,
         )
-        self.encoder = ViTModel(config, add_pooling_layer=False)
-        self.encoder.add_module("layernorm", nn.Identity())
-        has_norm = fc_norm != "none"
-        self.fc_norm = nn.LayerNorm(size.width, LAYER_NORM_EPS) if has_norm else nn.Identity()
-        self.embedding_is_normed = fc_norm == "embedding"
-        self.head = nn.Linear(size.width, classes)
+        encoder = ViTModel(config, add_pooling_layer=False)
+        encoder.add_module("layernorm", nn.Identity())
+        start = normalisation.IMAGENET
+        super().__init__(encoder, size.width, size.image_px, start, classes, fc_norm)
 
-    def forward(self, images: Tensor) -> Outputs:
-        """Logits (B, classes) and embedding (B, width) of float32 (B, 3, image_px, image_px)."""
+    def patch_tokens(self, images: Tensor) -> Tensor:
+        """See :class:`PatchClassifier`."""
         tokens: Tensor = self.encoder(pixel_values=images).last_hidden_state  # (B, 1 + patches, D)
-        mean = tokens[:, 1:].mean(dim=1)  # (B, D)
-        normed = self.fc_norm(mean)  # (B, D)
-        embedding = normed if self.embedding_is_normed else mean  # (B, D)
-        return Outputs(self.head(normed), embedding)
-
-    def fake_log_odds(self, outputs: Outputs) -> Tensor:
-        """Of the sum of the softmax over all classes of fakes (section 3.4), float64 (B,)."""
-        logits = outputs.logits.double()  # (B, classes)
-        return logits[:, 1:].logsumexp(dim=1) - logits[:, 0]  # (B,)
+        return tokens[:, 1:]  # (B, patches, D)
 
     def layers(self) -> dict[str, int]:
         """See :class:`Classifier`: tokens and patches 0, block i (from 0) i + 1, head last.
@@ -104,20 +88,9 @@ class VisionTransformer(Classifier):
                 found[name] = int(block[1]) + 1 if block else last
         return found
 
-    def train_only(self, part: str) -> None:
-        """Lets training change ``all`` parameters, the ``norms`` and the head, or the ``head``."""
-        for module in self.modules():
-            for parameter in module.parameters(recurse=False):
-                is_norm = isinstance(module, nn.LayerNorm)
-                parameter.requires_grad_(part == "all" or (part == "norms" and is_norm))
-        self.head.requires_grad_(True)
-
-    def initialise_head(self, seed: int) -> None:
-        """Draws the head's weights, close to 0, and sets its bias to 0."""
-        with torch.no_grad():
-            weight = self.head.weight
-            weight.copy_(HEAD_STD * standard_normal("head.weight", weight.shape, seed))
-            self.head.bias.zero_()
+    def blocks(self) -> list[nn.Module]:
+        """The blocks of the encoder, from the input on."""
+        return list(self.encoder.layers)
 
     def load_pretrained(self, state: Mapping[str, Tensor], source: Path) -> None:
         """Loads pretrained weights; the head and the norm before it stay as they are.
@@ -178,8 +151,8 @@ def encoder_state(
     if problems:
         raise UserError(
             f"{source} does not fit the model's vision transformer: {'; '.join(problems)}, in "
-            "timm's naming. Give the weights of a ViT-B/16 for 224 px in FSFM's, timm's or "
-            "transformers' naming."
+            "timm's naming. Give the weights of a network of this size, for 224 px, in FSFM's, "
+            "timm's or transformers' naming."
         )
     return {name: given[common] for common, name in own.items()}
 

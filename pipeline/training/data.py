@@ -1,5 +1,6 @@
 """Faces of a run as batches of tensors: what the loader reads, with the labels that are learnt."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceshards.loader import Loader, Samples
-from faceshards.order import InOrder, Shuffled
+from faceshards.order import ClassesBySamples, InOrder, Order, Shuffled
 from pipeline.labels.attribution import Attribution
+from pipeline.training import ranks
 
 _WHITE = 255.0
 
@@ -31,6 +33,12 @@ class TrainingBatch:
     """int8 (B, nodes): 1 altered, 0 not, -1 unobserved; in the order of the shards' graph."""
     classes: Tensor
     """int64 (B,): 0 real, from 1 the classes of fakes; the labels where fakes are one class."""
+    targets: Tensor | None = None
+    """float32 (B, classes): soft targets in training, in place of the classes; None = these."""
+
+    def without_images(self) -> "TrainingBatch":
+        """The same without its images, which losses need not."""
+        return dataclasses.replace(self, images=self.images[:, :0])
 
     def to(self, device: torch.device) -> "TrainingBatch":
         """The same on a device."""
@@ -39,6 +47,7 @@ class TrainingBatch:
             self.labels.to(device),
             self.vectors.to(device),
             self.classes.to(device),
+            None if self.targets is None else self.targets.to(device),
         )
 
 
@@ -68,18 +77,44 @@ class Faces:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def shuffled(self, key: str, batch_size: int) -> Loader:
+    def shuffled(self, key: str, batch_size: int, per_class: int = 0) -> Loader:
         """Whole batches of an order that is a function of ``key``, epoch and number of the batch.
 
         What is left over at the end of an epoch is other faces in the next. A set smaller than one
         batch is one batch.
+
+        Args:
+            key: see above.
+            batch_size: faces per batch.
+            per_class: where above 0, a batch has so many faces of each of its classes, which are
+                drawn anew for every batch (P x K batches); an epoch has as many batches.
+
+        Raises:
+            UserError: there are not so many classes of so many faces.
         """
-        order = Shuffled(len(self), min(len(self), batch_size))
-        return Loader(self.samples, order, threads=threads(), key=key)
+        order: Order = Shuffled(len(self), min(len(self), batch_size))
+        if per_class:
+            classes = self.classes.astype(np.int64)
+            batches = order.batches_per_epoch()
+            order = ClassesBySamples(classes, batch_size // per_class, per_class, batches)
+        return Loader(
+            self.samples,
+            order,
+            threads=threads(),
+            key=key,
+            rank=ranks.number(),
+            n_ranks=ranks.count(),
+        )
 
     def in_order(self, batch_size: int) -> Loader:
         """All faces once, as they lie; the last batch may be smaller."""
-        return Loader(self.samples, InOrder(len(self), batch_size), threads=threads())
+        return Loader(
+            self.samples,
+            InOrder(len(self), batch_size),
+            threads=threads(),
+            rank=ranks.number(),
+            n_ranks=ranks.count(),
+        )
 
     def batches(self, loader: Loader) -> Iterator[TrainingBatch]:
         """The batches that are left of a loader's epoch; it must be one of these faces.
@@ -96,8 +131,8 @@ class Faces:
 
 
 def threads() -> int:
-    """Threads that decode: one for each core that the process may use."""
-    return len(os.sched_getaffinity(0))
+    """Threads that decode: one for each core that the process may use, shared with other ranks."""
+    return max(1, len(os.sched_getaffinity(0)) // ranks.count())
 
 
 def classes_of(index: pa.Table, attribution: Attribution) -> NDArray[np.int8]:

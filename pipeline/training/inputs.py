@@ -11,14 +11,17 @@ import pyarrow.compute as pc
 from faceshards.filters import ByPlace, Places
 from faceshards.loader import Samples, vector_rows
 from faceshards.reading import Shards
+from pipeline.config.params import Params
 from pipeline.config.run_params import DataParams, RunParams
 from pipeline.errors import UserError
+from pipeline.labels import semantics
 from pipeline.labels.attribution import Attribution, by_category, by_dataset
 from pipeline.labels.semantics import Graph
 from pipeline.shards import run_data
 from pipeline.training import checkpoint
 from pipeline.training.data import Faces, classes_of
 from pipeline.training.self_blended import SelfBlendedFaces, with_landmarks
+from pipeline.versions import version
 
 _USED = ["label", "category", "dataset", "vector"]
 
@@ -42,6 +45,13 @@ class Run:
     def digest(self) -> str:
         """What its checkpoints carry."""
         return checkpoint.run_digest(self.name, self.params, self.seed, self.version, self.graph)
+
+
+def run_of(params: Params, name: str) -> Run:
+    """A run of params.yaml, with its label graph of manifests/semantics.yaml."""
+    wanted = params.runs[name]
+    graph = semantics.load().graph(wanted.objective.graph) if wanted.objective.graph else None
+    return Run(name, wanted, params.seed, version("train"), graph)
 
 
 @dataclass(frozen=True)

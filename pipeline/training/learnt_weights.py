@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+from pipeline.training import ranks
 from pipeline.training.loss_weights import Losses, LossWeights, Prepared
 
 LENGTH = 0.01
@@ -179,7 +180,9 @@ def _columns(weights: Mapping[str, float]) -> dict[str, float]:
 def _gradients(loss: Any, parameters: list[Tensor]) -> list[Tensor]:
     """Zeros where a loss does not depend on a parameter."""
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
-    return [
+    whole = [
         torch.zeros_like(p) if one is None else one
         for p, one in zip(parameters, found, strict=True)
     ]
+    ranks.sum_(whole)
+    return whole

@@ -1,38 +1,33 @@
 """The one training loop: epochs of steps, validation, checkpoints, history."""
 
 import math
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from faceshards.loader import Loader
 from faceshards.wording import counted
 from pipeline import models
 from pipeline.engine import store
 from pipeline.errors import UserError
 from pipeline.models import Classifier, JointEmbedding
 from pipeline.models.device import prepare
-from pipeline.training import checkpoint, history, run_folder
+from pipeline.training import checkpoint, history, ranks, run_folder, tensorboard
 from pipeline.training.about import write_about
-from pipeline.training.augmentation import changed, changes
-from pipeline.training.data import Faces, TrainingBatch
 from pipeline.training.history import Means, Row
 from pipeline.training.inputs import Run, RunData, read
-from pipeline.training.loss_weights import Prepared
-from pipeline.training.objective import make_objective
+from pipeline.training.progress import EpochProgress, is_watched, say
 from pipeline.training.schedule import learning_rate
-from pipeline.training.step import Learner
+from pipeline.training.steps import RunSteps
 from pipeline.training.validation import validate
 
 SAVE_EVERY_S = 600.0
 """Seconds after which last.pt is replaced in the middle of an epoch."""
 
 
-def train(run: Run, shards: Path, out: Path, plot: Path) -> int:
+def train(run: Run, shards: Path, out: Path, plot: Path, board: Path | None = None) -> int:
     """Trains a run, or the rest of it, and leaves its best epoch.
 
     Written, each by rename: ``last.pt`` after every epoch and every ten minutes, from which an
@@ -45,6 +40,7 @@ def train(run: Run, shards: Path, out: Path, plot: Path) -> int:
         shards: folder that holds ``train``, ``val`` and, where the run reads them, ``expanded``.
         out: folder of the run, ``models/<run>``.
         plot: CSV of the epochs, for DVC's plots.
+        board: folder of the run for TensorBoard; None = nothing is written for it.
 
     Returns:
         Epochs that were missing.
@@ -54,12 +50,13 @@ def train(run: Run, shards: Path, out: Path, plot: Path) -> int:
             loss is no longer finite, or another process trains the same run.
     """
     device = prepare()
-    faces = read(run, shards, models.image_px(run.params.model))
-    for note in faces.notes:
-        _say(f"train {run.name}: {note}")
-    model = models.build(run.params.model, run.graph, run.seed, len(faces.classes))
-    with store.locked(out):
-        return _Training(run, faces, model.to(device), device, out, plot).finish()
+    with ranks.joined(device):
+        faces = read(run, shards, models.image_px(run.params.model))
+        for note in faces.notes:
+            say(f"train {run.name}: {note}")
+        model = models.build(run.params.model, run.graph, run.seed, len(faces.classes))
+        with store.locked(out) if ranks.is_first() else nullcontext():
+            return _Training(run, faces, model.to(device), device, out, plot, board).finish()
 
 
 class _Training:
@@ -73,6 +70,7 @@ class _Training:
         device: torch.device,
         out: Path,
         plot: Path,
+        board: Path | None,
     ) -> None:
         self.run = run
         self.faces = faces
@@ -80,9 +78,10 @@ class _Training:
         self.device = device
         self.out = out
         self.plot = plot
-        self.objective = make_objective(run.params.objective, model, run.graph)
-        self.learner = Learner(model, self.objective, run.params.optimizer)
-        self.mean, self.std = model.mean, model.std
+        self.board = board
+        self.steps = RunSteps(run, faces, model, device)
+        self.objective, self.learner = self.steps.objective, self.steps.learner
+        self.loader = self.steps.loader
         self.marks = {
             "run_digest": run.digest,
             "start_digest": checkpoint.start_digest(run.params.model),
@@ -92,24 +91,27 @@ class _Training:
         self.history: list[Row] = []
         self.sums = Means()
         """Losses of the epoch in flight."""
-        self._key = f"{run.seed}/{run.name}"
-        self.loader = self._loader(self._key, faces.train)
-        torch.manual_seed(run.seed)
 
     def finish(self) -> int:
         """Trains the epochs that are missing; how many they were."""
-        for path in self.out.glob(".tmp-*"):
-            path.unlink()
         self._resume()
         there, epochs = len(self.history), self.run.params.optimizer.epochs
-        if there < epochs:
+        if ranks.is_first():
+            for path in self.out.glob(".tmp-*"):
+                path.unlink()
+        if there < epochs and ranks.is_first():
             (self.out / run_folder.ABOUT).unlink(missing_ok=True)  # not finished any more
         for epoch in range(there, epochs):
             row = self._epoch(epoch)
             self.history.append(row)
-            self._save(is_best=self._kept()[0] == epoch)
-        self._write_about()
-        self._write_history()
+            if ranks.is_first():
+                self._save(is_best=self._kept()[0] == epoch)
+                if self.board:
+                    tensorboard.add_epoch(self.board, self._for_people(row))
+        if ranks.is_first():
+            self._save_mean_of_epochs()
+            self._write_about()
+            self._write_history()
         return len(self.history) - there
 
     def _kept(self) -> tuple[int, str]:
@@ -118,65 +120,38 @@ class _Training:
         return history.kept_epoch(self.history, rule, self.objective.primary)
 
     def _epoch(self, epoch: int) -> Row:
-        params, steps = self.run.params.optimizer, len(self.loader)
+        steps, size = len(self.loader), self.loader.order.batch_size
         saved_s = time.monotonic()
+        behind = (self.run.params.optimizer.epochs - epoch - 1) * steps * size
         self.model.train()
-        for step, (batch, second) in enumerate(self._batches(epoch), self.loader.number):
-            rate = learning_rate(params, epoch + step / steps)
-            self.sums.add(self.learner.step(batch, second, rate), len(batch.images))
-            if step + 1 < steps and time.monotonic() - saved_s >= SAVE_EVERY_S:
-                self._save_last()
-                saved_s = time.monotonic()
+        with EpochProgress(
+            self._title(epoch), steps * size, self.loader.number * size, behind
+        ) as progress:
+            for losses in self.steps.of_epoch(epoch):
+                self.sums.add(losses, size)
+                progress.advance(size)
+                is_due = ranks.is_first() and time.monotonic() - saved_s >= SAVE_EVERY_S
+                if self.loader.number < steps and is_due:
+                    self._save_last()
+                    saved_s = time.monotonic()
+        rate = learning_rate(self.run.params.optimizer, epoch + 1 - 1 / steps)  # of the last step
         row = {"epoch": float(epoch + 1), "learning_rate": rate}
         means, self.sums = self.sums.means(), Means()
         row |= {f"train_{name}": mean for name, mean in means.items()}
-        row |= {f"val_{name}": value for name, value in self._validate().items()}
+        with self.learner.averages.moving():
+            row |= {f"val_{name}": value for name, value in self._validate().items()}
         row |= self.objective.weights.columns()
         self._check_finite(row)
         self.objective.weights.after_epoch(means)
-        if not sys.stderr.isatty():
+        self.learner.averages.after_epoch(epoch)
+        if not is_watched():
             numbers = [f"{name} {value:.4g}" for name, value in self._for_people(row).items()]
-            _say(f"{self._title(epoch)}: {', '.join(numbers[1:])}")
+            say(f"{self._title(epoch)}: {', '.join(numbers[1:])}")
         return row
 
     def _validate(self) -> dict[str, float]:
         size = self.run.params.optimizer.batch_size
-        return validate(self.model, self.objective, self.faces.val, size, self.device)
-
-    def _loader(self, key: str, faces: Faces) -> Loader:
-        return faces.shuffled(key, self.run.params.optimizer.batch_size)
-
-    def _batches(self, epoch: int) -> Iterator[tuple[Prepared, Prepared | None]]:
-        """What is left of an epoch: the faces of each step and, where they are needed, others."""
-        first, steps, title = self.loader.number, len(self.loader), self._title(epoch)
-        second = self._second(epoch, first)
-        batches = self.faces.train.batches(self.loader)
-        shown = tqdm(
-            batches, title, steps, initial=first, unit="batch", disable=not sys.stderr.isatty()
-        )
-        for step, batch in enumerate(shown, first):
-            yield self._prepared(batch, f"{self._key}/augmentation/{epoch}/{step}"), next(second)
-
-    def _second(self, epoch: int, first: int) -> Iterator[Prepared | None]:
-        """Other faces, in another order, from a batch on; None where the objective needs none."""
-        source = self.objective.weights.second_from
-        if not source:
-            while True:
-                yield None
-        faces, key = getattr(self.faces, source), f"{self._key}/second"
-        loader, number = self._loader(key, faces), epoch * len(self.loader) + first
-        loader.epoch, loader.number = divmod(number, len(loader))
-        while True:
-            for batch in faces.batches(loader):
-                yield self._prepared(batch, f"{key}/augmentation/{number}", source == "train")
-                number += 1
-
-    def _prepared(self, batch: TrainingBatch, key: str, is_changed: bool = True) -> Prepared:
-        """A batch on the device, changed as the run's policy says by draws that the key gives."""
-        here = batch.to(self.device)
-        policy, side_px = self.run.params.augmentation, here.images.shape[1]
-        each = changes(policy if is_changed else "none", key, range(len(here.images)), side_px)
-        return Prepared(changed(here.images, each, self.mean, self.std), here)
+        return validate(self.learner, self.faces.val, size, self.device)
 
     def _title(self, epoch: int) -> str:
         return f"train {self.run.name}, epoch {epoch + 1} of {self.run.params.optimizer.epochs}"
@@ -194,38 +169,42 @@ class _Training:
         last, why_not = checkpoint.load_last(self.out, self.marks)
         if last is None:
             if why_not:
-                _say(f"train {self.run.name}: {why_not}; starting anew.")
+                say(f"train {self.run.name}: {why_not}; starting anew.")
             return
         self.learner.load_state_dict(last)
-        torch.set_rng_state(last["random"])
-        if self.device.type == "cuda" and last["random_cuda"]:
-            torch.cuda.set_rng_state_all(last["random_cuda"])
         self.history = last["history"]
         self.loader.resume(last["loader"])
         self.sums = Means(last["faces"], last["sums"])
         done = counted(len(self.history), "epoch is", "epochs are")
         batches = f", and {self.loader.number} batches of the next" if self.loader.number else ""
-        _say(f"train {self.run.name}: {done} done already{batches}.")
+        say(f"train {self.run.name}: {done} done already{batches}.")
 
     def _save(self, is_best: bool) -> None:
         """Best before last: whoever finds last.pt finds the best of its epochs as well."""
         if is_best:
-            epoch, classes = len(self.history), list(self.faces.classes)
-            model = self.learner.weights()
-            state = {**self.marks, "epoch": epoch, "model": model, "classes": classes}
-            checkpoint.save(self.out / run_folder.BEST, state)
+            with self.learner.averages.moving():
+                self._save_best()
         self._save_last()
         self._write_history()
 
+    def _save_best(self) -> None:
+        """The model as it stands is the one to keep."""
+        epoch, classes = len(self.history), list(self.faces.classes)
+        state = {**self.marks, "epoch": epoch, "model": self.learner.weights(), "classes": classes}
+        checkpoint.save(self.out / run_folder.BEST, state)
+
+    def _save_mean_of_epochs(self) -> None:
+        """Where the run averages its last epochs, that is the model to keep."""
+        if self.run.params.averaging.last_epochs:
+            with self.learner.averages.of_epochs():
+                self._save_best()
+
     def _save_last(self) -> None:
         """Everything that is needed to go on, behind any step."""
-        cuda = torch.cuda.get_rng_state_all() if self.device.type == "cuda" else []
         state = {
             **self.marks,
             **self.learner.state_dict(),
             "epoch": len(self.history),
-            "random": torch.get_rng_state(),
-            "random_cuda": cuda,
             "history": self.history,
             "loader": self.loader.state(),
             "faces": self.sums.faces,
@@ -249,6 +228,9 @@ class _Training:
         best, column = self._kept()
         chosen: dict[str, object] = {"best_epoch": best + 1, "chosen_by": column}
         chosen["label_similarity_before"] = self.label_similarity
+        if last := self.run.params.averaging.last_epochs:
+            words = f"none: mean of the last {counted(last, 'epoch', 'epochs')}"
+            chosen |= {"best_epoch": len(self.history), "chosen_by": words}
         write_about(self.out, self.run, self.faces, self.model, chosen, self.marks)
 
 
@@ -257,7 +239,3 @@ def _label_similarity(model: Classifier) -> list[list[float]]:
     if not isinstance(model, JointEmbedding):
         return []
     return [[round(one, 6) for one in row] for row in model.label_similarity().tolist()]
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)  # noqa: T201 - the progress of a run is for people

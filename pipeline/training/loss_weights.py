@@ -53,7 +53,9 @@ class LossWeights:
         back, from a copy, and leave their gradients alone (``torch.autograd.grad`` does).
 
         Args:
-            losses: of the model as it stands.
+            losses: of the model as it stands, over the whole batch. Where several processes train
+                together, each has the gradient of its own share of the faces: add them up with
+                :func:`pipeline.training.ranks.sum_`.
             optimizer: of the model's parameters; its own step comes later.
             batch: what the step is made on.
             second: other faces; None unless :attr:`second_from` says where from.

@@ -23,12 +23,15 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: (B, classes).
-        labels: integer (B,), the right class of each.
+        labels: integer (B,), the right class of each, or float (B, classes), the weight of each
+            class's logarithm (soft targets, :mod:`pipeline.training.targets`).
 
     Returns:
         a scalar, at least 0.
     """
-    return functional.cross_entropy(_at_least_float32(logits), labels.long())
+    if labels.ndim == 1:
+        return functional.cross_entropy(_at_least_float32(logits), labels.long())
+    return functional.cross_entropy(_at_least_float32(logits), labels)
 
 
 def fidelity(probabilities: Tensor, labels: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from pipeline.models import Classifier, GraphClassifier, Outputs
 from pipeline.training import losses, triplets
 from pipeline.training.data import TrainingBatch
 from pipeline.training.learnt_weights import AveragedWeights, BilevelWeights
-from pipeline.training.loss_weights import LossWeights
+from pipeline.training.loss_weights import LossWeights, Prepared
+from pipeline.training.targets import balanced_weights, drawn_mix, mixed_images, soft_targets
 
 
 class Objective(ABC):
@@ -28,6 +29,9 @@ class Objective(ABC):
     primary: str
     """The loss that chooses the best epoch."""
 
+    class_counts: tuple[int, ...] = ()
+    """Faces of train by class; set by who trains, () before."""
+
     def __init__(self, weights: LossWeights) -> None:
         self.weights = weights
         """Of its losses; their order is that of the history's columns."""
@@ -35,6 +39,15 @@ class Objective(ABC):
     @abstractmethod
     def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
         """Unweighted losses of a batch by name, each a scalar."""
+
+    def prepared(self, batch: Prepared, _key: str) -> Prepared:
+        """A batch of train as the objective wants it, such as with faces mixed.
+
+        Args:
+            batch: augmented and normalised.
+            _key: names the batch, for random draws.
+        """
+        return batch
 
     def total(self, parts: Mapping[str, Tensor]) -> Tensor:
         """Sum of the losses times their weights, a scalar."""
@@ -61,10 +74,26 @@ class MetricLearning(Objective):
         super().__init__(LossWeights({self.primary: 1.0, **triplet}))
         self._triplet = triplets.TRIPLETS.get(params.triplet)
         self._margin = params.triplet_margin
+        self._params = params
+
+    def prepared(self, batch: Prepared, key: str) -> Prepared:
+        """With soft targets where classes are smoothed, weighted or mixed."""
+        params = self._params
+        is_weighted = params.class_weights == "balanced"
+        if not (is_weighted or params.label_smoothing or params.mixup or params.cutmix):
+            return batch
+        mix = drawn_mix(params.mixup, params.cutmix, key, batch.images.shape[-1])
+        weights = balanced_weights(self.class_counts) if is_weighted else ()
+        targets = soft_targets(
+            batch.faces.classes, len(self.class_counts), params.label_smoothing, mix, weights
+        )
+        faces = dataclasses.replace(batch.faces, targets=targets)
+        return Prepared(mixed_images(batch.images, mix), faces)
 
     def losses(self, outputs: Outputs, batch: TrainingBatch) -> dict[str, Tensor]:
         """See :class:`Objective`."""
-        found = {self.primary: losses.cross_entropy(outputs.logits, batch.classes)}
+        right = batch.classes if batch.targets is None else batch.targets
+        found = {self.primary: losses.cross_entropy(outputs.logits, right)}
         if self._triplet:
             found["triplet"] = self._triplet(outputs.embedding, batch.classes, self._margin)
         return found

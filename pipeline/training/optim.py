@@ -8,11 +8,11 @@ from torch.optim import AdamW
 from pipeline.config.run_params import OptimizerParams
 from pipeline.models import Classifier
 
-_TOKENS = ("cls_token", "class_embedding", "position_embedding")
+_TOKENS = ("cls_token", "class_embedding", "position_embedding", "register_tokens")
 """Parts of the names of learnt tokens and positions, which no weight decay pulls to 0."""
 
 
-def make_optimizer(model: Classifier, params: OptimizerParams) -> AdamW:
+def make_optimizer(model: Classifier, params: OptimizerParams, fused: bool = False) -> AdamW:
     """AdamW (both papers) over all parameters that want gradients.
 
     Biases, gains of norms and other vectors, class tokens and positions get no weight decay, as in
@@ -44,7 +44,7 @@ def make_optimizer(model: Classifier, params: OptimizerParams) -> AdamW:
         }
         for layer, is_free in sorted(groups)
     ]
-    return AdamW(listed, lr=params.highest_rate)
+    return AdamW(listed, lr=params.highest_rate, fused=fused or None)
 
 
 def set_learning_rate(optimizer: AdamW, rate: float) -> None:

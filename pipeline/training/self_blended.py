@@ -17,6 +17,7 @@ from faceshards.keys import hash64
 from faceshards.loader import Batch, Each, Loader, Samples
 from faceshards.order import InOrder, Order, Shuffled
 from pipeline.expansion.self_blending import base_of, self_blend
+from pipeline.training import ranks
 from pipeline.training.data import Faces, threads
 
 _UNOBSERVED = -1
@@ -70,16 +71,31 @@ class SelfBlendedFaces(Faces):
         self._names = np.array([*map(hash64, names)], np.uint64)
         samples.table = samples.table.drop_columns(["key"])  # as large as all else together
 
-    def shuffled(self, key: str, batch_size: int) -> Loader:
+    def shuffled(self, key: str, batch_size: int, _per_class: int = 0) -> Loader:
         """Batches of ``batch_size`` / 2 reals and their fakes; else as those of :class:`Faces`."""
         reals = len(self) // 2
         order = RealFakePairs(Shuffled(reals, min(reals, batch_size // 2)))
-        return Loader(self.samples, order, threads=threads(), key=key, each=self._blends(key))
+        return Loader(
+            self.samples,
+            order,
+            threads=threads(),
+            key=key,
+            each=self._blends(key),
+            rank=ranks.number(),
+            n_ranks=ranks.count(),
+        )
 
     def in_order(self, batch_size: int) -> Loader:
         """All pairs once, as they lie; the same blends each time."""
         order = InOrder(len(self), batch_size)
-        return Loader(self.samples, order, threads=threads(), each=self._blends("in order"))
+        return Loader(
+            self.samples,
+            order,
+            threads=threads(),
+            each=self._blends("in order"),
+            rank=ranks.number(),
+            n_ranks=ranks.count(),
+        )
 
     def _blends(self, key: str) -> Each:
         return partial(self._blend, f"{key}/self-blended")

@@ -22,10 +22,12 @@ SMALLEST = {
     "engine": ["--rows", "500", "--repeat", "1", "--copies", "1"],
     "expansion": ["--rounds", "1", "--swaps", "4"],
     "faces": ["--rounds", "1", "--pictures", "1", "--clips", "1", "--height", "240"],
+    "generalisation": ["--seeds", "2", "--faces", "32", "--epochs", "1"],
     "matching": ["--targets", "100", "--sources", "300", "--rounds", "1"],
     "sampling": ["--seconds", "2", "--rounds", "1", "--only", "h264_480p_short"],
     "scan": ["--files", "20", "--rounds", "1"],
     "shards": ["--samples", "130", "--index", "1000", "--rounds", "1"],
+    "training": ["--size", "tiny", "--faces", "16", "--steps", "1", "--rounds", "1"],
 }
 NEEDS_ASSETS = {"altered", "faces"}
 

@@ -160,6 +160,26 @@ def test_impossible_values_are_named(load, text, expected):
             f"{VIT}, data: {{fakes: self_blended}}, optimizer: {{batch_size: 33}}",
             "batch_size is 33, .* even number",
         ),
+        (JOINT.replace("tiny", "tiny, drop_path: 0.1"), "drop_path is 0.1, but joint_embedding"),
+        (
+            VIT.replace("learning}", "learning, triplet: batch_all, mixup: 0.8}"),
+            "objective.mixup is 0.8, but a mixed face has no one class",
+        ),
+        (
+            VIT.replace("learning}", "learning, triplet: batch_all, cutmix: 1}"),
+            "objective.cutmix is 1, but a mixed face",
+        ),
+        (
+            f"{VIT}, data: {{fakes: self_blended}}".replace("learning}", "learning, cutmix: 1}"),
+            "objective.cutmix is on, but would mix a face with its own blend",
+        ),
+        (
+            f"{VIT}, data: {{fakes: self_blended}}, optimizer: {{per_class: 8}}",
+            "per_class is 8, but batches of self-blended images",
+        ),
+        (VIT + ", optimizer: {per_class: 7}", "per_class is 7, but does not divide batch_size"),
+        (VIT + ", compute: {accumulate: 7}", "accumulate is 7, but does not divide .*batch_size"),
+        (VIT + ", averaging: {last_epochs: 31}", "last_epochs is 31, but optimizer.epochs is 30"),
         (JOINT + ", optimizer: {layer_decay: 0.75}", "layer_decay is 0.75, but joint_embedding"),
         (
             VIT + ", optimizer: {base_rate: blr, min_learning_rate: 5e-5}",

@@ -13,6 +13,7 @@ import torch
 from pipeline import models
 from pipeline.config.objectives import LevelWeights
 from pipeline.config.run_params import ModelParams
+from pipeline.config.training_options import AveragingParams
 from pipeline.config.values import Weights
 from pipeline.engine import store
 from pipeline.errors import UserError
@@ -342,6 +343,104 @@ def test_the_weights_of_the_losses_reach_the_training(small, tmp_path):
     _train(params, small, tmp_path / "all")
     _train(replace(params, objective=root_only), small, tmp_path / "root")
     assert _history(tmp_path / "all")[0] != _history(tmp_path / "root")[0]
+
+
+@pytest.mark.parametrize(
+    ("averaging", "chosen_by"),
+    [
+        (AveragingParams(ema=0.5), "val_cross_entropy"),
+        (AveragingParams(last_epochs=2), "none: mean of the last 2 epochs"),
+    ],
+)
+def test_averages_are_what_is_kept_and_go_on_to_the_same_bytes(
+    small, tmp_path, monkeypatch, averaging, chosen_by
+):
+    params = replace(made.metric_learning(3), averaging=averaging)
+    _train(params, small, tmp_path / "whole")
+    about = json.loads((tmp_path / "whole/models/toy/run.json").read_text())
+    assert about["chosen_by"] == chosen_by
+    best, last = (checkpoint.load(tmp_path / f"whole/models/toy/{f}.pt") for f in ("best", "last"))
+    kept = last["averages"]["soup" if averaging.last_epochs else "ema"]
+    assert best["epoch"] == about["best_epoch"] == 3
+    assert all(value.equal(best["model"][name]) for name, value in kept.items())
+    assert not best["model"]["head.weight"].equal(last["model"]["head.weight"])
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    real, steps = Learner.step, iter(range(100))
+
+    def interrupted(self, *arguments):
+        if next(steps) == 5:  # the second step of the last epoch
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Learner, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _train(params, small, tmp_path / "stopped")
+    _train(params, small, tmp_path / "stopped")
+    assert _bytes(tmp_path / "stopped") == _bytes(tmp_path / "whole")
+
+
+def test_drop_path_goes_on_by_the_same_draws(small, tmp_path, monkeypatch):
+    params = made.metric_learning(2, "none")
+    params = replace(params, model=replace(params.model, drop_path=0.5))
+    _train(params, small, tmp_path / "whole")
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    real, steps = Learner.step, iter(range(100))
+
+    def interrupted(self, *arguments):
+        if next(steps) == 1:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Learner, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _train(params, small, tmp_path / "stopped")
+    torch.manual_seed(7)
+    _train(params, small, tmp_path / "stopped")
+    assert _bytes(tmp_path / "stopped") == _bytes(tmp_path / "whole")
+
+
+def test_batches_have_as_many_faces_of_each_class_where_that_is_asked_for(
+    small, tmp_path, monkeypatch
+):
+    seen = []
+    real = Learner.step
+    monkeypatch.setattr(
+        Learner,
+        "step",
+        lambda self, batch, *rest: (
+            seen.append(batch.faces.classes.tolist()),
+            real(self, batch, *rest),
+        )[1],
+    )
+    params = made.metric_learning(2)
+    params = replace(params, optimizer=replace(params.optimizer, per_class=8))
+    _train(params, small, tmp_path)
+    assert [sorted(batch) for batch in seen] == [[0] * 8 + [1] * 8] * 4
+    few = replace(params, optimizer=replace(params.optimizer, per_class=4))
+    with pytest.raises(UserError, match="4 groups with 4 samples each"):
+        _train(few, small, tmp_path / "few")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"label_smoothing": 0.1}, {"class_weights": "balanced"}, {"mixup": 0.8, "cutmix": 1.0}],
+)
+def test_soft_targets_are_trained_on_and_val_is_scored_without_them(small, tmp_path, change):
+    params = made.metric_learning(2, "none", rate=1e-2)
+    params = replace(params, objective=replace(params.objective, **change))
+    _train(params, small, tmp_path / "soft")
+    _train(made.metric_learning(2, "none", rate=1e-2), small, tmp_path / "plain")
+    soft, plain = _history(tmp_path / "soft")[1], _history(tmp_path / "plain")[1]
+    model = models.skeleton(params.model, None)
+    model.load_state_dict(checkpoint.load(tmp_path / "soft/models/toy/last.pt")["model"])
+    faces = loop.read(made.run(params), small, model.image_px).val
+    (batch,) = faces.batches(faces.in_order(20))
+    with torch.no_grad():
+        logits = model(normalised(batch.images, model.mean, model.std)).logits
+    loss = torch.nn.functional.cross_entropy(logits, batch.labels).item()
+    assert float(soft["val_cross_entropy"]) == pytest.approx(loss, rel=1e-5)
+    if "class_weights" not in change:  # which are 1 where classes are equal
+        assert soft["train_cross_entropy"] != plain["train_cross_entropy"]
 
 
 def test_a_val_of_one_class_has_no_auc(tmp_path):

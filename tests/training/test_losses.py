@@ -164,3 +164,14 @@ def test_cross_entropy_of_half_precision_logits_is_taken_in_float32():
     found = losses.cross_entropy(torch.tensor([[0.0, 8.0]], dtype=torch.float16), torch.tensor([0]))
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(8 + math.log1p(math.exp(-8)), rel=1e-6)
+
+
+def test_gradients_of_all_losses_are_those_of_finite_differences():
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 3, generator=random, dtype=torch.float64, requires_grad=True)
+    classes = torch.tensor([0, 2, 1, 1, 0])
+    soft = torch.rand(5, 3, generator=random, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: losses.cross_entropy(x, classes), logits)
+    assert torch.autograd.gradcheck(lambda x: losses.cross_entropy(x, soft), logits)
+    labels = torch.tensor([[1, 0, -1], [0, 0, 1], [-1, -1, -1], [1, 1, 1], [0, -1, 0]])
+    assert torch.autograd.gradcheck(lambda x: losses.fidelity(x.sigmoid(), labels), logits)
