@@ -6,6 +6,7 @@ the patch tokens of the encoder's own last hidden state.
 
 import json
 import re
+from logging import ERROR
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ _KINDS = {
 """By transformers' ``model_type``: which part of the configuration is the vision transformer's."""
 _NOT_LEARNT = re.compile(r"(^|\.)(mask_token|pooler\.|head\.|post_layernorm\.)")
 """Parts of some models that no patch token depends on; a file may lack them."""
+_MODELS: Any = AutoModel
+"""It has no types."""
 _INPUT = ("embeddings.", "pre_layrnorm.")
 """Parts before the first block."""
 
@@ -74,14 +77,11 @@ class Backbone(PatchClassifier):
 
     def __init__(self, folder: Path, classes: int, fc_norm: str) -> None:
         config = read_config(folder)
-        encoder = AutoModel.from_config(config, dtype=torch.float32)
+        encoder: Any = _MODELS.from_config(config, dtype=torch.float32)
         side_px = int(config.image_size)
         width = int(config.hidden_size)
         super().__init__(encoder, width, side_px, normalisation.IMAGENET, classes, fc_norm)
         self._patches = (side_px // int(config.patch_size)) ** 2
-        for name, parameter in encoder.named_parameters():
-            if _NOT_LEARNT.search(name) and not _is_used(encoder, name):
-                parameter.requires_grad_(False)
 
     def patch_tokens(self, images: Tensor) -> Tensor:
         """See :class:`PatchClassifier`; class and register tokens come before them."""
@@ -96,13 +96,20 @@ class Backbone(PatchClassifier):
 
     def layers(self) -> dict[str, int]:
         """See :class:`PatchClassifier`: input 0, block i (from 0) i + 1, head last."""
-        last = self.encoder.config.num_hidden_layers + 1
+        last = int(self.encoder.config.num_hidden_layers) + 1
         found = {}
         for name, _ in self.named_parameters():
             block = re.search(r"\.layers?\.(\d+)\.", name)
             is_input = any(f"encoder.{part}" in name for part in _INPUT)
             found[name] = int(block[1]) + 1 if block else 0 if is_input else last
         return found
+
+    def train_only(self, part: str) -> None:
+        """See :class:`PatchClassifier`; what no patch token depends on is not trained."""
+        super().train_only(part)
+        for name, parameter in self.encoder.named_parameters():
+            if _NOT_LEARNT.search(name) and not _is_used(self.encoder, name):
+                parameter.requires_grad_(False)
 
     def load_pretrained(self, file: Path) -> None:
         """Loads the folder's weights; the head and the norm before it stay as they are.
@@ -115,7 +122,7 @@ class Backbone(PatchClassifier):
         """
         config = self.encoder.config
         level = logging.get_verbosity()
-        logging.set_verbosity_error()  # what is missing is told below
+        logging.set_verbosity(ERROR)  # what is missing is told below
         try:
             loaded, told = type(self.encoder).from_pretrained(
                 file.parent,
@@ -143,7 +150,7 @@ class Backbone(PatchClassifier):
         self.normalise_as(normalisation.of_folder(file))
 
 
-def _is_used(encoder: nn.Module, name: str) -> bool:
+def _is_used(encoder: Any, name: str) -> bool:
     """Whether patch tokens depend on a part that only some models leave out of them."""
     # SigLIP's last hidden state is behind its post_layernorm, CLIP's is not.
     return "post_layernorm" in name and "siglip" in str(encoder.config.model_type)

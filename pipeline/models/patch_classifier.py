@@ -1,6 +1,7 @@
 """A linear head on the mean of patch tokens: what all vision transformers here have in common."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,9 @@ class PatchClassifier(Classifier):
         fc_norm: where the norm behind the mean stands: before the ``embedding``, before the
             ``head`` only, or nowhere (``none``).
     """
+
+    encoder: Any
+    """A module of transformers, whose attributes have no types here."""
 
     def __init__(
         self,

@@ -109,6 +109,25 @@ def test_it_writes_what_dvc_expects_and_plots(project, monkeypatch):
     assert [row["epoch"] for row in rows] == ["1", "2"]
 
 
+@pytest.mark.slow
+def test_several_processes_by_a_parameter_are_those_of_torchrun(project, monkeypatch):
+    one, two = project / "one", project / "two"
+    monkeypatch.setenv("PYTHONPATH", str(made.ROOT))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    for folder in (one, two):
+        shutil.copytree(project / "data", folder / "data")
+        shutil.copytree(project / "manifests", folder / "manifests")
+    (one / "params.yaml").write_text(f"engine: {{gpus: 2}}\n{PARAMS}")
+    (two / "params.yaml").write_text(PARAMS)
+    monkeypatch.chdir(one)
+    assert _call(monkeypatch, "plain") == 0
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    stage = ["--nproc-per-node", "2", "-m", "stages.train", "plain"]
+    subprocess.run([*launcher, *stage], cwd=two, check=True, capture_output=True, timeout=120)
+    assert _outputs(one, "plain") == _outputs(two, "plain")
+    assert list((one / "logs").iterdir()) == [one / "logs/train@plain.jsonl"]
+
+
 def _edit(old, new):
     text = Path("params.yaml").read_text()
     assert old in text

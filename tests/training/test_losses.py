@@ -173,5 +173,6 @@ def test_gradients_of_all_losses_are_those_of_finite_differences():
     soft = torch.rand(5, 3, generator=random, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda x: losses.cross_entropy(x, classes), logits)
     assert torch.autograd.gradcheck(lambda x: losses.cross_entropy(x, soft), logits)
-    labels = torch.tensor([[1, 0, -1], [0, 0, 1], [-1, -1, -1], [1, 1, 1], [0, -1, 0]])
+    labels = torch.tensor([[1, 0, 0], [0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 0]])
     assert torch.autograd.gradcheck(lambda x: losses.fidelity(x.sigmoid(), labels), logits)
+    assert torch.autograd.gradcheck(lambda x: losses.binary_cross_entropy(x, labels), logits)
