@@ -12,6 +12,8 @@ from faceshards.checking import tars, vectors
 from faceshards.errors import UserError
 from faceshards.reading import Shards
 
+_SHOWN_CHARACTERS = 1000
+"""What is quoted of a damaged folder may be of any length."""
 SHOWN_PER_PART = 10
 """A damaged tar would otherwise be reported once per sample."""
 
@@ -34,12 +36,12 @@ def verify_folder(
         quick: sizes, sha256 and counts only; no tar is walked, no image decoded.
     """
     try:
-        shards = Shards(folder)
-        return list(_problems(shards, graphs or {}, quick))
+        found = list(_problems(Shards(folder), graphs or {}, quick))
     except UserError as error:
-        return [str(error)]
+        found = [str(error)]
     except OSError as error:
-        return [f"{error.filename or folder}: cannot be read: {error.strerror}"]
+        found = [f"{error.filename or folder}: cannot be read: {error.strerror}"]
+    return [_shorten(problem) for problem in found]
 
 
 def verify_against(folder: Path, sums: Path) -> list[str]:
@@ -71,6 +73,12 @@ def verify_against(folder: Path, sums: Path) -> list[str]:
         if found != digest:
             problems.append(f"{name}: its sha256 is not the one in {sums}")
     return problems
+
+
+def _shorten(problem: str) -> str:
+    """A problem that quotes no more than somebody reads."""
+    most = _SHOWN_CHARACTERS
+    return problem if len(problem) <= most else f"{problem[:most]} ..."
 
 
 def _read_sums(sums: Path, folder_name: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from faceshards import facts as facts_file
 from faceshards import fields, graphs
@@ -80,6 +81,8 @@ def _tar_facts_problems(tars: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         counts = [about["samples"], about["bytes"], *about["labels"].values()]
         if min(counts) < 0 or about["samples"] != sum(about["labels"].values()):
             yield f"shards.json: the counts of {name} do not add up"
+        elif not about["samples"]:
+            yield f"shards.json: {name} has no samples"
         found = _TAR_NUMBER.fullmatch(name)
         if not found:
             yield f"{name}: not called <dataset>-<number>.tar"
@@ -137,6 +140,9 @@ def _texts(value: Any) -> bool:
 
 def index_problems(shards: Shards) -> Iterator[str]:
     """What can be said of the index without looking into tars."""
+    wanted = [column.name for column in fields.index_columns(shards.name)]
+    if pq.read_schema(shards.folder / "index.parquet").names != wanted:
+        yield "index.parquet: its columns are not those of this format, or in another order"
     index, samples = shards.index, sum(t["samples"] for t in shards.tars.values())
     if len(shards) != samples:
         yield f"index.parquet: {counted(len(shards), 'sample')}, shards.json has {samples}"

@@ -102,6 +102,8 @@ def _png_pixels(data: bytes, width: int, height: int) -> bytes:
             raise ValueError(f"byte {at}: a damaged chunk")
         if kind == b"IHDR" and body[8:] != _GREY_8_BIT:
             raise ValueError("not grey with 8 bits")
+        if kind == b"IDAT" and not body:
+            raise ValueError(f"byte {at}: an empty chunk")
         packed += body if kind == b"IDAT" else b""
         kinds.append(kind)
         at = end

@@ -1,5 +1,6 @@
 """Whether label, vector and the words about a manipulation agree, in one sample and among all."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ _NOT_NEGATIVE = (
     *("distance", "dilate_px", "blur_sigma_px", "max_gain"),
     *("change", "color_gap", "sharpness_gap"),
 )
+
+
+_FACE_ID = re.compile(r"[^/]+/[^/]+/.+/[0-9]{5,}-(0|[1-9][0-9]*)", re.DOTALL)
 
 
 class Labels:
@@ -82,6 +86,8 @@ class Labels:
             yield "label is 1 (fake), but the method is real"
         if label == 0 and method != "real" and about["audio_fake"] != 1:
             yield f"label is 0 (real), but the method is {method}"
+        if label == 0 and about["altered"] != -1:
+            yield f"label is 0 (real), but altered is {about['altered']}, and not -1"
         for name in _RECIPE:
             if about[name]:
                 yield f"{name} is {about[name]!r}, which only expanded samples have"
@@ -140,7 +146,10 @@ def _recipe_problems(about: Mapping[str, Any]) -> Iterator[str]:
         yield "source_face_id of an expanded sample is empty"
     if source and not source.startswith(f"{about['dataset']}/{about['source_method']}/"):
         yield f"source_face_id {source!r} is not of source_method {about['source_method']!r}"
+    elif source and not _FACE_ID.fullmatch(source):
+        yield f"source_face_id {source!r} is no face_id"
     if source == about["face_id"]:
         yield f"source_face_id is face_id, {source!r}"
-    if not about["source_affine"]:
-        yield "source_affine of an expanded sample is empty"
+    a, b, _, c, d, _ = about["source_affine"] or [0.0] * 6
+    if a * d == b * c:
+        yield f"source_affine {about['source_affine']} brings no source onto a target"

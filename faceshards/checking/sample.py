@@ -12,9 +12,12 @@ from faceshards.wording import counted
 _COUNT = re.compile(r"0|[1-9][0-9]*")
 _BOX_TOLERANCE_PX = 0.01
 """Between a box and its longer side, which are rounded apart from each other."""
-_MOST = {"padded": 1, "brightness": 255, "score": 1}
+_MOST = {"padded": 1, "brightness": 255, "score": 1, "altered": 1, "change": 255}
+_MOST |= {"dilate_px": 4096, "blur_sigma_px": 4096}
 """Largest values; others have none."""
 _LARGEST_PX = 1e6
+_FARTHEST_SIDES = 3
+"""How far from a corner of the crop its landmarks may lie, in sides of the crop."""
 _LARGEST_S = 1e7
 """Longer than any film: 115 days."""
 _LARGEST_ANGLE_DEG = 180
@@ -74,18 +77,31 @@ def range_problems(about: Mapping[str, Any], folder: str, side_px: int) -> Itera
             yield f"{name} is {value}, which cannot be"
     if about["audio_fake"] not in (-1, 0, 1):
         yield f"audio_fake is {about['audio_fake']}, which is none of -1, 0, 1"
-    if about["score"] < 0 and about["score"] != -1:
-        yield f"score is {about['score']}; it is from 0 to 1, or -1 where there is none"
+    for name in ("score", "altered"):
+        if about[name] < 0 and about[name] != -1:
+            yield f"{name} is {about[name]}; it is from 0 to 1, or -1 where there is none"
     if about["time_s"] > _LARGEST_S or about["face_px"] > _LARGEST_PX:
         yield f"time_s {about['time_s']} or face_px {about['face_px']} is beyond all measure"
     yield from _box_problems(about)
     if any(abs(angle) > _LARGEST_ANGLE_DEG for angle in about["pose_deg"]):
         yield f"pose_deg {about['pose_deg']} goes beyond {_LARGEST_ANGLE_DEG}"
     points = about["landmarks"]
-    if points and (max(map(abs, points)) > 3 * side_px or len(set(points)) == 1):
+    farthest_px = _FARTHEST_SIDES * side_px
+    places = set(zip(points[::2], points[1::2], strict=True))
+    if points and (max(map(abs, points)) > farthest_px or len(places) == 1):
         yield f"landmarks lie far outside the crop of {side_px} px, or all in one place"
-    if folder == fields.EXPANDED and not points:
+    if folder == fields.EXPANDED:
+        yield from _source_problems(about, farthest_px)
+
+
+def _source_problems(about: Mapping[str, Any], farthest_px: float) -> Iterator[str]:
+    points = about["landmarks"]
+    if not points:
         yield "landmarks of an expanded sample are empty"
+    if about["distance"] > 2 * farthest_px * math.sqrt(len(points)):
+        yield f"distance is {about['distance']} px, which no two faces of this size have"
+    if max(map(abs, about["source_affine"]), default=0) > _LARGEST_PX:
+        yield f"source_affine {about['source_affine']} is beyond all measure"
 
 
 def _box_problems(about: Mapping[str, Any]) -> Iterator[str]:

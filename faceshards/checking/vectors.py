@@ -19,7 +19,7 @@ def vector_problems(shards: Shards) -> Iterator[str]:
     """What is wrong with ``graph`` and ``vectors``, where the graphs are well formed."""
     facts, index = shards.facts, shards.index
     graph, graphs, told = facts.get("graph"), facts["graphs"], facts.get("vectors")
-    if graph not in graphs:
+    if not isinstance(graph, str) or graph not in graphs:
         yield f"shards.json: graph is {graph!r}, which is not among its graphs"
     if len(index) and index.column("graph").unique().to_pylist() != [graph]:
         yield f"shards.json: graph is {graph!r}, the samples say otherwise"

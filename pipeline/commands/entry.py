@@ -1,5 +1,6 @@
 """How every command and every stage begins and ends: a mistake is one sentence, not a traceback."""
 
+import io
 import os
 import signal
 import sys
@@ -45,6 +46,8 @@ def run_main(function: Callable[[], int | None]) -> int:
     stop at any time. Anything else is a bug and keeps its traceback.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
     try:
         _check_version()
         code = function() or 0

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pipeline.datasets.base import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
+MAX_IMAGE_BYTES = 256 << 20
+"""Larger images are not read."""
 MEDIA = {"videos": "video", "images": "frames", "frames": "frames"}
 """Folders that say what lies in them, and the ``media`` of that; the first that is there counts."""
 

@@ -18,7 +18,7 @@ from pipeline.datasets.base import Adapter, Option, Rejected, Source, Video, wro
 from pipeline.datasets.image_folder import DEPTH
 from pipeline.datasets.image_rules import FIELDS, OPTIONS, ImagePlace, ImageRules
 from pipeline.errors import UserError
-from pipeline.video.packed import row_name
+from pipeline.video.parquet_rows import row_name
 
 SUFFIX = ".parquet"
 

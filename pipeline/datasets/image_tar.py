@@ -14,7 +14,6 @@ from pipeline.datasets import folders, tar_names
 from pipeline.datasets.base import Adapter, Rejected, Source, Video, wrong_root
 from pipeline.datasets.image_folder import DEPTH, ROWS
 from pipeline.datasets.image_rules import OPTIONS, ImagePlace, ImageRules
-from pipeline.video.packed import member_name
 
 PLAIN = ".tar"
 GZIPPED = (".tar.gz", ".tgz")
@@ -47,17 +46,17 @@ def _in_tar(
             detail = "gzipped: gunzip it, since its pictures cannot be read in place"
             yield Rejected(path, "unsupported_media", detail)
             return
-        for member in tar_names.walk(tar):
-            where = member_name(member.name)
-            if member.name[:1] == "/" or ".." in where.split("/") or not member.regular:
-                detail = "a name outside the tar, a link, device or FIFO in it"
-                yield Rejected(f"{path}!{member.name}", "unsupported_media", detail)
-            elif folders.is_image(member.name):
-                row = where if alone else where.rpartition("/")[0] or "."
-                if alone and row in sizes:
-                    yield Rejected(f"{path}!{row}#{member.offset}", "duplicate", "a name twice")
-                else:
-                    sizes[row] = sizes.get(row, 0) + member.size
+        for member in tar_names.images(tar, path):
+            if isinstance(member, Rejected):
+                yield member
+                continue
+            row = member.name if alone else member.name.rpartition("/")[0] or "."
+            if alone and row in sizes:
+                detail = "a name twice; the last one counts, as when the tar is unpacked"
+                yield Rejected(f"{path}!{row}#{member.offset}", "duplicate", detail)
+                sizes[row] = member.size
+            else:
+                sizes[row] = sizes.get(row, 0) + member.size
     except (EOFError, OSError, zlib.error, ValueError) as error:
         problem = str(error) or type(error).__name__
     for row, size in sizes.items():

@@ -10,11 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from pipeline.datasets import folders
+from pipeline.datasets.base import Rejected
+
 _BLOCK = 512
 _GZIP = b"\x1f\x8b"
 _FILES = (b"0", b"\0", b"7")
 _SPECIAL = (b"1", b"2", b"3", b"4", b"6")
 """Hard and symbolic links, devices and FIFOs."""
+OUTSIDE = "a name outside the tar"
+SPECIAL = "a link, device or FIFO in a tar"
 _LONG_NAME, _PAX = b"L", b"x"
 _MAX_NAME_BYTES = 1 << 16
 
@@ -31,20 +36,32 @@ class MemberHeader(NamedTuple):
     """Bytes of its content."""
 
 
-def names(tar: Path) -> Iterator[str]:
-    """Names of the regular files in a tar, in order; raises as :func:`members`."""
-    return (name for name, regular in members(tar) if regular)
+def plain(name: str) -> str:
+    """How a member of a tar is called in paths: without ``./`` and doubled slashes."""
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
-def members(tar: Path) -> Iterator[tuple[str, bool]]:
-    """Names of files in a tar, in order; long names of GNU and PAX tars as well.
+def is_inside(name: str) -> bool:
+    """Whether a member of this name would be unpacked below the folder of its tar."""
+    return name[:1] != "/" and ".." not in name.split("/")
 
-    With each comes whether it is a regular file, and not a link, device or FIFO. Folders are left
-    out.
+
+def images(tar: Path, path: str) -> Iterator[MemberHeader | Rejected]:
+    """Images in a tar, called as in paths, and rejects of what no tar of images may hold.
+
+    Args:
+        tar: the file.
+        path: how it is called in rejects.
 
     Raises as :func:`walk`.
     """
-    return ((member.name, member.regular) for member in walk(tar))
+    for member in walk(tar):
+        if not is_inside(member.name):
+            yield Rejected(f"{path}!{member.name}", "unsupported_media", OUTSIDE)
+        elif not member.regular:
+            yield Rejected(f"{path}!{member.name}", "unsupported_media", SPECIAL)
+        elif folders.is_image(member.name):
+            yield member._replace(name=plain(member.name))
 
 
 def is_gzipped(tar: Path) -> bool:

@@ -102,15 +102,11 @@ def _in_tar(tar: Path, path: str) -> Iterator[_Found | Rejected]:
     inside: dict[str, None] = {}
     problem = ""
     try:
-        for name, regular in tar_names.members(tar):
-            folder = PurePosixPath(name).parent
-            if folder.is_absolute() or ".." in folder.parts:
-                yield Rejected(f"{path}!{name}", "unsupported_media", "a name outside the tar")
-            elif not regular:
-                detail = "a link, device or FIFO in a tar"
-                yield Rejected(f"{path}!{name}", "unsupported_media", detail)
-            elif folders.is_image(name):
-                inside[str(folder)] = None
+        for member in tar_names.images(tar, path):
+            if isinstance(member, Rejected):
+                yield member
+            else:
+                inside[member.name.rpartition("/")[0] or "."] = None
     except (EOFError, OSError, zlib.error, ValueError) as error:
         problem = str(error) or type(error).__name__
     for one in sorted(inside):

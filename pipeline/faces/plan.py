@@ -17,7 +17,7 @@ from pipeline.faces.identity import identity_settings
 from pipeline.faces.shipped import digest, reads_shipped
 from pipeline.tables import belong
 from pipeline.tables.sources import Places, TableSource, lookup
-from pipeline.video.packed import neighbours
+from pipeline.video.parquet_rows import neighbours
 
 _VIDEO_COLUMNS = (
     *("dataset", "split", "media", "fingerprint", "path", "label"),

@@ -14,7 +14,7 @@ from pipeline.config.params import FramesParams, Sampling, resolve
 from pipeline.engine.rows import Inputs, Output, Plan, RowResult
 from pipeline.errors import Reject
 from pipeline.tables.sources import TableSource
-from pipeline.video.packed import neighbours
+from pipeline.video.parquet_rows import neighbours
 from pipeline.video.parts import Part, labelled, outside, part_numbers, with_middles
 from pipeline.video.probe import VideoFacts, probe, shown_spans_s
 from pipeline.video.stills import probe_stills

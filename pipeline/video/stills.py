@@ -17,11 +17,12 @@ from typing import BinaryIO, Protocol, cast
 
 from faceshards.image_header import Header, read_header
 from pipeline.datasets import folders
+from pipeline.datasets.folders import MAX_IMAGE_BYTES
 from pipeline.errors import Reject
 from pipeline.video import tar_index
 from pipeline.video.container import check_file
 from pipeline.video.natural import natural
-from pipeline.video.packed import MAX_IMAGE_BYTES, read_member, read_row
+from pipeline.video.parquet_rows import read_row
 from pipeline.video.probe import VideoFacts
 
 _BATCH_BYTES = 64 << 20
@@ -64,7 +65,9 @@ def open_stills(media: str, location: str) -> Stills:
     if media == "tar":
         return _Tar(file, inside)
     check_file(file)
-    return _Packed(read_member(file, inside) if media == "tar_image" else read_row(file, inside))
+    return _Packed(
+        tar_index.read_member(file, inside) if media == "tar_image" else read_row(file, inside)
+    )
 
 
 def probe_stills(media: str, location: str, max_side_px: int) -> VideoFacts:
@@ -195,29 +198,17 @@ class _Tar:
 
     def __init__(self, tar: Path, folder: str) -> None:
         check_file(tar)
-        self.damage = ""
         with ExitStack() as stack:
             file = stack.enter_context(tar.open("rb"))
             gzipped = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
             self._file = file if not gzipped else stack.enter_context(_unzipped(file))
-            self._places = self._find(tar, str(PurePosixPath(folder)))
+            index = tar_index.of(tar)
+            self.damage = index.damage
+            images = index.images(str(PurePosixPath(folder)))
+            self._places = [(offset, size) for offset, size in images.places.tolist()]
             self.count = len(self._places)
             self._open = stack.pop_all()
-
-    def _find(self, tar: Path, folder: str) -> list[tuple[int, int]]:
-        """Offset and size of each image, in natural order."""
-        try:
-            index = tar_index.of(tar)
-        except OSError as error:
-            raise Reject("unreadable", error.strerror or str(error)) from error
-        self.damage = index.damage
-        if not index.members:
-            raise Reject("not_media", f"not a tar: {self.damage or 'it has no member'}")
-        if folder not in index.places:
-            damage = f"; it is damaged: {self.damage}" if self.damage else ""
-            raise Reject("missing", f"the tar has no picture in {folder}{damage}")
-        return [(offset, size) for offset, size in index.places[folder].tolist()]
 
     def read(self, places: Sequence[int]) -> Iterator[bytes | Reject]:
         sizes = accumulate(min(self._places[place][1], MAX_IMAGE_BYTES) for place in places)

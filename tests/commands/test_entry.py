@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -117,3 +118,20 @@ def test_who_reads_the_output_may_stop_at_any_time():
     running.stdout.close()
     assert running.stderr.read() == ""
     assert running.wait() == 141
+
+
+def test_a_file_name_that_is_no_text_is_told(tmp_path):
+    (tmp_path / os.fsdecode(b"\xff")).mkdir()
+    code = (
+        "import sys; from pipeline.commands.entry import run_main\n"
+        "run_main(lambda: print(sys.argv[1]))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, os.fsencode(tmp_path) + b"/\xff"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    )
+    assert told.stdout.endswith("\\udcff\n")
+    assert told.stderr == ""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.datasets.tar_names import names
+from pipeline.datasets.tar_names import walk
 
 parts = st.text(
     st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=60
@@ -18,6 +18,11 @@ members = st.lists(
     max_size=6,
 )
 FORMATS = {"gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
+
+
+def names(tar):
+    """Names of the regular files in a tar, in order."""
+    return (member.name for member in walk(tar) if member.regular)
 
 
 def written(found, form):

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from faceshards import fields, images, keys
@@ -222,10 +224,20 @@ def scalar_changes() -> None:
                 ("expanded", "dilate_px", -1),
                 ("expanded", "blur_sigma_px", -1.0),
                 ("expanded", "source_affine", []),
+                ("expanded", "source_affine", [0.0] * 6),
+                ("expanded", "source_affine", [1e30, 0.0, 0.0, 0.0, 1.0, 0.0]),
+                ("expanded", "source_face_id", "ffpp/Deepfakes/"),
+                ("expanded", "source_face_id", "ffpp/Deepfakes/clip/00000"),
+                ("expanded", "distance", 1e9),
+                ("expanded", "dilate_px", 100_000),
+                ("expanded", "change", 256.0),
+                ("val", "altered", -0.5),
+                ("val", "altered", 0.5),
                 ("expanded", "target_id", "ffpp/77"),
                 ("expanded", "subtype", "talking_head"),
                 ("expanded", "landmarks", []),
                 ("expanded", "landmarks", [1e6] * 136),
+                ("expanded", "landmarks", [5.0, 6.0] * 68),
                 ("val", "graph", "ffsc"),
                 ("val", "audio_fake", 2),
                 ("val", "audio_fake", 1),
@@ -357,6 +369,7 @@ def picture_changes() -> None:
         "that is a JPEG": lambda d: images.encode_jpeg(made.picture(1), 95, "4:4:4"),
         "of no bytes": lambda d: b"",
         "in two": lambda d: d + d,
+        "with an empty chunk": lambda d: d[:33] + b"\0\0\0\0IDAT\x35\xaf\x06\x1e" + d[33:],
     }
     for name, function in masks.items():
         CHANGES[f"mask {name}"] = "expanded", member("mask.png", function)
@@ -415,6 +428,7 @@ def tar_changes() -> None:
         "with members in another order": reorder,
         "with a member too many": add,
         "with a sample twice": repeat,
+        "without samples": lambda draft: draft.tars.append("ffpp-00001.tar"),
         "with another key": rename,
         "with another key and id": renamed_fully,
         "with an odd count": recount,
@@ -493,6 +507,9 @@ def facts_changes() -> None:
         "has no graph of its samples": lambda a: a.pop("graph"),
         "follows another of its graphs": lambda a: a.update(graph="ffsc"),
         "follows a graph that is not there": lambda a: a.update(graph="odd"),
+        "follows a list": lambda a: a.update(graph=["ffpp"]),
+        "follows a mapping": lambda a: a.update(graph={}),
+        "names a tar of 5000 letters": lambda a: a["tars"].update({"x" * 5000 + "-0.tar": one(a)}),
         "has no vectors": lambda a: a.pop("vectors"),
         "has vectors that are none": lambda a: a.update(vectors=[]),
         "lacks the vectors of a graph": lambda a: a["vectors"].pop("ffsc"),
@@ -640,6 +657,17 @@ def a_pipe(folder: Path) -> None:
     os.mkfifo(folder / "ffpp-00000.tar")
 
 
+def index_of(function: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
+    """Another index, to which shards.json is made to fit."""
+
+    def change(folder: Path) -> None:
+        path = folder / "index.parquet"
+        pq.write_table(function(pq.read_table(path)), path)
+        drafts.fit(folder, json.loads((folder / "shards.json").read_bytes()))
+
+    return change
+
+
 PLACES: dict[str, Callable[[Path], None]] = {
     **{f"{name} is a link": linked(name) for name in ("ffpp-00000.tar", "index.parquet")},
     "shards.json is a link": linked("shards.json"),
@@ -655,6 +683,10 @@ PLACES: dict[str, Callable[[Path], None]] = {
     "shards.json with spaces": lambda f: (
         (f / "shards.json").write_text((f / "shards.json").read_text() + " ") and None
     ),
+    "a name is no text": lambda f: os.mknod(os.fsencode(f) + b"/\xff.tar"),
+    "the index has a column more": index_of(lambda t: t.append_column("more", t.column("score"))),
+    "the index has a column twice": index_of(lambda t: t.append_column("rank", t.column("rank"))),
+    "the index has other places": index_of(lambda t: t.select(t.column_names[::-1])),
     "the folder has another split's name": lambda f: None,
 }
 

@@ -11,6 +11,8 @@ import pytest
 from pipeline.errors import Reject
 from pipeline.video import tar_index
 from pipeline.video.stills import open_stills
+from pipeline.video.tar_index import read_member
+from tests.datasets.image_files import put_tar
 
 
 @pytest.fixture
@@ -104,4 +106,65 @@ def test_a_damaged_tar_says_so_every_time(tmp_path, walks):
         assert (stills.count, bool(stills.damage)) == (1, True)
         stills.close()
     assert len(walks) == 1
-    assert np.array_equal(tar_index.of(tar).places["f"], [[512, 18]])
+    assert np.array_equal(tar_index.of(tar).folders["f"].places, [[512, 18]])
+
+
+def reason(call, *args):
+    with pytest.raises(Reject) as caught:
+        call(*args)
+    return caught.value.reason
+
+
+def test_members_of_a_tar(tmp_path):
+    long_name = "deep/" * 40 + "z.jpg"
+    members = {f"{n:03}.jpg": bytes([n]) * n for n in range(1, 50)} | {f"./{long_name}": b"z"}
+    tar = put_tar(tmp_path / "a.tar", members)
+    for name, data in reversed(members.items()):
+        assert read_member(tar, name.removeprefix("./")) == data
+    assert reason(read_member, tar, "000.jpg") == "missing"
+
+
+def test_a_tar_that_is_damaged(tmp_path):
+    tar = put_tar(tmp_path / "a.tar", {"a.jpg": b"a" * 600, "b.jpg": b"b" * 6000, "c.jpg": b"c"})
+    tar.write_bytes(tar.read_bytes()[:4000])
+    assert read_member(tar, "a.jpg") == b"a" * 600
+    assert reason(read_member, tar, "b.jpg") == "truncated"
+    assert reason(read_member, tar, "c.jpg") == "missing"
+    (tmp_path / "junk.tar").write_bytes(b"junk")
+    assert reason(read_member, tmp_path / "junk.tar", "a.jpg") == "not_media"
+    zipped = put_tar(tmp_path / "a.tar.gz", {"a.jpg": b"a"}, "w:gz")
+    assert reason(read_member, zipped, "a.jpg") == "unsupported_media"
+
+
+def test_a_tar_of_single_images_is_walked_once(tmp_path, walks):
+    tar = put_tar(
+        tmp_path / "a.tar", {f"{folder}/{n}.png": b"x" for n in range(9) for folder in "ab"}
+    )
+    for n in range(9):
+        assert read_member(tar, f"b/{n}.png") == b"x"
+    assert len(walks) == 1
+
+
+SPECIAL = {"link": tarfile.SYMTYPE, "hard link": tarfile.LNKTYPE, "FIFO": tarfile.FIFOTYPE}
+SPECIAL |= {"device": tarfile.CHRTYPE, "disk": tarfile.BLKTYPE}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_what_is_no_regular_file_is_never_an_image(tmp_path, walks, kind):
+    tar = write(tmp_path / "a.tar", ["f/1.png"])
+    with tarfile.open(tar, "a") as archive:
+        for name in ("f/2.png", "g/1.png"):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = SPECIAL[kind], "1.png"
+            archive.addfile(member)
+    assert read(tar, "f") == [b"picture of f/1.png"]
+    assert reason(read_member, tar, "f/2.png") == "unsupported_media"
+    assert reason(read_member, tar, "g/1.png") == "unsupported_media"
+    assert reason(open_stills, "tar", f"{tar}!g") == "missing"
+
+
+def test_names_outside_the_tar_are_never_read(tmp_path, walks):
+    tar = write(tmp_path / "a.tar", ["f/1.png", "../f/2.png", "/f/3.png", "f/../f/4.png"])
+    assert read(tar, "f") == [b"picture of f/1.png"]
+    for name in ("../f/2.png", "f/3.png", "f/4.png"):
+        assert reason(read_member, tar, name) == "missing"

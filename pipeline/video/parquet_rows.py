@@ -1,8 +1,7 @@
-"""One image out of a file with many: a member of a plain tar, or a row of a Parquet file.
+"""One image out of a Parquet file with many, which are read in order.
 
-Nothing is unpacked. Where the members of a tar are is remembered, in 24 bytes each, since sets of
-images have millions. Rows of a Parquet file can only be read in order, from the first of their
-row group on, so the place that was reached is kept: the rows of a plan come in order.
+A row can only be reached from the first one of its row group on, so the place that was reached is
+kept: the rows of a plan come in order.
 """
 
 import threading
@@ -10,40 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from faceshards import keys
-from pipeline.datasets import tar_names
+from pipeline.datasets.folders import MAX_IMAGE_BYTES
 from pipeline.errors import Reject
 
-MAX_IMAGE_BYTES = 256 << 20
-"""Larger images are not read."""
-
-_MAX_MEMBERS = 8_000_000
-"""So many members of tars are remembered, in 192 MB."""
 _BATCH_ROWS = 16
 """Rows of a Parquet file that are in memory at once."""
 _BUFFER_BYTES = 1 << 20
 
 _Key = tuple[str, int, int]
 """Path, size, and time of change in ns of a file."""
-
-
-@dataclass(frozen=True)
-class _Index:
-    """Where the regular files of a tar are."""
-
-    hashes: NDArray[np.uint64]
-    """(n,) of their names, ascending."""
-    offsets: NDArray[np.int64]
-    """(n,) first byte of each."""
-    sizes: NDArray[np.int64]
-    """(n,) bytes of each."""
-    damage: str
-    """"" or why there may be more than could be found."""
 
 
 @dataclass
@@ -60,16 +37,10 @@ class _Remembered(threading.local):
     """What a thread knows of the files that it has read."""
 
     def __init__(self) -> None:
-        self.indexes: dict[_Key, _Index] = {}
         self.cursors: dict[tuple[_Key, str, int], _Cursor] = {}
 
 
 _remembered = _Remembered()
-
-
-def member_name(name: str) -> str:
-    """How a member of a tar is called in paths: without ``./`` and doubled slashes."""
-    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def row_name(column: str, group: int, row: int) -> str:
@@ -96,32 +67,6 @@ def neighbours(videos: pa.Table) -> tuple[list[str], list[str]]:
     return together, order
 
 
-def read_member(tar: Path, name: str) -> bytes:
-    """The content of a file in a plain tar.
-
-    Raises:
-        Reject: ``missing`` where there is no such file, ``unreadable``, ``not_media`` (not a tar),
-            ``unsupported_media`` (gzipped), ``truncated``.
-    """
-    try:
-        index = _index(tar)
-        wanted = np.uint64(_hash(name))
-        place = int(np.searchsorted(index.hashes, wanted))
-        if place == len(index.hashes) or index.hashes[place] != wanted:
-            damage = f"; it is damaged: {index.damage}" if index.damage else ""
-            raise Reject("missing", f"the tar has no {name}{damage}")
-        size = int(index.sizes[place])
-        _check_size(size)
-        with tar.open("rb") as stream:
-            stream.seek(int(index.offsets[place]))
-            data = stream.read(size)
-    except OSError as error:
-        raise Reject("unreadable", error.strerror or str(error)) from error
-    if len(data) < size:
-        raise Reject("truncated", "the tar ends within this picture")
-    return data
-
-
 def read_row(file: Path, inside: str) -> bytes:
     """An image in a Parquet file: bytes, or the ``bytes`` of Hugging Face's struct for images.
 
@@ -140,51 +85,14 @@ def read_row(file: Path, inside: str) -> bytes:
         raise Reject("unreadable", " ".join(str(error).split())[:300]) from error
     if data is None:
         raise Reject("empty", "this row has no bytes of a picture")
-    _check_size(len(data))
+    if len(data) > MAX_IMAGE_BYTES:
+        raise Reject("unreadable", f"{len(data)} bytes; at most {MAX_IMAGE_BYTES} are read")
     return data
-
-
-def _check_size(size: int) -> None:
-    if size > MAX_IMAGE_BYTES:
-        raise Reject("unreadable", f"{size} bytes; at most {MAX_IMAGE_BYTES} are read")
 
 
 def _key(file: Path) -> _Key:
     facts = file.stat()
     return str(file), facts.st_size, facts.st_mtime_ns
-
-
-def _hash(name: str) -> int:
-    return int(keys.digest128(name.encode("utf-8", "surrogateescape"))[:16], 16)
-
-
-def _index(tar: Path) -> _Index:
-    known = _remembered.indexes
-    key = _key(tar)
-    if key not in known:
-        while sum(len(index.hashes) for index in known.values()) > _MAX_MEMBERS:
-            del known[next(iter(known))]
-        known[key] = _walked(tar)
-    return known[key]
-
-
-def _walked(tar: Path) -> _Index:
-    if tar_names.is_gzipped(tar):
-        raise Reject("unsupported_media", "a gzipped tar: its pictures cannot be read in place")
-    found: dict[int, tuple[int, int]] = {}
-    damage = ""
-    try:
-        for member in tar_names.walk(tar):
-            if member.regular:
-                found.setdefault(_hash(member_name(member.name)), (member.offset, member.size))
-    except ValueError as error:
-        if not found:
-            raise Reject("not_media", f"not a tar: {error}") from error
-        damage = str(error)
-    hashes = np.fromiter(found, np.uint64, len(found))
-    order = np.argsort(hashes)
-    places = np.array(list(found.values()), np.int64).reshape(-1, 2)[order]
-    return _Index(hashes[order], places[:, 0], places[:, 1], damage)
 
 
 def _value(file: Path, column: str, group: int, row: int) -> bytes | None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.errors import Reject
-from pipeline.video import packed
-from pipeline.video.packed import read_member, read_row, row_name
+from pipeline.video import parquet_rows
+from pipeline.video.parquet_rows import read_row, row_name
 from pipeline.video.reader import open_reader
 from pipeline.video.stills import probe_stills
 from tests.datasets.image_files import put_parquet, put_tar
@@ -45,7 +45,9 @@ def test_rows_in_order_read_each_batch_once(tmp_path, monkeypatch):
     file = put_parquet(tmp_path / "a.parquet", [b"x"] * 100)
     opened = []
     real = pq.ParquetFile
-    monkeypatch.setattr(packed.pq, "ParquetFile", lambda *a, **k: opened.append(1) or real(*a, **k))
+    monkeypatch.setattr(
+        parquet_rows.pq, "ParquetFile", lambda *a, **k: opened.append(1) or real(*a, **k)
+    )
     for n in range(0, 100, 7):
         read_row(file, row_name("image", 0, n))
     assert len(opened) == 1
@@ -81,36 +83,6 @@ def test_a_damaged_row_group_is_a_reject(tmp_path):
     assert read_row(file, row_name("image", 0, 19))
     assert reason(read_row, file, row_name("image", 1, 0)) == "unreadable"
     assert reason(read_row, file, row_name("image", 1, 0)) == "unreadable"
-
-
-def test_members_of_a_tar(tmp_path):
-    long_name = "deep/" * 40 + "z.jpg"
-    members = {f"{n:03}.jpg": bytes([n]) * n for n in range(1, 50)} | {f"./{long_name}": b"z"}
-    tar = put_tar(tmp_path / "a.tar", members)
-    for name, data in reversed(members.items()):
-        assert read_member(tar, name.removeprefix("./")) == data
-    assert reason(read_member, tar, "000.jpg") == "missing"
-
-
-def test_a_tar_that_is_damaged(tmp_path):
-    tar = put_tar(tmp_path / "a.tar", {"a.jpg": b"a" * 600, "b.jpg": b"b" * 6000, "c.jpg": b"c"})
-    tar.write_bytes(tar.read_bytes()[:4000])
-    assert read_member(tar, "a.jpg") == b"a" * 600
-    assert reason(read_member, tar, "b.jpg") == "truncated"
-    assert reason(read_member, tar, "c.jpg") == "missing"
-    (tmp_path / "junk.tar").write_bytes(b"junk")
-    assert reason(read_member, tmp_path / "junk.tar", "a.jpg") == "not_media"
-    zipped = put_tar(tmp_path / "a.tar.gz", {"a.jpg": b"a"}, "w:gz")
-    assert reason(read_member, zipped, "a.jpg") == "unsupported_media"
-
-
-def test_tars_are_forgotten_when_there_are_too_many(tmp_path, monkeypatch):
-    monkeypatch.setattr(packed, "_MAX_MEMBERS", 3)
-    packed._remembered.indexes.clear()
-    tars = [put_tar(tmp_path / f"{n}.tar", {"a": b"a", "b": b"b"}) for n in range(5)]
-    for tar in (*tars, *tars):
-        assert read_member(tar, "b") == b"b"
-        assert len(packed._remembered.indexes) <= 2
 
 
 @pytest.mark.parametrize("media", ["tar_image", "parquet"])
@@ -151,7 +123,7 @@ def test_rows_of_a_row_group_are_neighbours_and_nothing_else_is():
     videos = pa.table(
         {"video_id": ids, "media": media, "dataset": ["ds"] * 5, "path": paths},
     )
-    together, order = packed.neighbours(videos)
+    together, order = parquet_rows.neighbours(videos)
     assert together[0] == order[0] == ids[0]
     assert together[4] == order[4] == ids[4]
     assert together[1] == together[2] != together[3]
