@@ -24,6 +24,7 @@ from pipeline.engine.progress import last_seconds_per_row
 from pipeline.engine.stage import STORES, Stage
 from pipeline.engine.survey import Store, survey
 from pipeline.errors import UserError
+from pipeline.expansion.notes import RegionCounts, by_region
 from pipeline.labels import semantics
 from pipeline.stage_list import WITH_STORE
 from pipeline.tables.sources import Stored
@@ -63,11 +64,13 @@ def preview(params: Params) -> tuple[list[Preview], list[str]]:
     videos = scan(entries, params.datasets, known, STAT_CACHE).videos
     lacking = contradictions.check(params, entries, videos, known.graphs)
     found: list[Preview] = []
+    expansion: list[str] = []
     before = Before()
     for name, needs in ((stage.name, stage.reads) for stage in WITH_STORE):
         if not all(Path(f"manifests/{table}.parquet").is_file() for table in needs):
             break
         stage = _prepare(name, params, videos)
+        expansion += [_expansion(one) for one in by_region(stage.counts)]
         with disk.explained(stage.store.folder):
             sound = stage.store.sound()
             now = survey(stage.task, stage.plan, stage.store, version(name), sound)
@@ -95,7 +98,8 @@ def preview(params: Params) -> tuple[list[Preview], list[str]]:
         later = runs_ahead.text(runs_ahead.ahead(params.runs, runs_ahead.out_of_date(), working))
     except UserError as error:
         later = f"train, evaluate, report: not known. {error}"
-    notes = [later, *run_counts.lines(params.runs, videos), *parts.in_words(videos), *notes]
+    ahead = [later, *run_counts.lines(params.runs, videos), *parts.in_words(videos)]
+    notes = [*expansion, *ahead, *notes]
     return found, [*_encoded_anew(params.faces.lossless, entries), *notes]
 
 
@@ -115,6 +119,16 @@ def text(stages: list[Preview], notes: Sequence[str]) -> str:
         lines.append("~ estimated, since an earlier stage changes first")
     lines.append(f"free in {STORES}: {free_bytes() / 1e9:.1f} GB")
     return "\n".join([*lines, *notes])
+
+
+def _expansion(one: RegionCounts) -> str:
+    """What is planned of one region."""
+    replaced = f", {one.replaced} of them in place of refused ones" if one.replaced else ""
+    refused = f". Refused: {one.refused}" if one.refused else ""
+    return (
+        f"expand {one.dataset}, {one.generator}_{one.region}: {one.planned} of {one.wanted} wanted "
+        f"are planned{replaced}{refused}"
+    )
 
 
 def free_bytes() -> int:

@@ -6,6 +6,8 @@ from pathlib import Path
 from faceshards.reading import folder_facts
 from pipeline.audit import parts as labelled_parts
 from pipeline.errors import UserError
+from pipeline.report.cells import Cell
+from pipeline.report.expansion import EXPANSION_HEAD, expansion_rows
 from pipeline.report.parts import HEAD, part_table
 from pipeline.report.stages import rejects, stage_counts
 from pipeline.stage_list import COUNTS
@@ -48,7 +50,24 @@ def summary(root: Path = Path()) -> str:
         if table.rows:
             cells = [tuple(map(str, row[:-1])) for row in table.rows]
             parts.append(_aligned([HEAD[:-1], *cells]))
+    expanded = expansion_rows(root)
+    if expanded:
+        cells = [tuple(map(str, of)) for of, _ in expanded]
+        parts.append(_aligned([("expansion of", *EXPANSION_HEAD[1:]), *cells]))
+        parts += [_refusals(expanded)] * any(refused for _, refused in expanded)
     return "\n\n".join([*parts, *_how_to_look(root)])
+
+
+def _refusals(rows: Sequence[tuple[tuple[Cell, ...], str]]) -> str:
+    """What plans refused, told once for all regions of which the same is told."""
+    of: dict[tuple[Cell, Cell, str], list[str]] = {}
+    for (dataset, generator, region, *_), refused in rows:
+        if refused:
+            of.setdefault((dataset, generator, refused), []).append(str(region))
+    return "\n".join(
+        f"{dataset}, {generator}, {', '.join(regions)}: refused {refused}"
+        for (dataset, generator, refused), regions in of.items()
+    )
 
 
 def _shard_rows(folder: Path) -> list[tuple[str, ...]]:

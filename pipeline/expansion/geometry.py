@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.expansion.regions import INNER_FACE, OUTLINES
-from pipeline.tables.arrays import Bools
+from pipeline.tables.arrays import Bools, Ints
 
 Faces = NDArray[np.float64]
 """float64 (N, 68, 2), x and y in px, iBUG order."""
@@ -33,6 +33,12 @@ MAX_TURN_DEG = 30.0
 MAX_MISFIT = 0.3
 """Of the inner points after the best similarity: root mean square distance over that of the
 target's points from their middle. Another pose moves the nose against the eyes."""
+
+MAX_OPENING_GAP = 0.08
+"""Between how far two mouths are open, in root mean square distances of the inner points. Lips that
+are put around a mouth that stays would bring their own teeth, or cover some of its."""
+_KEEPS_THE_MOUTH = ("lip",)
+"""Regions that leave what is between the lips as it is."""
 
 
 def bad_faces(points: Faces) -> Codes:
@@ -87,6 +93,37 @@ def leaves_crop(points: Faces, region: str, crop_px: NDArray[np.integer]) -> Boo
         inside &= (corners >= 0).all(axis=(1, 2))
         inside &= (corners <= crop_px[:, None, None] - 1).all(axis=(1, 2))
     return ~inside
+
+
+def mouths_differ(region: str, targets: Faces, sources: Faces, nearest: Ints) -> Bools:
+    """Whether the mouth of a source is too far open, or too little, for a region of its target.
+
+    Args:
+        region: a name in :data:`.regions.OUTLINES`.
+        targets: float64 (T, 68, 2).
+        sources: float64 (S, 68, 2).
+        nearest: (T, k), places in ``sources`` for each target; -1 for none.
+
+    Returns:
+        (T, k); False where there is no source, and for regions that bring the whole mouth along.
+    """
+    if region not in _KEEPS_THE_MOUTH or not len(sources):
+        return np.zeros(nearest.shape, bool)
+    gap = np.abs(_opening(targets)[:, None] - _opening(sources)[nearest])  # (T, k)
+    return np.asarray((gap > MAX_OPENING_GAP) & (nearest >= 0))
+
+
+def _opening(points: Faces) -> NDArray[np.float64]:
+    """How far mouths are open, (N,), in root mean square distances of the inner points."""
+    inner = points[:, INNER_FACE]
+    apart = np.linalg.norm(inner - inner.mean(axis=1, keepdims=True), axis=2)  # (N, 51)
+    size = np.maximum(np.sqrt(np.square(apart).mean(axis=1)), 1e-9)
+    lips = np.linalg.norm(points[:, _UPPER_LIP] - points[:, _LOWER_LIP], axis=2)  # (N, 3)
+    return np.asarray(lips.mean(axis=1) / size)
+
+
+_UPPER_LIP, _LOWER_LIP = [61, 62, 63], [67, 66, 65]
+"""Points of the inner lips that lie opposite each other."""
 
 
 def unlike(targets: Faces, sources: Faces) -> Codes:

@@ -1,12 +1,15 @@
 """What whoever runs the expansion must see."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from faceshards.fields import GENERATORS
 from pipeline.config.params import ExpandParams
 from pipeline.expansion.people import known
+from pipeline.expansion.regions import OUTLINES
 
 _WORDS = {
     "unknown_person": (
@@ -17,6 +20,16 @@ _WORDS = {
     "implausible_landmarks": "whose landmarks are no face's",
     "no_source": "without a source of another person",
     "no_fitting_source": "whose nearest sources differ too much in size, turn or pose",
+}
+_ROLES = ("targets", "sources")
+_OF_PAIRS = {
+    "size_differs": "sources of another size than their target",
+    "turn_differs": "sources turned against their target",
+    "pose_differs": "sources of another pose than their target",
+}
+_OF_REGIONS = {
+    "leaves_crop": "targets whose region leaves the crop",
+    "mouth_differs": "targets whose nearest source has its mouth open otherwise",
 }
 
 
@@ -52,13 +65,52 @@ def short(
     ]
     if not missing:
         return []
-    refused = [
-        f"{counts[f'{role}_{reason}']} {role} {words}"
-        for role in ("targets", "sources")
-        for reason, words in _WORDS.items()
-        if counts.get(f"{role}_{reason}")
-    ]
-    why = f" Refused: {'; '.join(refused)}." if refused else ""
+    refused = _refused(counts, "")
+    why = f" Refused: {refused}." if refused else ""
     return [
         f"{dataset}: {generator} can make {', '.join(missing)} of the samples that are wanted.{why}"
     ]
+
+
+class RegionCounts(NamedTuple):
+    """What is planned of one region by one generator."""
+
+    dataset: str
+    generator: str
+    region: str
+    wanted: int
+    planned: int
+    replaced: int
+    """Of those planned: took the place of one that was refused."""
+    refused: str
+    """How many faces and pairs were refused, and why."""
+
+
+def by_region(counts: Mapping[str, int]) -> list[RegionCounts]:
+    """The counts of a plan as rows, by dataset, generator and region.
+
+    Args:
+        counts: as in :class:`pipeline.expansion.plan.Expansion`; others are passed over.
+    """
+    found = []
+    for generator in GENERATORS:
+        for region in OUTLINES:
+            end = f"_{generator}_{region}_planned"
+            for dataset in sorted(name.removesuffix(end) for name in counts if name.endswith(end)):
+                start = f"{dataset}_{generator}_"
+                mine = {k.removeprefix(start): n for k, n in counts.items() if k.startswith(start)}
+                wanted, planned, replaced = (
+                    mine[f"{region}_{name}"] for name in ("wanted", "planned", "replaced")
+                )
+                why = _refused(mine, region)
+                row = RegionCounts(dataset, generator, region, wanted, planned, replaced, why)
+                found.append(row)
+    return sorted(found, key=lambda row: row.dataset)
+
+
+def _refused(counts: Mapping[str, int], region: str) -> str:
+    """What a generator refused of a dataset, and of a region of it where one is named."""
+    words = {f"{role}_{r}": f"{role} {w}" for role in _ROLES for r, w in _WORDS.items()}
+    words |= {f"pairs_{reason}": text for reason, text in _OF_PAIRS.items()}
+    words |= {f"{region}_{reason}": text for reason, text in _OF_REGIONS.items()}
+    return "; ".join(f"{counts[k]} {text}" for k, text in words.items() if counts.get(k))

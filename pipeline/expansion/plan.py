@@ -62,9 +62,11 @@ class Expansion(NamedTuple):
     plan: Plan
     counts: dict[str, int]
     """For the metrics, each name beginning with ``<dataset>_<generator>_``: ``<region>_wanted`` and
-    ``<region>_planned`` samples; ``targets`` and ``sources`` there are, and how many of them were
-    refused for each reason; ``<region>_leaves_crop`` targets; ``pairs_<reason>``, nearest sources
-    that do not fit."""
+    ``<region>_planned`` samples, and ``<region>_replaced``, those of them that took the place of
+    one that was refused; ``targets`` and ``sources`` there are, and how many of them were refused
+    for each reason; ``<region>_leaves_crop`` and ``<region>_mouth_differs`` targets;
+    ``pairs_<reason>``, sources among the nearest that do not fit. See
+    :func:`pipeline.expansion.notes.by_region`."""
     notes: list[str]
     """Sentences that whoever runs it must see."""
 
@@ -230,41 +232,63 @@ class _Planner:
         crop_px = self.candidates["crop_px"].to_numpy()[self.targets]
         faces = self.points[0].reshape(-1, 68, 2)
         inside = {one: ~geometry.leaves_crop(faces, one, crop_px) for one in request.regions}
-        sources = self._sources(wanted, [int(one.sum()) for one in inside.values()])
+        sources = self._sources(wanted, inside)
         ids = self.candidates["face_id"].take(pa.array(self.targets)).to_pylist()
         of_video = self.candidates["video_id"].take(pa.array(self.targets)).to_pylist()
         picks: list[_Pick] = []
         for region in request.regions:
-            usable = np.stack([inside[region] & (s >= 0).any(axis=1) for s in sources], axis=1)
-            chosen = choose_targets(ids, of_video, usable, wanted, f"{self.seed}/{region}")
+            mine = [self._of_region(region, inside[region], some) for some in sources]
+            usable = np.stack([(some >= 0).any(axis=1) for some in mine], axis=1)
+            salt = f"{self.seed}/{region}"
+            chosen = choose_targets(ids, of_video, usable, wanted, salt)
+            unrefused = choose_targets(ids, of_video, np.ones_like(usable), wanted, salt)
             for target, count in chosen:
                 sample_id = keys.swap_id(ids[target], f"{request.generator}_{region}", count)
-                near = sources[count][target]
+                near = mine[count][target]
                 near = near[near >= 0]
                 nth = keys.hash64(f"{self.seed}/{sample_id}") % len(near)
                 picks.append(_Pick(sample_id, target, int(near[nth]), region))
+            fits = inside[region] & (sources[0] >= 0).any(axis=1)
             self.counts[f"{region}_leaves_crop"] = int((~inside[region]).sum())
+            self.counts[f"{region}_mouth_differs"] = int((fits & ~usable[:, 0]).sum())
+            self.counts[f"{region}_replaced"] = len({*chosen} - {*unrefused})
             self.counts[f"{region}_wanted"] = wanted
             self.counts[f"{region}_planned"] = len(chosen)
         return _rows(picks, self, store), dict(self.counts)
 
-    def _sources(self, wanted: int, targets: Sequence[int]) -> list[Ints]:
-        """Of each round, (targets, ``among_nearest``) sources; -1 where there is none that fits."""
+    def _of_region(self, region: str, inside: Bools, sources: Ints) -> Ints:
+        """Sources (targets, k) of a round without those that do not fit this region."""
+        there, here = (one.reshape(-1, 68, 2) for one in self.points)
+        differs = geometry.mouths_differ(region, there, here, sources)
+        return np.where(differs | ~inside[:, None], -1, sources)
+
+    def _usable_targets(self, region: str, inside: Bools, sources: Ints) -> int:
+        return int((self._of_region(region, inside, sources) >= 0).any(axis=1).sum())
+
+    def _sources(self, wanted: int, inside: Mapping[str, Bools]) -> list[Ints]:
+        """Of each round, (targets, ``among_nearest``) sources; -1 where there is none that fits.
+
+        There are so many rounds that every region gets what is wanted, if the sources allow it.
+        """
         each = self.params.among_nearest
         rounds = 1
         while True:
             nearest, _ = nearest_sources(*self.points, self.ties, count=rounds * each)
             fits = self._fitting(nearest)
-            used = int((fits.reshape(len(nearest), rounds, each) >= 0).any(axis=2).sum())
-            enough = used >= wanted and min(targets, default=0) * rounds >= wanted
+            by_round = [fits[:, at * each : (at + 1) * each] for at in range(rounds)]
+            enough = all(
+                sum(self._usable_targets(region, where, some) for some in by_round) >= wanted
+                for region, where in inside.items()
+            )
             if enough or not len(nearest) or (nearest[:, -1] < 0).all():
-                return [fits[:, at * each : (at + 1) * each] for at in range(rounds)]
+                return by_round
             rounds *= 2
 
     def _fitting(self, nearest: Ints) -> Ints:
         """The same without sources that do not fit their target; counts those of the first."""
         target, place = np.nonzero(nearest >= 0)
         fits = nearest.copy()
+        found = np.zeros(len(geometry.PAIR_REASONS), np.int64)
         for start in range(0, len(target), _PAIRS_AT_ONCE):
             rows = slice(start, start + _PAIRS_AT_ONCE)
             source = nearest[target[rows], place[rows]]
@@ -272,6 +296,9 @@ class _Planner:
             unlike = geometry.unlike(*(one.reshape(-1, 68, 2) for one in pairs))
             bad = unlike != geometry.FINE
             fits[target[rows][bad], place[rows][bad]] = -1
+            found += np.bincount(unlike[bad], minlength=len(found))
+        for reason, count in zip(geometry.PAIR_REASONS, found.tolist(), strict=True):
+            self.counts[f"pairs_{reason}"] = count
         self.counts["targets_no_source"] = int((nearest < 0).all(axis=1).sum())
         self.counts["targets_no_fitting_source"] = int(
             ((fits < 0).all(axis=1) & (nearest >= 0).any(axis=1)).sum()

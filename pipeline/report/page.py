@@ -19,6 +19,7 @@ from pipeline.report import charts
 from pipeline.report.cells import Table
 from pipeline.report.charts import Chart
 from pipeline.report.counts import Counts
+from pipeline.report.expansion import expansion_table
 from pipeline.report.figures import losses_beside
 from pipeline.report.parts import part_table
 from pipeline.report.pictures import SIDE_PX, DataUri, Region, Sheet, contact_sheets, regions
@@ -40,6 +41,7 @@ class Contents:
     counts: Counts
     stages: Table
     parts: Table
+    expansion: Table
     rejects: tuple[Rejects, ...]
     audit: Audit
     sheets: tuple[Sheet, ...]
@@ -74,6 +76,7 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
         counts=Counts(root / "manifests", shards),
         stages=stage_table(metrics),
         parts=part_table(parts.read(root / "manifests")),
+        expansion=expansion_table(root),
         rejects=tuple(rejects(root / "manifests/rejected")),
         audit=gather_audit(root / "manifests"),
         sheets=tuple(contact_sheets(shards, params.faces_per_dataset)),

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceshards import fields, images, keys, tar
@@ -158,6 +158,7 @@ def test_whole_faces_as_in_face_xray(row: dict[str, Any]) -> None:
     assert SwapTask(PARAMS).work(row).outputs[0].members == output.members
 
 
+@settings(max_examples=25)
 @given(
     generator=st.sampled_from(sorted(OFFLINE)),
     region=st.sampled_from(REGIONS),

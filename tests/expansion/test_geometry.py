@@ -58,6 +58,18 @@ def test_a_region_lies_in_the_crop_or_leaves_it(region, shift, leaves):
     assert found.tolist() == [leaves, False]
 
 
+def test_a_mouth_is_measured_by_the_face_it_is_in():
+    wide = points()
+    wide[[65, 66, 67], 1] += 12
+    faces = np.stack([points(), wide, turned(wide, 25, 0.5, (30, 9))])
+    nearest = np.array([[0, 1, 2, -1], [0, 1, 2, -1]])
+    found = geometry.mouths_differ("lip", faces[:2], faces, nearest)
+    assert found.tolist() == [[False, True, True, False], [True, False, False, False]]
+    assert not geometry.mouths_differ("mouth", faces[:2], faces, nearest).any()
+    nobody = np.full((2, 1), -1)
+    assert not geometry.mouths_differ("lip", faces[:2], faces[:0], nobody).any()
+
+
 def pair(source):
     (code,) = geometry.unlike(points()[None], source[None]).tolist()
     return geometry.PAIR_REASONS[code] if code >= 0 else ""

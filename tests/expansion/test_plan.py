@@ -13,6 +13,7 @@ from faceshards import keys
 from pipeline import tables
 from pipeline.config.params import ExpandParams
 from pipeline.errors import UserError
+from pipeline.expansion.notes import by_region
 from pipeline.expansion.plan import expansion_plan
 from pipeline.expansion.targets import choose_targets
 from pipeline.tables.sources import Held
@@ -484,6 +485,58 @@ def test_refused_targets_are_replaced_and_counted() -> None:
     assert counts[part + "targets_coinciding_landmarks"] == 1
     assert counts[part + "targets_no_fitting_source"] == 1
     assert (counts[part + "eye_leaves_crop"], counts[part + "mouth_leaves_crop"]) == (0, 1)
+    # Three of the 24 targets can be nobody's at all, and the mouth of a fourth is outside.
+    assert counts[part + "pairs_size_differs"] >= 1
+    eye, mouth = by_region(counts)
+    assert eye[:5] == ("ffpp", "swap", "eye", 12, 12)
+    assert "1 targets whose nearest sources differ too much" in eye.refused
+    assert "targets whose region leaves the crop" not in eye.refused
+    assert "1 targets whose region leaves the crop" in mouth.refused
+    assert eye.replaced == counts[part + "eye_replaced"] <= 1
+    assert mouth.replaced <= 2
+
+
+def opened(values: list[float], by_px: float) -> None:
+    """Moves the inner lips apart, and the lower outer lip with them."""
+    moved = np.array(values).reshape(68, 2)
+    moved[[65, 66, 67, *range(55, 60)], 1] += by_px
+    values[:] = moved.ravel().tolist()
+
+
+def test_lips_are_put_around_mouths_that_are_open_alike_and_whole_mouths_around_any() -> None:
+    world = World(persons=6, faces_each=4)
+    for video in world.rows["videos"]:
+        if video["method"] == "real" and video["identity"] in ("ffpp:000", "ffpp:001"):
+            for sample in range(4):
+                opened(landmarks_of(world, f"{video['video_id']}/{sample:05d}-0"), 20)
+    params = replace(PARAMS_DEEPFAKES, regions=("lip", "mouth"), per_region=16)
+    plan, counts, notes = world.plan(params)
+    assert notes == []
+    lip, mouth = by_region(counts)
+    assert (lip.planned, mouth.planned) == (16, 16)
+    targets: dict[str, set[str]] = {"lip": set(), "mouth": set()}
+    for row in plan.table.to_pylist():
+        targets[row["region"]].add(row["target_face_id"].split("/")[2])
+    assert targets == {
+        "lip": {"002", "003", "004", "005"},  # all sources have their mouths nearly shut
+        "mouth": {f"{person:03d}" for person in range(6)},
+    }
+    differ = counts["ffpp_swap_lip_mouth_differs"]
+    assert 8 <= differ <= 12  # made landmarks scatter, so that some others differ too
+    assert counts["ffpp_swap_mouth_mouth_differs"] == 0
+    assert lip.replaced > 0 == mouth.replaced
+    words = f"{differ} targets whose nearest source has its mouth open otherwise"
+    assert lip.refused.endswith(words)
+
+
+def test_a_second_nearest_source_is_taken_where_the_mouth_of_the_first_is_open() -> None:
+    world = World(persons=3, faces_each=1)
+    params = replace(PARAMS_DEEPFAKES, regions=("lip",), per_region=3)
+    before = {r["target_face_id"]: r for r in world.plan(params)[0].table.to_pylist()}
+    target, row = min(before.items())
+    opened(landmarks_of(world, row["source_face_id"]), 12)
+    after = [r for r in world.plan(params)[0].table.to_pylist() if r["target_face_id"] == target]
+    assert row["source_face_id"] not in {r["source_face_id"] for r in after}
 
 
 def test_one_of_the_nearest_is_drawn_for_each_sample() -> None:
