@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config.params import ExpandParams
+from pipeline.config.params import ExpandParams, Params
 from pipeline.expansion.people import known
 
 _WORDS = {
@@ -18,6 +18,18 @@ _WORDS = {
     "no_source": "without a source of another person",
     "no_fitting_source": "whose nearest sources differ too much in size, turn or pose",
 }
+
+
+def off(params: Params) -> list[str]:
+    """What is said where nothing is expanded."""
+    if params.expand.datasets:
+        return []
+    points = ""
+    if params.landmarks.landmarker == "none":
+        points = (
+            ": landmarks.landmarker is none, so faces have five points at most, and regions need 68"
+        )
+    return [f"off, since expand.datasets is empty{points}."]
 
 
 def assumed(dataset: str, faces: pa.Table, params: ExpandParams) -> list[str]:
