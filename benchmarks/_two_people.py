@@ -1,6 +1,6 @@
 """Films of two people of whom one is altered, and which of their faces are judged to be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,35 +9,26 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks._alterations import ALTERATIONS, Face, Image, Points
 from pipeline.config.params import FaceChoice, FacesParams, LandmarksParams
 from pipeline.config.values import Weights
-from pipeline.expansion.alignment import similarity
-from pipeline.expansion.blending import correct, moments
 from pipeline.faces.detect import Detector, make_detector
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.landmarks import make_landmarker
-from pipeline.selection.face_choice import altered
+from pipeline.selection.face_choice import altered as chosen_of
 from pipeline.video.reader import decode, open_reader
-
-Image = NDArray[np.uint8]
-Points = NDArray[np.float64]
 
 CRFS = (0, 23, 40)
 """FaceForensics++'s raw, c23 and c40."""
-ALTERATIONS = ("swap", "blur strongly", "blur mildly", "warp strongly", "warp mildly", "mouth")
 RATE = 25
 """Frames a second of the films."""
-_EDGE_SHARE, _WIDE_EDGE_SHARE = 1 / 30, 1 / 15
-_BLUR_SHARE = {"blur strongly": 0.04, "blur mildly": 0.015}
-_WARP_SHARE = {"warp strongly": 0.06, "warp mildly": 0.02}
-_OPEN = 0.35
-"""The mouth is stretched by so much."""
+_DONORS = ("biden.jpg", "obama.jpg")
+_LATER = 17
+"""The other moment of a face is so many frames later."""
 _DETECTOR = "weights/det_500m.onnx"
 _DETECTOR_SHA256 = "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a"
 _BELOW_PX = 8192
-_MAX_GAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,8 +38,22 @@ class Film:
     frames: list[Image]
     middle_px: int
     """Where the frame of the right one begins."""
-    points: list[Points]
-    """float64 (68, 2) of the right face in each frame."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A part of a clip of the assets."""
+
+    name: str
+    start_s: float = 0.0
+    panel: tuple[int, int] = (0, 1)
+    """Which of several panels beside each other, and how many there are."""
+
+    def columns(self, image: Image) -> tuple[int, int]:
+        """Where the panel begins and ends, in px."""
+        number, count = self.panel
+        width = image.shape[1] // count
+        return number * width, (number + 1) * width
 
 
 class Studio:
@@ -60,56 +65,68 @@ class Studio:
         self.faces = FacesParams(detector="scrfd", weights=weights, input_size_px=640)
         self._detector: Detector = make_detector(self.faces)
         self._landmarker = make_landmarker(LandmarksParams())
-        donor = decode((assets / "images/biden.jpg").read_bytes(), _BELOW_PX)
-        points = self._points(donor, 0)
-        if points is None:
-            raise ValueError("no face in the donor's photograph")
-        self._donor = donor, points
+        self._task = FacesTask({"": self.faces}, _BELOW_PX)
+        self._task.open()
+        self._donors = [self._donor(name) for name in _DONORS]
 
-    def side_by_side(self, left: str, right: str, count: int, height_px: int) -> Film:
-        """The first frames of two clips; one that is too short is shown to and fro."""
-        halves = [self._clip(name, count, height_px) for name in (left, right)]
+    def _donor(self, name: str) -> tuple[Image, Points]:
+        image = decode((self.assets / "images" / name).read_bytes(), _BELOW_PX)
+        points = self._points(image, 0)
+        if points is None:
+            raise ValueError(f"no face in {name}")
+        return image, points
+
+    def side_by_side(self, left: Clip, right: Clip, count: int, height_px: int) -> Film:
+        """Two clips beside each other; one that is too short is shown to and fro."""
+        halves = [self._clip(clip, count, height_px) for clip in (left, right)]
         frames = [np.hstack(pair) for pair in zip(*halves, strict=True)]
-        return self._film(frames, halves[0][0].shape[1])
+        return Film(frames, halves[0][0].shape[1])
+
+    def alone(self, clip: Clip, count: int, height_px: int) -> Film:
+        """A clip of two people."""
+        frames = self._clip(clip, count, height_px)
+        return Film(frames, self._between(frames[0]))
 
     def photograph(self, name: str, count: int, height_px: int) -> Film:
         """A photograph of two people that the camera pans over."""
         image = _scaled(decode((self.assets / "images" / name).read_bytes(), _BELOW_PX), height_px)
         width = image.shape[1] - count - image.shape[1] % 2 - count % 2
         frames = [np.ascontiguousarray(image[:, n : n + width]) for n in range(count)]
-        boxes = sorted(face.box for face in self._detector.detect_all(frames[:1])[0])
-        return self._film(frames, round((boxes[0][2] + boxes[-1][0]) / 2))
+        return Film(frames, self._between(frames[0]))
 
-    def _film(self, frames: list[Image], middle_px: int) -> Film:
+    def _between(self, frame: Image) -> int:
+        boxes = sorted(face.box for face in self._detector.detect_all([frame])[0])
+        return round((boxes[0][2] + boxes[-1][0]) / 2)
+
+    def altered(self, film: Film, ways: Sequence[str]) -> Iterator[tuple[str, list[Image]]]:
+        """Ways, and the film's frames with the face on the right altered in each."""
         points: list[Points] = []
-        for frame in frames:
-            found = self._points(frame, middle_px)
+        for frame in film.frames:
+            found = self._points(frame, film.middle_px)
             points.append(points[-1] if found is None else found)
-        return Film(frames, middle_px, points)
-
-    def altered(self, film: Film, how: str) -> list[Image]:
-        """The film's frames, the face on the right altered."""
-        made = []
-        for frame, points in zip(film.frames, film.points, strict=True):
-            image = frame.copy()
-            around = _around(points, frame)
-            corner = np.array([around[1].start, around[0].start])
-            image[around] = self._alter(frame[around], points - corner, how)
-            made.append(image)
-        return made
+        faces = [_cut_out(*each) for each in zip(film.frames, points, strict=True)]
+        for how in ways:
+            made = []
+            for number, (frame, (image, its_points, around)) in enumerate(
+                zip(film.frames, faces, strict=True)
+            ):
+                later = faces[(number + _LATER) % len(faces)][:2]
+                altered = frame.copy()
+                face = Face(number, image, its_points, later, self._donors)
+                altered[around] = ALTERATIONS[how](face)
+                made.append(altered)
+            yield how, made
 
     def judged(
         self, fake: Path, pair: Path, film: Film, times_s: Sequence[float]
     ) -> list[tuple[bool, bool]]:
         """Of every face that is found in a fake: whether it is altered, and is judged to be."""
-        task = FacesTask({"": self.faces}, _BELOW_PX)
-        task.open()
         inputs: dict[str, Any] = {"fingerprint": "", "media": "video", "file": str(fake)}
         inputs |= {"times_s": list(times_s), "encoding": "png", "rules": "", "shipped": ""}
         inputs |= {"min_frames": 1, "altered": "pair:", "reference": str(pair)}
-        faces = [output.fields for output in task.work(inputs).outputs]
+        faces = [output.fields for output in self._task.work(inputs).outputs]
         share, track = (np.array([face[name] for face in faces]) for name in ("altered", "track"))
-        chosen = altered(np.zeros(len(faces), np.int64), track, share, FaceChoice.min_altered)
+        chosen = chosen_of(np.zeros(len(faces), np.int64), track, share, FaceChoice.min_altered)
         truth = [(face["box"][0] + face["box"][2]) / 2 > film.middle_px for face in faces]
         return list(zip(truth, chosen.tolist(), strict=True))
 
@@ -120,50 +137,18 @@ class Studio:
             return None
         return self._landmarker.points(frame, boxes[0], "scrfd")[0].astype(np.float64)
 
-    def _clip(self, name: str, count: int, height_px: int) -> list[Image]:
-        with open_reader("video", str(self.assets / "videos" / name), _BELOW_PX) as reader:
-            times = [n / RATE for n in range(count)]
-            frames = [_scaled(shown.image, height_px) for shown in reader.frames_at(times)]
+    def _clip(self, clip: Clip, count: int, height_px: int) -> list[Image]:
+        path = str(self.assets / "videos" / clip.name)
+        with open_reader("video", path, _BELOW_PX) as reader:
+            times = [clip.start_s + n / RATE for n in range(count)]
+            frames = [
+                _scaled(shown.image[:, slice(*clip.columns(shown.image))], height_px)
+                for shown in reader.frames_at(times)
+                for _ in shown.samples
+            ]
         while len(frames) < count:
             frames += frames[::-1]
         return frames[:count]
-
-    def _alter(self, frame: Image, points: Points, how: str) -> Image:
-        size_px = float(np.ptp(points[:, 0]))
-        height, width = frame.shape[:2]
-        y, x = np.mgrid[:height, :width].astype(np.float32)  # (H, W) each
-        if how == "swap":
-            donor, donor_points = self._donor
-            alpha = _hull(frame, points, size_px * _EDGE_SHARE)
-            turn = similarity(donor_points, points)
-            over = cv2.warpAffine(donor, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
-            under = frame.astype(np.float32) / 255
-            over = _toned(over.astype(np.float32) / 255, under, alpha)
-            return np.asarray(np.rint((under + alpha * (over - under)) * 255), np.uint8)
-        if how in _BLUR_SHARE:
-            alpha = _hull(frame, points, size_px * _EDGE_SHARE)
-            blurred = cv2.GaussianBlur(frame, (0, 0), size_px * _BLUR_SHARE[how])
-            return np.asarray(
-                np.rint(frame + alpha * (blurred.astype(np.float32) - frame)), np.uint8
-            )
-        if how in _WARP_SHARE:
-            far = _hull(frame, points, size_px * _WIDE_EDGE_SHARE)[..., 0] * size_px
-            far *= _WARP_SHARE[how]
-            middle_x, middle_y = points[17:].mean(axis=0)
-            x = x + far * np.sin((y - middle_y) / size_px * 6)
-            y = y + far * np.cos((x - middle_x) / size_px * 6)
-        else:
-            alpha = _hull(frame, points[48:60], size_px * _EDGE_SHARE)[..., 0]
-            middle_y = points[48:60, 1].mean()
-            y = middle_y + (y - middle_y) * (1 - _OPEN * alpha)
-        moved = cv2.remap(
-            frame,
-            x.astype(np.float32),
-            y.astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return np.asarray(moved, np.uint8)
 
 
 def encode(path: Path, frames: Sequence[Image], crf: int) -> Path:
@@ -185,26 +170,15 @@ def _scaled(image: Image, height_px: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def _cut_out(frame: Image, points: Points) -> tuple[Image, Points, tuple[slice, slice]]:
+    """A face with what is around it, its points there, and the place in the frame."""
+    around = _around(points, frame)
+    return frame[around], points - [around[1].start, around[0].start], around
+
+
 def _around(points: Points, frame: Image) -> tuple[slice, slice]:
     """Rows and columns of a face with half its size on each side, within the frame."""
     margin = np.ptp(points, axis=0) / 2
     left, top = np.maximum(points.min(axis=0) - margin, 0).astype(int)
     right, bottom = (points.max(axis=0) + margin).astype(int)
     return slice(top, min(bottom, frame.shape[0])), slice(left, min(right, frame.shape[1]))
-
-
-def _hull(frame: Image, points: Points, sigma_px: float) -> NDArray[np.float32]:
-    """float32 (H, W, 1), 1 within the hull of the points, with a soft edge."""
-    mask = np.zeros(frame.shape[:2], np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.int32)), 255)
-    soft = cv2.GaussianBlur(mask, (0, 0), sigma_px)
-    return np.asarray(soft[..., None].astype(np.float32) / 255, np.float32)
-
-
-def _toned(
-    over: NDArray[np.float32], under: NDArray[np.float32], alpha: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The face ``over`` in the colors of the one ``under`` it, where alpha is."""
-    weight = (alpha / alpha.sum()).ravel()
-    lab = [np.asarray(cv2.cvtColor(one, cv2.COLOR_RGB2Lab), np.float32) for one in (over, under)]
-    return correct(over, lab[0], *(moments(one, weight) for one in lab), _MAX_GAIN)

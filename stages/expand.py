@@ -8,6 +8,7 @@ from pipeline import config
 from pipeline.commands.entry import run_main
 from pipeline.config.params import Params, resolve
 from pipeline.engine.stage import STORES, Stage, inputs, run_stage, table_store
+from pipeline.expansion import notes
 from pipeline.expansion.expand import SwapTask
 from pipeline.expansion.plan import expansion_plan
 from pipeline.faces.identity import DIFFERENT
@@ -34,7 +35,7 @@ def prepare(params: Params, videos: pa.Table | None = None) -> Stage:
         {dataset: DIFFERENT[name] for dataset, name in names.items() if name != "none"},
     )
     store = table_store("expand", "expanded", SAMPLES_PER_PARTITION)
-    for note in found.notes:
+    for note in (*notes.off(params), *found.notes):
         print(f"expand: {note}", file=sys.stderr)
     return Stage("expand", SwapTask(params.expand), found.plan, store, found.counts)
 

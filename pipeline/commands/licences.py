@@ -90,6 +90,8 @@ _BY_NAME = {
 }
 """Weights whose publishers state no digest, by the names that they give them."""
 
+LATER = "dataset without a root: not here yet, and binds nothing"
+
 _EXCLUDES = re.compile(r"non-?commercial|research|education|BY-NC|-NC\b", re.IGNORECASE)
 _ALLOWS = re.compile(r"(CC0|MIT|Apache|BSD|CC BY(-SA)?)( \d\.\d)?")
 """The whole of a licence: where more is said, that has to be read."""
@@ -99,14 +101,17 @@ def parts(entries: Mapping[str, DatasetEntry], params: Params) -> list[Part]:
     """What a project is made of, and what it makes.
 
     Args:
-        entries: datasets.yaml by name; those without a root are not there and left out.
+        entries: datasets.yaml by name. Those without a root are told, and bind nothing yet.
         params: all parameters.
     """
     data = {name: _of_adapter(entry) for name, entry in entries.items() if entry.roots}
     before = [Part(name, "dataset", terms) for name, terms in data.items()]
+    later = [
+        Part(name, LATER, _of_adapter(entry)) for name, entry in entries.items() if not entry.roots
+    ]
     models = list(_models(params, data))
     shards = _together([*before, *models])
-    found = [*before, *models]
+    found = [*before, *later, *models]
     runs = {name: list(_run_models(name, run)) for name, run in params.runs.items()}
     for of_run in runs.values():
         found += of_run
@@ -128,7 +133,8 @@ def text(found: Sequence[Part]) -> str:
             lines.append(f"  from        {part.terms.access}")
         lines.append(f"  commercial  {part.terms.commercial.value}")
     against = {
-        verdict: [p.name for p in found if p.terms.commercial is verdict] for verdict in Commercial
+        verdict: [p.name for p in found if p.terms.commercial is verdict and p.what != LATER]
+        for verdict in Commercial
     }
     lines.append("")
     if against[Commercial.NO]:
@@ -138,6 +144,9 @@ def text(found: Sequence[Part]) -> str:
         lines.append(f"Whether commercial use is allowed is not known of: {named}.")
     if against[Commercial.OWNER]:
         lines.append(f"Yours to say is: {', '.join(against[Commercial.OWNER])}.")
+    later = [p.name for p in found if p.what == LATER and p.terms.commercial is Commercial.NO]
+    if later:
+        lines.append(f"Without a root yet; with one they would exclude it: {', '.join(later)}.")
     if not (against[Commercial.NO] or against[Commercial.UNKNOWN]):
         lines.append("No part excludes commercial use.")
     lines.append("This is what was read at the sources, and no legal advice.")

@@ -189,7 +189,8 @@ class FaceChoice:
     min_track: Annotated[float, Range(0, 1)] = 0.0
     """For ``min_track``: the person is seen in at least this share of a video's planned times."""
     min_altered: Annotated[float, Range(above=0, high=1)] = 0.1
-    """For ``altered``: besides the person altered most, faces of whose box so much was altered."""
+    """For ``altered``: besides the person altered most, faces of whose box so much was altered, and
+    at least half as much as of that person's."""
     min_score: Annotated[float, Range(0, 1)] = 0.0
     """Least detector score; faces that have none pass."""
     min_face_px: Annotated[float, Range(0, 32_768)] = 0.0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.datasets import folders
+from pipeline.datasets import folders, sound_alone
 from pipeline.datasets.base import REAL_METHOD, Rejected, Source, Video
 from pipeline.datasets.lists import CrossCheck
 
@@ -85,15 +85,13 @@ def _part(key: str, levels: int) -> str:
 def _video(source: Source, file: str, path: str, said: SaidOfVideo) -> Video | Rejected:
     if said.problem:
         return Rejected(path, *said.problem)
-    if said.audio_fake and not said.video_fake and source.params.audio_only == "exclude":
-        return Rejected(path, "excluded", "only its sound is fake (datasets.audio_only)")
     try:
         segments_s = _seconds(said.parts) if said.video_fake else ()
     except (TypeError, ValueError):
         detail = f"its fake parts are {said.parts!r}, but must be pairs of start and end in s"
         return Rejected(path, "inconsistent", detail[:200])
     scene, identity = source.unique(said.scene), source.unique(said.identity)
-    return Video(
+    video = Video(
         file=file,
         path=path,
         split=said.split,
@@ -106,6 +104,7 @@ def _video(source: Source, file: str, path: str, said: SaidOfVideo) -> Video | R
         leak_group=source.unique(said.group) or identity or scene,
         segments_s=segments_s,
     )
+    return sound_alone.checked(source, video)
 
 
 def _seconds(parts: object) -> tuple[float, ...]:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.datasets import folders, lists, splits
+from pipeline.datasets import folders, lists, sound_alone, splits
 from pipeline.datasets.base import (
     REAL_METHOD,
     Adapter,
@@ -149,8 +149,6 @@ def _video(source: Source, file: str, path: str, relative: str, method: str) -> 
         return Rejected(path, "inconsistent", f"{META} names no method, but {method[:40]!r}")
     if label == 1 and method == REAL_METHOD:
         return Rejected(path, "inconsistent", f"{META} says real, its folder says fake")
-    if (label, audio_fake) == (0, 1) and source.params.audio_only == "exclude":
-        return Rejected(path, "excluded", "only its sound is fake (datasets.audio_only)")
     people = _people(person, folders.stem(name), method)
     seed = source.params.split_seed
     split = splits.draw(seed, person)
@@ -160,7 +158,7 @@ def _video(source: Source, file: str, path: str, relative: str, method: str) -> 
     other = people.face or people.voice
     target, donor = voxceleb(person), voxceleb(other) if other else ""
     shown = target if method not in _SWAPS else donor if people.face else ""
-    return Video(
+    video = Video(
         file=file,
         path=path,
         split=split,
@@ -173,6 +171,7 @@ def _video(source: Source, file: str, path: str, relative: str, method: str) -> 
         pair_id=f"{source.unique(person)}/{name.split('_')[0].split('.')[0]}",
         leak_group=leak_group(target),
     )
+    return sound_alone.checked(source, video)
 
 
 def _people(person: str, stem: str, method: str) -> _People:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from faceshards.fields import SPLITS
-from pipeline.datasets import lists
+from pipeline.datasets import lists, sound_alone
 from pipeline.datasets.base import REAL_METHOD, Adapter, Rejected, Source, Total, Video
 from pipeline.datasets.named_files import NamedFile, named_files
 
@@ -69,10 +69,8 @@ def _video(source: Source, found: NamedFile, split: str) -> Video | Rejected:
         return Rejected(found.path, "inconsistent", "in none of train.csv, val.csv and test.csv")
     if not _PERSON.fullmatch(person):
         return Rejected(found.path, "inconsistent", "not in a person's folder, such as id00")
-    if (label, audio_fake) == (0, 1) and source.params.audio_only == "exclude":
-        return Rejected(found.path, "excluded", "only its sound is fake (datasets.audio_only)")
     identity = source.unique(person)
-    return Video(
+    video = Video(
         file=found.file,
         path=found.path,
         split=split,
@@ -83,6 +81,7 @@ def _video(source: Source, found: NamedFile, split: str) -> Video | Rejected:
         target_id=identity if label else "",
         leak_group=source.unique("/".join(found.parents[:2])),
     )
+    return sound_alone.checked(source, video)
 
 
 ADAPTER = Adapter(

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceshards.fields import GENERATORS
-from pipeline.config.params import ExpandParams
+from pipeline.config.params import ExpandParams, Params
 from pipeline.expansion.people import known
 from pipeline.expansion.regions import OUTLINES
 
@@ -31,6 +31,18 @@ _OF_REGIONS = {
     "leaves_crop": "targets whose region leaves the crop",
     "mouth_differs": "targets whose nearest source has its mouth open otherwise",
 }
+
+
+def off(params: Params) -> list[str]:
+    """What is said where nothing is expanded."""
+    if params.expand.datasets:
+        return []
+    points = ""
+    if params.landmarks.landmarker == "none":
+        points = (
+            ": landmarks.landmarker is none, so faces have five points at most, and regions need 68"
+        )
+    return [f"off, since expand.datasets is empty{points}."]
 
 
 def assumed(dataset: str, faces: pa.Table, params: ExpandParams) -> list[str]:

@@ -2,43 +2,47 @@
 
 A fake with two people may have altered one of them, and the other's face is real. Where a dataset
 ships masks, or the film that a fake was made of, each face gets the share of its box that was
-altered. Row by row: whoever works a fake reads its mask or pair as well.
+altered. Row by row: whoever works a fake reads its mask or pair as well
+(:mod:`pipeline.faces.reference`).
 
 **Mask**: a film that is bright where the fake is altered.
 
 **Pair**: both frames, brought to the scale at which the face is :data:`FACE_PX` long, are
-subtracted. Two encodings of the same frame differ too, the more the harder they are compressed
-and the more there is to see; so as much is taken for noise as the two differ where no face is and
-where there is as much to see as in the face.
+subtracted. Two encodings of the same frame differ too, the more the harder they are compressed, the
+more there is to see and the more it moves. So as much is taken for noise as the two differ just
+around the face, or, where that is more, where no face is and there is as much to see as in the
+face. What compression leaves differs from frame to frame, while an alteration stays where it is on
+a face: so differences are averaged over all frames of a person before they are judged
+(:func:`pooled`).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self, cast
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from faceshards.images import Image
-from pipeline.errors import Reject
-from pipeline.video.decode import Frame
-from pipeline.video.reader import open_reader
 
 UNKNOWN = -1.0
 """Share of a face of which nobody knows; and of every face of a real."""
 
 FACE_PX = 64
 """Differences are looked at where the box's longer side has this length; none is enlarged."""
-LEAST_STEP = 2.0
-"""A difference of at most so many levels (of 255) is never an alteration."""
+GRID = 32
+"""A face's differences are averaged over frames on so many places each way."""
+LEAST_STEP = 1.0
 NOISE_FACTOR = 1.3
-"""What counts as altered differs by this many times the noise, and by :data:`LEAST_STEP` besides.
-Found on clips of two people at H.264's CRF 0, 23 and 40; see docs/decisions.md."""
-SHARPER = 0.12
-"""What is more blurred or sharper counts as well: logarithm of the ratio of local contrasts."""
+"""The limit: this many times the noise, and :data:`LEAST_STEP` levels (of 255) besides."""
+RAMP = (0.55, 1.35)
+"""A difference of so many times the limit is no alteration, of so many a whole one; between them it
+counts in part. These were found on clips at H.264's CRF 0, 23 and 40; docs/decisions.md says how
+they do on others."""
+LEAST_SHARPER = 0.12
+SHARPNESS_RAMP = (0.7, 1.7)
+"""What is more blurred or sharper counts as well: logarithm of the ratio of local contrasts, its
+limit and its ramp."""
 _NOISE_PERCENTILE = 90
 _TEXTURE_PERCENTILES = (25, 90)
 """Noise is measured where local contrast lies between these percentiles of the face's own."""
@@ -52,16 +56,20 @@ of noise, which adds detail here and takes it there."""
 _FAINT = 3.0
 """Contrast of so many levels is next to none."""
 _AROUND_FACE = 1 / 3
-"""So much of a box's sides around a face may be altered too, and tells no noise."""
+"""How much of a box's sides is around a face: it moves as the face does. Elsewhere no face is."""
 _BRIGHT = 64
 """Masks are films that were compressed: darker levels (of 255) are traces of that."""
-_SAME_SHAPE = 0.02
-"""Frames whose aspect ratios differ by more are not the same frame."""
 _DECIMALS = 4
 
 Kind = Literal["", "mask", "pair"]
 """What a fake is held against; "" for nothing."""
 Box = Sequence[float]
+Difference = NDArray[np.float32]
+"""float32 (2, GRID, GRID): of each place of a box, how far fake and pair differ, and how far their
+sharpness does; each in units of its limit."""
+Look = float | Difference
+"""What one frame tells of a face: its altered share by a mask, :data:`UNKNOWN`, or how it differs
+from its pair."""
 
 
 def masked_share(mask: Image, size: tuple[int, int], box: Box) -> float:
@@ -77,32 +85,68 @@ def masked_share(mask: Image, size: tuple[int, int], box: Box) -> float:
     return round(float((mask[inside].max(axis=2) > _BRIGHT).mean()), _DECIMALS)
 
 
-def changed_share(fake: Image, pristine: Image, box: Box, boxes: Sequence[Box]) -> float:
-    """Share of a box in which a fake differs from its pristine frame by more than noise.
+def difference(fake: Image, pristine: Image, box: Box, boxes: Sequence[Box]) -> Difference:
+    """How a face differs from its pristine frame, beside what compression does.
 
     Args:
         fake: uint8 (H, W, 3) RGB.
         pristine: uint8 (h, w, 3) RGB, the same frame before it was altered, of the same shape.
         box: x1, y1, x2, y2 of the face in px of ``fake``.
         boxes: those of all faces of the frame.
-
-    Returns:
-        In [0, 1], rounded to 1e-4.
     """
     height, width = fake.shape[:2]
     scale = min(1.0, FACE_PX / max(box[2] - box[0], box[3] - box[1]))
     small = (max(1, round(width * scale)), max(1, round(height * scale)))
     one, other = (_luma_chroma(image, small) for image in (fake, pristine))  # (h, w, 3) each
-    difference = np.abs(_smooth(one - other, _SMOOTH_PX)).max(axis=2)  # (h, w)
+    changed = np.abs(_smooth(one - other, _SMOOTH_PX)).max(axis=2)  # (h, w)
+    sharper = np.abs(_sharpness(one[..., 0], other[..., 0]))  # (h, w)
     x, y = small[0] / width, small[1] / height
     inside = _inside(box, x, y, *small)
-    elsewhere = np.ones(difference.shape, bool)
+    elsewhere = np.ones(changed.shape, bool)
+    around = np.zeros(changed.shape, bool)
+    around[_inside(_grown(box), x, y, *small)] = True
     for face in boxes:
         elsewhere[_inside(_grown(face), x, y, *small)] = False
-    noise = _noise(difference, _contrast(other[..., 0], _CONTRAST_PX), inside, elsewhere)
-    altered = difference > LEAST_STEP + NOISE_FACTOR * noise
-    altered |= np.abs(_sharpness(one[..., 0], other[..., 0])) > SHARPER
-    return round(float(altered[inside].mean()), _DECIMALS)
+        around[_inside(face, x, y, *small)] = False
+    noise = _noise(changed, _contrast(other[..., 0], _CONTRAST_PX), inside, elsewhere)
+    limit = LEAST_STEP + NOISE_FACTOR * max(noise, _usual(changed[around]))
+    sharpness_limit = max(LEAST_SHARPER, NOISE_FACTOR * _usual(sharper[around]))
+    return np.stack([_grid(changed[inside] / limit), _grid(sharper[inside] / sharpness_limit)])
+
+
+def pooled(looks: Sequence[Look]) -> list[float]:
+    """Altered share of each face of one person, from looks at all of them.
+
+    Shares by a mask stay as they are. Differences are averaged over the person's frames, and all of
+    these get the same share: of the box, what is beyond noise (:data:`RAMP`).
+
+    Returns:
+        One per look, in [0, 1], rounded to 1e-4; or :data:`UNKNOWN`.
+    """
+    maps = [look for look in looks if isinstance(look, np.ndarray)]
+    if not maps:
+        return [look for look in looks if isinstance(look, float)]
+    mean = np.asarray(np.mean(maps, axis=0, dtype=np.float64))  # (2, GRID, GRID)
+    altered = np.maximum(_ramp(mean[0], RAMP), _ramp(mean[1], SHARPNESS_RAMP))
+    share = round(float(altered.mean()), _DECIMALS)
+    return [look if isinstance(look, float) else share for look in looks]
+
+
+def _ramp(value: NDArray[np.float64], ends: tuple[float, float]) -> NDArray[np.float64]:
+    """0 up to the first end, 1 from the second one on."""
+    return np.clip((value - ends[0]) / (ends[1] - ends[0]), 0, 1)
+
+
+def _grid(values: NDArray[Any]) -> NDArray[np.float32]:
+    found = cv2.resize(
+        np.ascontiguousarray(values, np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(found, np.float32)
+
+
+def _usual(values: NDArray[np.float32]) -> float:
+    """What most are below; 0 where there are too few."""
+    return float(np.percentile(values, _NOISE_PERCENTILE)) if len(values) >= _LEAST_PIXELS else 0.0
 
 
 def _sharpness(fake: NDArray[np.float32], pristine: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,7 +156,7 @@ def _sharpness(fake: NDArray[np.float32], pristine: NDArray[np.float32]) -> NDAr
 
 
 def _noise(
-    difference: NDArray[np.float32],
+    changed: NDArray[np.float32],
     contrast: NDArray[np.float32],
     inside: tuple[slice, slice],
     elsewhere: NDArray[np.bool_],
@@ -121,7 +165,7 @@ def _noise(
     alike = elsewhere & (contrast >= low) & (contrast <= high)
     for where in (alike, elsewhere):
         if where.sum() >= _LEAST_PIXELS:
-            return float(np.percentile(difference[where], _NOISE_PERCENTILE))
+            return _usual(changed[where])
     return 0.0  # the face fills the frame
 
 
@@ -153,74 +197,3 @@ def _inside(box: Box, x: float, y: float, width: int, height: int) -> tuple[slic
     top, bottom = (min(max(round(edge * y), 0), height) for edge in (box[1], box[3]))
     left, top = min(left, width - 1), min(top, height - 1)
     return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
-
-
-class ReferenceReader:
-    """A mask or pair, read frame by frame along with its fake; a context manager.
-
-    Args:
-        kind: what the file is.
-        media: the fake's; the reference is of the same.
-        location: absolute path; "" where there is none, and nothing is known.
-        times_s: those of the fake.
-        max_side_px: larger frames are not decoded.
-    """
-
-    def __init__(
-        self, kind: Kind, media: str, location: str, times_s: Sequence[float], max_side_px: int
-    ) -> None:
-        self.kind = kind
-        self._source = media, location, max_side_px
-        self._times_s = times_s
-        self._frames: Iterator[Frame] = iter(())
-        self._held: Frame | None = None
-        self._open = ExitStack()
-
-    def __enter__(self) -> Self:
-        """Opens the file; where that fails, nothing is known."""
-        media, location, max_side_px = self._source
-        # A folder and a film do not tell time alike.
-        if location and Path(location).is_dir() == (media == "frames"):
-            try:
-                reader = self._open.enter_context(open_reader(media, location, max_side_px))
-                self._frames = reader.frames_at(self._times_s)
-            except Reject:
-                pass
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes the file."""
-        self._open.close()
-
-    def shares(self, frame: Frame, boxes: Sequence[Box]) -> list[float]:
-        """Altered share of each box of a frame; :data:`UNKNOWN` where nobody knows.
-
-        Frames must come in order of time.
-        """
-        reference = self._at(frame.samples[0]) if boxes else None
-        if reference is None or not _same_shape(frame.image, reference):
-            return [UNKNOWN] * len(boxes)
-        if self.kind == "mask":
-            size = cast(tuple[int, int], frame.image.shape[:2])
-            return [masked_share(reference, size, box) for box in boxes]
-        return [changed_share(frame.image, reference, box, boxes) for box in boxes]
-
-    def _at(self, sample: int) -> Image | None:
-        """The reference's frame at a planned time; None where it has none."""
-        try:
-            while self._held is None or self._held.samples[-1] < sample:
-                self._held = next(self._frames)
-        except (StopIteration, Reject):
-            self._frames = iter(())
-            return None
-        return self._held.image if sample in self._held.samples else None
-
-
-def _same_shape(one: Image, other: Image) -> bool:
-    ratios = [image.shape[1] / image.shape[0] for image in (one, other)]
-    return bool(abs(ratios[0] / ratios[1] - 1) <= _SAME_SHAPE)

@@ -17,6 +17,7 @@ from pipeline.faces.align import align, shown_px
 from pipeline.faces.crop import Crop, crop, whole
 from pipeline.faces.detect import Detection, Detector, detector_settings, make_detector
 from pipeline.faces.identity import Embedder, Embeddings, identity_settings, make_embedder
+from pipeline.faces.reference import ReferenceReader
 from pipeline.faces.shipped import NO_SCORE, ShippedFaces, reads_shipped
 from pipeline.video.decode import Frame
 from pipeline.video.reader import enough, open_reader
@@ -109,6 +110,7 @@ class FacesTask:
         rejects: list[UnitReject] = []
         embedder = self._embedders.get(inputs["rules"])
         looks: list[Embeddings] = []
+        compared: list[list[altered.Look]] = []
         kind = cast(altered.Kind, inputs["altered"].partition(":")[0])
         with (
             open_reader(
@@ -117,7 +119,7 @@ class FacesTask:
                 self._max_side_px,
                 keep_damaged=params.keep_damaged,
             ) as reader,
-            altered.ReferenceReader(
+            ReferenceReader(
                 kind, inputs["media"], inputs["reference"], times_s, self._max_side_px
             ) as reference,
         ):
@@ -126,8 +128,8 @@ class FacesTask:
                 for frame, all_found in zip(batch, finder.find(batch), strict=True):
                     found = [face for face in all_found if _fits(face, frame.image, params)]
                     seen.append(frame.samples)
-                    changed = reference.shares(frame, [face.box for face in found])
-                    faces.append(_faces(frame, found, changed, times_s, params, inputs["encoding"]))
+                    compared.append(reference.looks(frame, [face.box for face in found]))
+                    faces.append(_faces(frame, found, times_s, params, inputs["encoding"]))
                     if embedder:
                         looks.append(embedder.embed(frame.image, found))
                     if not found:
@@ -139,6 +141,7 @@ class FacesTask:
         tracks = track.link([[face.box for face in frame] for frame in faces], likeness)
         people = track.looks(tracks, likeness)
         shares = track_shares(tracks, [len(samples) for samples in seen], len(times_s))
+        changed = altered_shares(tracks, compared)
         outputs = [
             Output(
                 {
@@ -146,11 +149,12 @@ class FacesTask:
                     "track": number,
                     "track_share": shares[number],
                     "embedding": people[number],
+                    "altered": share,
                 },
                 (face.member,),
             )
-            for frame, numbers in zip(faces, tracks, strict=True)
-            for face, number in zip(frame, numbers, strict=True)
+            for frame, numbers, parts in zip(faces, tracks, changed, strict=True)
+            for face, number, share in zip(frame, numbers, parts, strict=True)
         ]
         done = sum(1 for frame in faces if frame)
         counts = {DECODED_WHOLE: int(reader.fell_back)}
@@ -226,7 +230,6 @@ def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
 def _faces(
     frame: Frame,
     found: Sequence[Detection],
-    shares: Sequence[float],
     times_s: Sequence[float],
     params: FacesParams,
     encoding: str,
@@ -234,8 +237,8 @@ def _faces(
     sample = frame.samples[0]
     place = {"sample": sample, "time_s": times_s[sample], "pts": frame.pts}
     return [
-        _face(frame.image, face, {**place, "rank": rank, "altered": share}, params, encoding)
-        for rank, (face, share) in enumerate(zip(found, shares, strict=True))
+        _face(frame.image, face, {**place, "rank": rank}, params, encoding)
+        for rank, face in enumerate(found)
     ]
 
 
@@ -303,6 +306,26 @@ def track_shares(
     for numbers, times in zip(tracks, shown, strict=True):
         counts.update(dict.fromkeys(numbers, times))
     return {number: round(count / planned, 4) for number, count in counts.items()}
+
+
+def altered_shares(
+    tracks: Sequence[Sequence[int]], compared: Sequence[Sequence[altered.Look]]
+) -> list[list[float]]:
+    """Altered share of every face of every frame, each person's looked at together.
+
+    Args:
+        tracks: track of every face of every frame.
+        compared: what its mask or pair tells of each of these faces.
+    """
+    places = [(f, n) for f, numbers in enumerate(tracks) for n in range(len(numbers))]
+    shares = [[altered.UNKNOWN] * len(numbers) for numbers in tracks]
+    for track_number in {tracks[f][n] for f, n in places}:
+        own = [(f, n) for f, n in places if tracks[f][n] == track_number]
+        for (f, n), share in zip(
+            own, altered.pooled([compared[f][n] for f, n in own]), strict=True
+        ):
+            shares[f][n] = share
+    return shares
 
 
 @dataclasses.dataclass(frozen=True)

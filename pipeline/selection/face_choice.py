@@ -32,8 +32,11 @@ _CHOICE_COLUMNS = {
 _DECIMALS = {"score": 4, "face_px": 4, "padded": 4, "sharpness": 2, "track_share": 4, "altered": 4}
 """Digits of a column that decide; it is stored in 32 bits."""
 _NO_SCORE = UNKNOWN = -1.0
-LEAST_MEAN = 0.005
+LEAST_MEAN = 0.002
 """A person of whose box less was altered, on average over a video, was not altered at all."""
+LEAST_OF_MOST = 0.5
+"""Others count who were altered at least so much as the person altered most: compression alters
+faces as well, the more the harder it is."""
 
 
 def columns(params: FaceChoice) -> tuple[str, ...]:
@@ -133,7 +136,8 @@ def altered(
         video: a number for the video of each face.
         track: its track in the video.
         share: of its box, that was altered; -1 where it is not known.
-        least: share at which a face counts, whoever it is.
+        least: share at which a face or person counts as well, where it is also
+            :data:`LEAST_OF_MOST` of the greatest mean one.
     """
     if not len(video):
         return np.zeros(0, bool)
@@ -152,8 +156,11 @@ def altered(
     best[best_first[place_in_run(of_video[best_first]) == 0]] = True
     nothing = np.ones(int(video.max()) + 1, bool)
     nothing[video[known]] = False
-    counts = (best & (mean >= LEAST_MEAN)) | (mean >= least)
-    return np.asarray(nothing[video] | counts[person] | (known & (share >= least)))
+    most = np.zeros(len(nothing))
+    most[of_video[best]] = mean[best]
+    enough = np.maximum(least, LEAST_OF_MOST * most)  # (videos,)
+    counts = (best & (mean >= LEAST_MEAN)) | (mean >= enough[of_video])
+    return np.asarray(nothing[video] | counts[person] | (known & (share >= enough[video])))
 
 
 def _numbers(faces: pa.Table, column: str, rows: Ints) -> npt.NDArray[np.float64]:

@@ -16,7 +16,7 @@ from benchmarks._children import answers
 
 ROOT = Path(__file__).parents[2]
 SMALLEST = {
-    "altered": ["--couples", "1"],
+    "altered": ["--films", "1", "--ways", "1"],
     "audit": ["--faces", "100"],
     "balance": ["--faces", "2000", "--rounds", "1"],
     "engine": ["--rows", "500", "--repeat", "1", "--copies", "1"],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import config
-from pipeline.commands.licences import Commercial, parts, text, verdict
+from pipeline.commands.licences import LATER, Commercial, parts, text, verdict
 from pipeline.config import profiles
 from pipeline.config.run_params import DataParams
 from pipeline.config.values import Weights
@@ -102,7 +102,26 @@ def test_a_model_is_bound_by_what_it_reads():
     found = verdicts(entries, replace(params, runs=runs))
     assert (found["cdf"], found["data/shards"]) == (NO, NO)
     assert (found["models/all"], found["models/mine"]) == (NO, OWNER)
-    assert "cdf" not in verdicts(OWN | entry("celeb_df", name="cdf"), params)
+
+
+def test_datasets_that_are_only_listed_are_told_and_bind_nothing():
+    params = profile("commercial-safe")
+    entries = OWN | entry("celeb_df", name="cdf")
+    found = {part.name: part for part in parts(entries, params)}
+    assert found["cdf"].what == LATER
+    assert found["cdf"].terms.commercial is NO
+    assert found["data/shards"].terms.commercial is OWNER
+    told = text(parts(entries, params))
+    assert "cdf: dataset without a root" in told
+    assert "with one they would exclude it: cdf." in told
+    assert "No part excludes commercial use." in told
+
+
+@pytest.mark.parametrize("name", ["paper-metric-learning", "paper-sjedd"])
+def test_the_papers_datasets_are_told_before_anybody_has_them(name):
+    entries = config.load_datasets(profiles.datasets(name))
+    found = {part.name for part in parts(entries, profile(name))}
+    assert set(entries) <= found
 
 
 @pytest.mark.parametrize("name", sorted(adapters()))

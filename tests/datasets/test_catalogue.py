@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from pipeline.datasets import catalogue
@@ -49,6 +51,14 @@ def test_every_adapter_in_detail(name):
     assert ("\na full copy has  " in text) == bool(adapter.expected)
     words = " ".join(text.split())
     assert " ".join(adapter.access.split()) in words
+
+
+@pytest.mark.parametrize("name", sorted(adapters()))
+def test_the_documents_describe_every_adapter(name):
+    lines = (Path(__file__).parents[2] / "docs/datasets.md").read_text().splitlines()
+    assert sum(line.startswith(f"| `{name}` | [") for line in lines) == 1
+    # The guide describes CSV files.
+    assert lines.count(f"## {name}") == (0 if name == "csv" else 1)
 
 
 def test_a_dataset_that_was_listed_after_the_last_scan(two):

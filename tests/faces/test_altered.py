@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks._two_people import CRFS, RATE, Studio, encode
-from pipeline.faces.altered import UNKNOWN, ReferenceReader, changed_share, masked_share
+from benchmarks._two_people import CRFS, RATE, Clip, Studio, encode
+from pipeline.faces.altered import UNKNOWN, difference, masked_share, pooled
+from pipeline.faces.extract import altered_shares
+from pipeline.faces.reference import ReferenceReader
 from pipeline.video.decode import Frame
 from tests.video.clips import write_clip
 
@@ -18,6 +20,12 @@ def texture(seed=0, height=HEIGHT, width=WIDTH):
     rng = np.random.default_rng(seed)
     coarse = rng.integers(40, 216, (height // 6 + 1, width // 6 + 1, 3))
     return np.kron(coarse, np.ones((6, 6, 1)))[:height, :width].astype(np.uint8)
+
+
+def changed_share(fake, pristine, box, boxes):
+    """Of a person who is seen once."""
+    (share,) = pooled([difference(fake, pristine, box, boxes)])
+    return share
 
 
 @given(st.tuples(*(st.integers(0, n) for n in (WIDTH, HEIGHT, WIDTH, HEIGHT))))
@@ -64,6 +72,32 @@ def test_noise_that_is_everywhere_is_no_alteration():
     assert changed_share(noisy, image, box, boxes) < 0.1
 
 
+def test_a_person_is_looked_at_over_all_frames():
+    """Noise differs from frame to frame, what was altered does not: together they tell more."""
+    image = texture(height=240, width=360)
+    boxes = [(30.0, 40.0, 110.0, 140.0), (200.0, 40.0, 280.0, 140.0)]
+    rng = np.random.default_rng(4)
+    compared = []
+    for _ in range(12):
+        fake = image.astype(float)
+        fake[80:110, 220:260] += 10
+        noisy = np.clip(fake + rng.normal(0, 9, image.shape), 0, 255).astype(np.uint8)
+        compared.append([difference(noisy, image, box, boxes) for box in boxes])
+    alone = np.array([[pooled([look])[0] for look in looks] for looks in compared])
+    together = np.array(altered_shares([[5, 2]] * len(compared), compared))
+    assert np.unique(together, axis=0).shape == (1, 2)
+    untouched, altered = together[0]
+    assert untouched < alone[:, 0].mean() / 2
+    assert untouched < 0.02 < 0.05 < altered
+
+
+def test_shares_by_a_mask_stay_those_of_each_face():
+    found = altered_shares([[0, 1], [1], []], [[0.5, UNKNOWN], [0.25], []])
+    assert found == [[0.5, UNKNOWN], [0.25], []]
+    changed = np.full((2, 4, 4), 9, np.float32)
+    assert pooled([UNKNOWN, changed, changed * 0]) == [UNKNOWN, 1.0, 1.0]
+
+
 def shown(number, sample):
     return Frame((sample,), 0, np.full((32, 128, 3), number, np.uint8))
 
@@ -75,8 +109,8 @@ def test_a_reference_is_read_along(tmp_path):
     times = [0.0, 0.16, 0.24, 0.36, 0.6]
     box = (10.0, 10.0, 50.0, 30.0)
     with ReferenceReader("mask", "video", str(mask), times, 8192) as reference:
-        found = [reference.shares(shown(0, n), [box, box]) for n in (0, 2, 3, 4)]
-        assert reference.shares(shown(0, 4), []) == []
+        found = [reference.looks(shown(0, n), [box, box]) for n in (0, 2, 3, 4)]
+        assert reference.looks(shown(0, 4), []) == []
     assert found == [[0, 0], [1, 1], [1, 1], [UNKNOWN, UNKNOWN]]
 
 
@@ -96,18 +130,19 @@ def test_what_is_not_there_or_of_another_shape_is_unknown(tmp_path):
     ]
     for media, location, frame in cases:
         with ReferenceReader("pair", media, location, [0.0], 8192) as reference:
-            assert reference.shares(frame, [box]) == [UNKNOWN]
+            assert reference.looks(frame, [box]) == [UNKNOWN]
     with ReferenceReader("pair", "video", str(clip), [0.0], 8192) as reference:
-        assert reference.shares(shown(0, 0), [box]) != [UNKNOWN]
+        (look,) = reference.looks(shown(0, 0), [box])
+        assert isinstance(look, np.ndarray)
 
 
 @pytest.fixture(scope="module")
 def fakes(assets):
     """A film of two people, and what was made of it."""
     studio = Studio(assets)
-    film = studio.side_by_side("real/lp_d20.mp4", "real/lp_d18.mp4", RATE, 480)
+    film = studio.side_by_side(Clip("real/lp_d20.mp4"), Clip("real/lp_d18.mp4"), RATE, 480)
     ways = ("swap", "blur strongly", "blur mildly", "warp mildly")
-    return studio, film, [studio.altered(film, how) for how in ways]
+    return studio, film, [frames for _, frames in studio.altered(film, ways)]
 
 
 @pytest.mark.parametrize("crf", CRFS)

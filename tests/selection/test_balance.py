@@ -12,7 +12,7 @@ from pipeline import tables
 from pipeline.config.params import BalanceParams
 from pipeline.errors import UserError
 from pipeline.selection.balance import balance, columns
-from pipeline.selection.face_choice import LEAST_MEAN, altered, main_tracks
+from pipeline.selection.face_choice import LEAST_MEAN, LEAST_OF_MOST, altered, main_tracks
 from pipeline.tables import schemas
 
 
@@ -269,7 +269,8 @@ def test_altered_faces_are_those_of_a_plain_walk(rows, least):
     wanted = []
     for v, t, share in rows:
         top = best.get(v) == (v, t) and mean[v, t] >= LEAST_MEAN
-        wanted.append(v not in best or top or mean.get((v, t), -1) >= least or share >= least)
+        enough = max(least, LEAST_OF_MOST * mean[best[v]]) if v in best else 0
+        wanted.append(v not in best or top or mean.get((v, t), -1) >= enough or share >= enough)
     video, track, share = (np.array(column) for column in zip(*rows, strict=True))
     assert altered(video, track, share.astype(float), least).tolist() == wanted
 
