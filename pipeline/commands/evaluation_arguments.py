@@ -10,7 +10,8 @@ Add = Callable[..., argparse.ArgumentParser]
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", add_one: Add) -> None:
-    """Adds ``scores`` with its own commands."""
+    """Adds ``scores`` with its own commands, and ``tables``."""
+    _tables(commands, add_one)
     scores = commands.add_parser(
         "scores",
         help="bring another detector's scores onto our lists; numbers of groups of videos",
@@ -47,3 +48,20 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", add_one
         default=0,
         help="reals and fakes that a group must have; default: evaluate.min_group",
     )
+
+
+def _tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", add_one: Add) -> None:
+    command = add_one(
+        commands,
+        "tables",
+        handlers.paper_tables,
+        "print a paper's tables, with what runs of this project reach below",
+        "The paper's own numbers, typed, and below each row the run of its profile that is the "
+        "same, where it has been evaluated, with 95 % intervals. Averages are made anew; where "
+        "the printed one is not what its cells give, both stand there.",
+    )
+    command.add_argument(
+        "runs", metavar="RUN", nargs="*", help="runs or imported scores that get a row everywhere"
+    )
+    command.add_argument("--paper", choices=("metric-learning", "sjedd"), default="metric-learning")
+    command.add_argument("--format", choices=("markdown", "latex", "csv"), default="markdown")

@@ -311,6 +311,13 @@ def scores_groups(arguments: argparse.Namespace) -> None:
     print(scores.groups(arguments.name, arguments.by, arguments.split, arguments.least))
 
 
+def paper_tables(arguments: argparse.Namespace) -> None:
+    """Prints a paper's tables."""
+    from pipeline.commands import paper_tables
+
+    print(paper_tables.text(arguments.paper, arguments.format, arguments.runs))
+
+
 def summary(_: argparse.Namespace) -> None:
     """Prints what the stages made."""
     from pipeline.commands.summary import summary

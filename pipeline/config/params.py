@@ -199,6 +199,9 @@ class FaceChoice:
     """Largest share of the crop outside the frame."""
     min_sharpness: Annotated[float, Range(0)] = 0.0
     """Least variance of the Laplacian of the crop's luma."""
+    even_ends: Annotated[int, Range(0, 1_000_000)] = 0
+    """Of what is left, so many faces of a video, evenly from the first to the last, both ends
+    included; 0 = all. A video that has fewer keeps them."""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,9 @@ def balance(videos: pa.Table, faces: pa.Table, params: BalanceParams, seed: int)
     )
     metrics = _metrics(chosen, names, dataset, split, label, quota)
     for code, name in enumerate(face_choice.RULES):
-        metrics[f"left_out_{name}"] = int((rule == code).sum())
+        left_out = int((rule == code).sum())
+        if left_out or name != "even_ends":  # which says nothing where it is not used
+            metrics[f"left_out_{name}"] = left_out
     if params.audit == "drop":
         metrics[f"left_out_{near_duplicates.KIND}"] = int(similar.sum())
     metrics[f"left_out_{_NOT_BALANCED}"] = int((usable & ~chosen).sum())
@@ -213,7 +215,8 @@ def _rules(
         choice = resolve(params, "", name)
         if face_choice.columns(choice):
             # Filters look at each face alone.
-            step = _AT_ONCE if choice.choose == "all" else max(1, len(face_video))
+            alone = choice.choose == "all" and not choice.even_ends
+            step = _AT_ONCE if alone else max(1, len(face_video))
             for start in range(0, len(face_video), step):
                 part = faces.slice(start, step)
                 video = face_video[start : start + step]

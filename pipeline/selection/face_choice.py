@@ -16,7 +16,7 @@ _FILTERS = {
     "min_sharpness": ("sharpness", 0.0),
 }
 """Parameter to the column it looks at, and the value at which it lets all faces pass."""
-RULES = (*_FILTERS, "choose")
+RULES = (*_FILTERS, "choose", "even_ends")
 """Parameters that leave faces out, in the order in which they do."""
 COUNTS = -1
 _CHOICE_COLUMNS = {
@@ -44,7 +44,8 @@ def columns(params: FaceChoice) -> tuple[str, ...]:
     looked_at = [
         column for rule, (column, neutral) in _FILTERS.items() if getattr(params, rule) != neutral
     ]
-    return (*looked_at, *_CHOICE_COLUMNS[params.choose])
+    ends = ("sample", "rank") if params.even_ends else ()
+    return (*looked_at, *_CHOICE_COLUMNS[params.choose], *ends)
 
 
 def left_out_by(faces: pa.Table, rows: Ints, video: Ints, params: FaceChoice) -> Codes:
@@ -55,7 +56,8 @@ def left_out_by(faces: pa.Table, rows: Ints, video: Ints, params: FaceChoice) ->
     that is seen at the most planned times; of equal ones that of the larger faces (sum of their
     longer sides), then the earlier. ``min_track`` takes every track that is seen at a large enough
     share of them. ``altered`` takes, of each video, the track that was altered most, and besides
-    every face and person of which at least ``min_altered`` was, see :func:`altered`.
+    every face and person of which at least ``min_altered`` was, see :func:`altered`. ``even_ends``
+    comes last, see :func:`even_with_ends`.
 
     Args:
         faces: columns of the table ``faces``; only those are read that a rule looks at.
@@ -75,6 +77,11 @@ def left_out_by(faces: pa.Table, rows: Ints, video: Ints, params: FaceChoice) ->
             codes[(codes == COUNTS) & fails & (values != _NO_SCORE)] = code
     left = np.flatnonzero(codes == COUNTS)
     codes[left[~_chosen(faces, rows[left], video[left], params)]] = RULES.index("choose")
+    if params.even_ends:
+        left = np.flatnonzero(codes == COUNTS)
+        sample, rank = (faces.column(name).to_numpy()[rows[left]] for name in ("sample", "rank"))
+        kept = even_with_ends(video[left], sample, rank, params.even_ends)
+        codes[left[~kept]] = RULES.index("even_ends")
     return codes
 
 
@@ -95,6 +102,26 @@ def _chosen(faces: pa.Table, rows: Ints, video: Ints, params: FaceChoice) -> Boo
     chosen = np.zeros(len(rows), bool)
     chosen[order] = place_in_run(video[order], sample[order]) < count
     return chosen
+
+
+def even_with_ends(
+    video: Ints, sample: npt.NDArray[np.int32], rank: npt.NDArray[np.int16], count: int
+) -> Bools:
+    """Whether each face is one of so many of its video. All are (faces,).
+
+    Of n faces in the order of (sample, rank), the i-th that is taken is number floor(i (n - 1) /
+    (count - 1)): the first, the last, and evenly between them, as SJEDD's released tester does. One
+    that would be taken twice is taken once. A count of 1 takes the first.
+    """
+    order = np.lexsort((rank, sample, video))
+    place = place_in_run(video[order])
+    sizes = np.bincount(video)
+    kept = np.zeros(len(video), bool)
+    step = np.arange(count) if count > 1 else np.zeros(1, np.int64)
+    for n in np.unique(sizes[sizes > 0]):
+        mine = sizes[video[order]] == n
+        kept[order[mine]] = np.isin(place[mine], step * (n - 1) // max(count - 1, 1))
+    return kept
 
 
 def main_tracks(
