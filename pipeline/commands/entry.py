@@ -33,6 +33,7 @@ EXTRAS = {
         *("sklearn", "threadpoolctl", "torch", "tqdm", "transformers"),
     ),
     "cluster": ("distributed",),
+    "streaming": ("aiohttp", "fsspec", "webdataset"),
 }
 """Modules that an extra of pyproject.toml installs. Reading and checking shards needs none."""
 

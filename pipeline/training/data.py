@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceshards.loader import Loader, Samples
+from faceshards.loader import Loader
 from faceshards.order import InOrder, Shuffled
+from faceshards.samples import Samples
 from pipeline.labels.attribution import Attribution
 
 _WHITE = 255.0
