@@ -20,7 +20,7 @@ from scipy import stats
 from benchmarks import shards
 from benchmarks._figures import Figure, show
 from faceshards import images
-from faceshards.loader import Samples
+from faceshards.samples import Samples
 from pipeline import models
 from pipeline.config.objectives import MetricLearningParams
 from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams

@@ -23,8 +23,9 @@ import simplejpeg
 
 from benchmarks._figures import at_least, at_most, peak_mb, show
 from faceshards import fields, images, tar
-from faceshards.loader import Loader, Samples
+from faceshards.loader import Loader
 from faceshards.order import Shuffled
+from faceshards.samples import Samples
 from pipeline import tables
 from pipeline.shards.folder_index import LabelFacts, tar_facts, write_folder_index
 

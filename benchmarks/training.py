@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import shards
 from benchmarks._figures import Figure, at_least, show
-from faceshards.loader import Samples
+from faceshards.samples import Samples
 from pipeline import models
 from pipeline.config.objectives import MetricLearningParams
 from pipeline.config.run_params import ModelParams, OptimizerParams, RunParams

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from faceshards.filters import Filter
     from faceshards.images import decode_rgb
     from faceshards.keys import encode_id, face_id, video_id
-    from faceshards.loader import Batch, Loader, Samples
+    from faceshards.loader import Batch, Loader
     from faceshards.order import (
         Balanced,
         ClassesBySamples,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         video_weights,
     )
     from faceshards.reading import Sample, Shards
+    from faceshards.samples import Samples
     from faceshards.sheet import contact_sheet
     from faceshards.verify import verify_folder
 
@@ -62,12 +63,13 @@ _MODULES = {
     "filters": ("Filter",),
     "images": ("decode_rgb",),
     "keys": ("encode_id", "face_id", "video_id"),
-    "loader": ("Batch", "Loader", "Samples"),
+    "loader": ("Batch", "Loader"),
     "order": (
         *("Balanced", "ClassesBySamples", "InOrder", "Shuffled", "Weighted"),
         *("equal_weights", "group_numbers", "group_weights", "video_weights"),
     ),
     "reading": ("Sample", "Shards"),
+    "samples": ("Samples",),
     "sheet": ("contact_sheet",),
     "verify": ("verify_folder",),
 }

@@ -68,28 +68,31 @@ def walk(path: Path) -> Iterator[TarMember]:
 
     """
     with path.open("rb") as file:
-        end = os.fstat(file.fileno()).st_size
-        at = 0
-        while True:
-            file.seek(at)
-            block = file.read(BLOCK)
-            if block == bytes(BLOCK):
-                break
-            try:
-                member = _member(block, at)
-            except ValueError as error:
-                raise ValueError(f"{path}, byte {at}: {error}") from error
-            at += stored_size(member.size)
-            if at > end:
-                raise ValueError(f"{path}, byte {end}: truncated inside {member.name!r}")
-            yield member
-        rest = file.read(_MAX_RECORD)
-        if len(rest) < BLOCK or any(rest[:BLOCK]):
-            raise ValueError(
-                f"{path}, byte {at + BLOCK}: truncated: the end of the archive is missing"
-            )
-        if any(rest) or len(rest) == _MAX_RECORD:
-            raise ValueError(f"{path}, byte {at + 2 * BLOCK}: bytes behind the end of the archive")
+        yield from walk_open(file, str(path))
+
+
+def walk_open(file: BinaryIO, name: str) -> Iterator[TarMember]:
+    """The same for a file that is open and can seek; ``name`` is for messages."""
+    end = file.seek(0, os.SEEK_END)
+    at = 0
+    while True:
+        file.seek(at)
+        block = file.read(BLOCK)
+        if block == bytes(BLOCK):
+            break
+        try:
+            member = _member(block, at)
+        except ValueError as error:
+            raise ValueError(f"{name}, byte {at}: {error}") from error
+        at += stored_size(member.size)
+        if at > end:
+            raise ValueError(f"{name}, byte {end}: truncated inside {member.name!r}")
+        yield member
+    rest = file.read(_MAX_RECORD)
+    if len(rest) < BLOCK or any(rest[:BLOCK]):
+        raise ValueError(f"{name}, byte {at + BLOCK}: truncated: the end of the archive is missing")
+    if any(rest) or len(rest) == _MAX_RECORD:
+        raise ValueError(f"{name}, byte {at + 2 * BLOCK}: bytes behind the end of the archive")
 
 
 def read(path: Path, offset: int, size: int) -> bytes:

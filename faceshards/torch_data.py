@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from faceshards.loader import Batch, Loader, Samples
+from faceshards.loader import Batch, Loader
+from faceshards.samples import Samples
 
 
 class FaceDataset(Dataset[dict[str, Any]]):

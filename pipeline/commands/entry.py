@@ -34,6 +34,7 @@ EXTRAS = {
     ),
     "cluster": ("distributed",),
     "tensorboard": ("tensorboard",),
+    "streaming": ("aiohttp", "fsspec", "webdataset"),
 }
 """Modules that an extra of pyproject.toml installs. Reading and checking shards needs none."""
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from faceshards.loader import Samples
 from faceshards.reading import Shards
+from faceshards.samples import Samples
 from pipeline import models, tables
 from pipeline.config.run_params import RunParams
 from pipeline.errors import UserError

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 import torch
 
 from faceshards.images import encode_jpeg
-from faceshards.loader import Samples
 from faceshards.reading import Shards
+from faceshards.samples import Samples
 from pipeline.models import Classifier
 from pipeline.models.relevance import relevance
 from pipeline.prediction.picture import strip

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from faceshards.images import Image
-from faceshards.loader import resized
+from faceshards.samples import resized
 from pipeline import config
 from pipeline.config.params import Params
 from pipeline.errors import UserError

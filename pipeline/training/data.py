@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceshards.loader import Loader, Samples
+from faceshards.loader import Loader
 from faceshards.order import ClassesBySamples, InOrder, Order, Shuffled
+from faceshards.samples import Samples
 from pipeline.labels.attribution import Attribution
 from pipeline.training import ranks
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceshards.filters import ByPlace, Places
-from faceshards.loader import Samples, vector_rows
 from faceshards.reading import Shards
+from faceshards.samples import Samples, vector_rows
 from pipeline.config.params import Params
 from pipeline.config.run_params import DataParams, RunParams
 from pipeline.errors import UserError

@@ -14,8 +14,9 @@ import numpy as np
 
 from faceshards.filters import ByPlace, Places
 from faceshards.keys import hash64
-from faceshards.loader import Batch, Each, Loader, Samples
+from faceshards.loader import Batch, Each, Loader
 from faceshards.order import InOrder, Order, Shuffled
+from faceshards.samples import Samples
 from pipeline.expansion.self_blending import base_of, self_blend
 from pipeline.training import ranks
 from pipeline.training.data import Faces, threads

@@ -60,7 +60,7 @@ class TarIndex:
         """
         where, last = _split(name)
         images = self.images(where) if where in self.folders else None
-        at = np.flatnonzero(images.hashes == _hash(last)) if images else []
+        at = np.flatnonzero(images.hashes == _hash(last)) if images else np.zeros(0, np.int64)
         if images is None or not len(at):
             self._check_is_tar()
             if _hash(name) in self.special:

@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 import torch
 
-from faceshards.loader import Samples
 from faceshards.reading import Shards
+from faceshards.samples import Samples
 from pipeline import models
 from pipeline.config.objectives import MetricLearningParams
 from pipeline.config.run_params import ModelParams, RunParams

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from faceshards import images
-from faceshards import loader as loader_module
+from faceshards import samples as samples_module
 from faceshards.errors import UserError
 from faceshards.filters import ByPlace, Filter
-from faceshards.loader import Batch, Loader, Samples
+from faceshards.loader import Batch, Loader
 from faceshards.order import Balanced, ClassesBySamples, InOrder, Shuffled, Weighted
 from faceshards.reading import Shards
+from faceshards.samples import Samples
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +260,7 @@ import os, sys
 from pathlib import Path
 import numpy as np
 from faceshards.errors import UserError
-from faceshards.loader import Samples
+from faceshards.samples import Samples
 folder = Path(sys.argv[1])
 samples = Samples([folder])
 picture = np.empty((samples.side_px, samples.side_px, 3), np.uint8)
@@ -285,7 +286,7 @@ def test_a_tar_that_is_cut_while_it_is_open_is_an_error_and_no_bus_error(folders
 
 
 def test_more_tars_than_may_be_open_are_read(folders, samples, monkeypatch):
-    monkeypatch.setattr(loader_module, "MOST_OPEN_TARS", 2)
+    monkeypatch.setattr(samples_module, "MOST_OPEN_TARS", 2)
     few = Samples(folders)
     assert len(set(few._tars)) > 2
     order = Shuffled(len(few), 6)

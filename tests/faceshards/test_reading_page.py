@@ -12,6 +12,7 @@ def test_its_snippets_run_one_after_the_other(shards):
     # The made folders are smaller, and their only fakes with that name are Deepfakes.
     for theirs, made in (
         ("data/shards", str(shards)),
+        ("https://example.org/shards", str(shards)),
         ("batch_size=32", "batch_size=4"),
         (', "FaceSwap"', ","),
     ):

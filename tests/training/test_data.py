@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceshards.loader import Samples
 from faceshards.order import Shuffled
 from faceshards.reading import Shards
+from faceshards.samples import Samples
 from pipeline.errors import UserError
 from pipeline.training import data
 from pipeline.training.data import Faces

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from faceshards.loader import Samples
+from faceshards.samples import Samples
 from pipeline.config.run_params import DataParams
 from pipeline.errors import UserError
 from pipeline.expansion.self_blending import self_blend
