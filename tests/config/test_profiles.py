@@ -186,6 +186,7 @@ def test_sjedds_ablations_differ_from_the_full_method_as_its_tables_say():
     face_only = {"labels": "face_only", "generators": (), "also": "train"}
     assert large == face_only | entropy | {
         "size": "clip-vit-l14", "head": "linear", "freeze": "both", "weighting": "fixed",
+        "learning_rate": 1e-3, "schedule": "cosine",
     }  # fmt: skip
     tenth = {"root": 1.0, "global_attributes": 0.1, "local_regions": 0.1}
     assert found == {
