@@ -70,7 +70,7 @@ STAGES = (
     ),
     About("train", "trains every run"),
     About("evaluate", "scores every run"),
-    About("report", "writes report/index.html"),
+    About("report", "writes report/index.html and lost.csv"),
 )
 
 COUNTED = tuple(stage for stage in STAGES if stage.unit)

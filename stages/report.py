@@ -6,11 +6,14 @@ from pathlib import Path
 from pipeline import config
 from pipeline.commands import cleaning
 from pipeline.commands.entry import run_main
-from pipeline.report import page
+from pipeline.report import lost, page
 
 
 def main() -> None:
-    """Writes ``report/index.html``. Deletes nothing: removed runs are named, and stay."""
+    """Writes ``report/index.html`` and ``report/lost.csv``.
+
+    Deletes nothing: removed runs are named, and stay.
+    """
     params = config.load()
     removed = cleaning.removed_runs(Path(), params.runs)
     if removed:
@@ -18,9 +21,9 @@ def main() -> None:
             f"report: params.yaml does not name {', '.join(removed)}, which left files behind. "
             "`faceshards clean` lists them.\n"
         )
-    page.write(
-        Path("report/index.html"), page.render(page.gather(Path(), params.runs, params.report))
-    )
+    contents = page.gather(Path(), params.runs, params.report)
+    lost.write(Path("report") / lost.LISTED, contents.lost)
+    page.write(Path("report/index.html"), page.render(contents))
 
 
 if __name__ == "__main__":

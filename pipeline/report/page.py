@@ -15,8 +15,8 @@ from pipeline.audit import circumstances, parts
 from pipeline.audit.gather import Audit
 from pipeline.audit.gather import gather as gather_audit
 from pipeline.config.run_params import ReportParams, RunParams
-from pipeline.report import charts
-from pipeline.report.cells import Table
+from pipeline.report import charts, lost
+from pipeline.report.cells import Cell, Table
 from pipeline.report.charts import Chart
 from pipeline.report.counts import Counts
 from pipeline.report.expansion import expansion_table
@@ -43,6 +43,8 @@ class Contents:
     parts: Table
     expansion: Table
     rejects: tuple[Rejects, ...]
+    lost: tuple[tuple[Cell, ...], ...]
+    """See :func:`pipeline.report.lost.lost`."""
     audit: Audit
     sheets: tuple[Sheet, ...]
     regions: tuple[Region, ...]
@@ -56,6 +58,11 @@ class Contents:
     def scores(self) -> Table:
         """All runs with their leading scores."""
         return run_table(self.runs)
+
+    @property
+    def lost_videos(self) -> Table:
+        """The first of the videos that gave nothing, or less than planned."""
+        return lost.lost_table(self.lost)
 
     @property
     def rejected(self) -> int:
@@ -78,6 +85,7 @@ def gather(root: Path, runs: Mapping[str, RunParams], params: ReportParams) -> C
         parts=part_table(parts.read(root / "manifests")),
         expansion=expansion_table(root),
         rejects=tuple(rejects(root / "manifests/rejected")),
+        lost=tuple(lost.lost(root / "manifests")),
         audit=gather_audit(root / "manifests"),
         sheets=tuple(contact_sheets(shards, params.faces_per_dataset)),
         regions=tuple(regions(shards, params.swaps_per_region)),

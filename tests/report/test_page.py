@@ -30,7 +30,18 @@ MARKUP = (
     "&lt;",
     "data:image/\u202e",
 )
-SECTIONS = ("videos", "stages", "rejects", "audit", "balance", "faces", "swaps", "shards", "runs")
+SECTIONS = (
+    "videos",
+    "stages",
+    "lost",
+    "rejects",
+    "audit",
+    "balance",
+    "faces",
+    "swaps",
+    "shards",
+    "runs",
+)
 
 
 def rendered(root: Path, runs: dict = project.RUNS) -> str:
@@ -103,7 +114,7 @@ def test_it_is_built_for_everyone(html: str) -> None:
     found = Page(html)
     assert found.all("html")[0]["lang"] == "en"
     assert all(image["alt"] for image in found.all("img"))
-    assert len(found.all("table")) == len(found.all("caption")) == 9
+    assert len(found.all("table")) == len(found.all("caption")) == 10
     drawn = [svg for svg in found.all("svg") if "aria-hidden" not in svg]
     assert drawn
     assert all(svg["role"] == "img" and svg["aria-label"] for svg in drawn)

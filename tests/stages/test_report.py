@@ -24,11 +24,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_writes_the_page_and_nothing_else(root: Path) -> None:
+def test_it_writes_the_page_with_its_list_and_nothing_else(root: Path) -> None:
     before = set(root.rglob("*"))
     assert run_main(report.main) == 0
     made = root / "report/index.html"
-    assert set(root.rglob("*")) - before == {made, made.parent}
+    assert set(root.rglob("*")) - before == {made, made.parent, made.parent / "lost.csv"}
     html = made.read_text(encoding="utf-8")
     assert html.count("<img ") == 2 * 3 + 2 * 4
     assert "<h3>first</h3>" in html
