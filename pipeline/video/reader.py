@@ -156,8 +156,9 @@ def decode(
         keep_damaged: whether what can be made of a damaged or cut frame is returned.
 
     Raises:
-        Reject: ``empty``, ``not_media``, ``bad_dimensions``, or ``decode_error`` for a frame that
-            is damaged or whose end is missing.
+        Reject: ``empty``, ``not_media``, ``bad_dimensions``, ``unsupported_media`` (a JPEG of which
+            damage cannot be told), or ``decode_error`` for a frame that is damaged or whose end is
+            missing.
     """
     if not data:
         raise Reject("empty")

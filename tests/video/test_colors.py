@@ -111,7 +111,11 @@ def test_what_a_screen_cannot_show_as_it_is_stored_is_refused(tmp_path, name):
     with pytest.raises(Reject) as caught:
         probe(made(tmp_path / name, options), SIDE_PX)
     assert caught.value.reason == "unsupported_media"
-    assert caught.value.detail == f"{said}; convert it to BT.709 (SDR) and list that"
+    told, _, command = str(caught.value.detail).partition(": ffmpeg ")
+    assert told == f"{said}; convert it to BT.709 (SDR) and list that"
+    words = {"IN": str(tmp_path / name), "OUT.mp4": str(tmp_path / "converted.mp4")}
+    ffmpeg(*(words.get(word, word) for word in command.split()))
+    assert probe(tmp_path / "converted.mp4", SIDE_PX).primaries == "bt709"
 
 
 @pytest.mark.parametrize(("turn_deg", "quarters"), [(90, 1), (180, 2), (270, 3)])
