@@ -259,9 +259,12 @@ def _refuse_hdr(first: _First) -> None:
     if kind or first.primaries == ColorPrimaries.BT2020:
         filters = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc,"
         filters += f"{_TONE_MAP if kind else ''}zscale=p=bt709:t=bt709:m=bt709,format=yuv420p"
+        what = kind or "colors of BT.2020"
+        if first.transfer == ColorTrc.UNSPECIFIED:
+            what += ", transfer not told (the command takes it for SDR)"
         raise Reject(
             "unsupported_media",
-            f"{kind or 'colors of BT.2020'}; convert it to BT.709 (SDR) and list that: "
+            f"{what}; convert it to BT.709 (SDR) and list that: "
             f"ffmpeg -i IN -vf {filters} -crf 12 OUT.mp4",
         )
 

@@ -67,8 +67,9 @@ CASES = {
 
 X265_DEEP = ["-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le"]
 BT2020 = "scale=out_color_matrix=bt2020,setparams=colorspace=bt2020nc"
+UNTOLD = ", transfer not told (the command takes it for SDR)"
 REFUSED = {
-    "bt2020.mkv": (["-vf", BT2020, *X265_DEEP], "colors of BT.2020"),
+    "bt2020.mkv": (["-vf", BT2020, *X265_DEEP], f"colors of BT.2020{UNTOLD}"),
     "pq.mp4": (["-vf", f"{BT2020}:color_trc=smpte2084", *X265_DEEP], "HDR (PQ)"),
     "hlg.mp4": (["-vf", f"{BT2020}:color_trc=arib-std-b67", *X265_DEEP], "HDR (HLG)"),
     "hlg.ts": (["-vf", f"{BT2020}:color_trc=arib-std-b67", *X265_DEEP], "HDR (HLG)"),
