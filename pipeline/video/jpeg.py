@@ -14,14 +14,13 @@ import av.error
 import av.logging
 import simplejpeg
 
-from pipeline.errors import Reject
 from pipeline.video.container import complaints
 
 _OVERRUN = re.compile(r"error (count|y=|dc)|bad vlc")
 """What FFmpeg says of blocks; of other things it may say that it does not know them."""
 _SAMPLING = "subsampling"
 """In what libjpeg-turbo says where it does not know the sampling."""
-_UNUSUAL = (
+UNTOLD = (
     "a JPEG whose colors are sampled in an unusual way, such as CMYK: whether it is damaged cannot "
     "be told. Convert it, such as by `magick IN -colorspace sRGB OUT.png`"
 )
@@ -34,12 +33,11 @@ _BEYOND_WHITE = 32
 def damage(data: bytes, max_pixels: int) -> str:
     """What is wrong with a JPEG that a decoder makes an image of; "" for nothing.
 
+    :data:`UNTOLD` for sampling of colors of which damage cannot be told.
+
     Args:
         data: the file.
         max_pixels: larger images are not decoded.
-
-    Raises:
-        Reject: ``unsupported_media`` for sampling of colors of which damage cannot be told.
     """
     mean_levels, step = _with_mean_levels(data)
     try:
@@ -47,7 +45,7 @@ def damage(data: bytes, max_pixels: int) -> str:
         means = simplejpeg.decode_jpeg(mean_levels, "GRAY", min_height=1, min_width=1, strict=True)
     except ValueError as error:
         if _SAMPLING in str(error):
-            raise Reject("unsupported_media", _UNUSUAL) from error
+            return UNTOLD
         return str(error)
     half = (128 + _BEYOND_WHITE) / step + 1
     if not (128 - half <= means.min() and means.max() <= 128 + half):

@@ -172,6 +172,8 @@ def decode(
         raise Reject("decode_error", "the picture is damaged")
     if data[:2] == _JPEG and not keep_damaged:
         damage = jpeg.damage(data, max_side_px * max_side_px)
+        if damage == jpeg.UNTOLD:
+            raise Reject("unsupported_media", damage)
         if damage:
             raise Reject("decode_error", f"the picture is damaged: {damage}")
     return np.ascontiguousarray(image, np.uint8)
