@@ -34,6 +34,8 @@ def main() -> None:
         print(f"{counted(count, 'unit')} of {stage} will be tried again: the file is there now.")
     for path in [path for stage in WITH_STORE for path in SoundTars.of(STORES / stage.name).wake()]:
         print(f"{path} is damaged; its stage runs again.")
+    if found.unsure:
+        print(found.unsure)
     if absent := [name for name, entry in entries.items() if not entry.roots]:
         print(f"Not read, since manifests/datasets.yaml gives no root: {', '.join(absent)}.")
     if found.findings:

@@ -61,7 +61,8 @@ def preview(params: Params) -> tuple[list[Preview], list[str]]:
     """
     entries = config.load_datasets()
     known = semantics.load()
-    videos = scan(entries, params.datasets, known, STAT_CACHE).videos
+    scanned = scan(entries, params.datasets, known, STAT_CACHE)
+    videos = scanned.videos
     lacking = contradictions.check(params, entries, videos, known.graphs)
     found: list[Preview] = []
     expansion: list[str] = []
@@ -92,6 +93,7 @@ def preview(params: Params) -> tuple[list[Preview], list[str]]:
             )
         )
     notes = [f"before training: {lacking}"] if lacking else []
+    notes += [scanned.unsure] if scanned.unsure else []
     working = {one.stage for one in found if one.to_do or one.drop}
     working |= {stage.name for stage in WITH_STORE} - {one.stage for one in found}
     try:

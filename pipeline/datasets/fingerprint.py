@@ -73,6 +73,7 @@ class StatCache:
 
     def __init__(self, path: Path) -> None:
         self._memory = FileMemory(path, _VALUE)
+        self._alike: set[str] = set()
         self._shared: dict[str, Future[str]] = {}
         self._lock = Lock()
 
@@ -84,7 +85,11 @@ class StatCache:
         """
         if mode == "full":
             return fingerprint(file, mode)
-        return self._memory.recall(os.fspath(file), facts, mode, lambda: fingerprint(file, mode))
+        name = os.fspath(file)
+        value = self._memory.recall(name, facts, mode, lambda: fingerprint(file, mode))
+        if facts.st_size > 2 * END_BYTES and self._memory.was(name, facts, value):
+            self._alike.add(name)
+        return value
 
     def shared(self, file: Path | str, facts: os.stat_result, mode: Mode) -> str:
         """As :meth:`fingerprint`, for a file that holds many rows: it is opened once at most.
@@ -113,6 +118,11 @@ class StatCache:
             return self.fingerprint(entry.path, facts, mode) if full else str(facts.st_size)
 
         return folder_fingerprint(folder, said)
+
+    @property
+    def alike(self) -> int:
+        """Files that were written since they were last read and that ``sampled`` cannot tell."""
+        return len(self._alike)
 
     def save(self) -> None:
         """Keeps what was asked for since the cache was opened."""

@@ -69,6 +69,19 @@ class Scan:
     metrics: dict[str, int]
     findings: list[Finding]
     """Of the audit, after what it dropped; the worst first."""
+    alike: int = 0
+    """Files that were written since the last scan and look as before, by size and both ends."""
+
+    @property
+    def unsure(self) -> str:
+        """A sentence on files of which nobody knows whether they changed; "" for none."""
+        if not self.alike:
+            return ""
+        return (
+            f"{counted(self.alike, 'file')} written since the last scan, with the same size, first "
+            "and last 64 KiB: taken for unchanged. Where that is not so, set "
+            "`datasets.fingerprint: full`, which reads every byte."
+        )
 
 
 def scan(
@@ -146,7 +159,8 @@ def _scan(
     table = pa.concat_tables(videos).combine_chunks().sort_by("video_id")
     rejects.sort(key=lambda row: (row["id"], row["reason"], row["detail"]))
     done = drop.apply(table, tables.from_rows("rejected", rejects), params.audit)
-    return Scan(done.videos, done.rejected, _metrics(done.videos, done.rejected), done.findings)
+    metrics = _metrics(done.videos, done.rejected)
+    return Scan(done.videos, done.rejected, metrics, done.findings, seen.alike)
 
 
 def _describe(

@@ -69,6 +69,13 @@ class FileMemory:
         self._seen[name] = entry
         return str(entry[-1])
 
+    def was(self, name: str, facts: os.stat_result, fact: str) -> bool:
+        """Whether the same was known of a file that has been written, or moved, since."""
+        entry = self._known.get(_absolute(name))
+        return (
+            entry is not None and entry[-1] == fact and entry[:-1] != _stamp(facts, str(entry[4]))
+        )
+
     def remember(self, name: str, facts: os.stat_result, kind: str, fact: str) -> None:
         """Takes note of what was found out about a file whose ``os.stat`` was ``facts`` before."""
         if time.time() - facts.st_mtime > SETTLED_S:

@@ -18,6 +18,12 @@ from pipeline.video.container import complaints
 
 _OVERRUN = re.compile(r"error (count|y=|dc)|bad vlc")
 """What FFmpeg says of blocks; of other things it may say that it does not know them."""
+_SAMPLING = "subsampling"
+"""In what libjpeg-turbo says where it does not know the sampling."""
+UNTOLD = (
+    "a JPEG whose colors are sampled in an unusual way, such as CMYK: whether it is damaged cannot "
+    "be told. Convert it, such as by `magick IN -colorspace sRGB OUT.png`"
+)
 _FRAMES = {0xC0, 0xC1, 0xC2}
 _QUANTIZATION, _SCAN = 0xDB, 0xDA
 _BEYOND_WHITE = 32
@@ -26,6 +32,8 @@ _BEYOND_WHITE = 32
 
 def damage(data: bytes, max_pixels: int) -> str:
     """What is wrong with a JPEG that a decoder makes an image of; "" for nothing.
+
+    :data:`UNTOLD` for sampling of colors of which damage cannot be told.
 
     Args:
         data: the file.
@@ -36,6 +44,8 @@ def damage(data: bytes, max_pixels: int) -> str:
         # An eighth of the size: one value for each block, its mean, and no color.
         means = simplejpeg.decode_jpeg(mean_levels, "GRAY", min_height=1, min_width=1, strict=True)
     except ValueError as error:
+        if _SAMPLING in str(error):
+            return UNTOLD
         return str(error)
     half = (128 + _BEYOND_WHITE) / step + 1
     if not (128 - half <= means.min() and means.max() <= 128 + half):

@@ -32,7 +32,14 @@ _WITHOUT_DURATION = {"mpegts", "mpeg"}
 _TRACK_LENGTH = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 """A tag of Matroska; its header has one length for frame and sound together."""
 _PACKETS_TO_FIRST_FRAME = 64
-_HDR: dict[int, str] = {ColorTrc.SMPTE2084: "HDR (PQ)", ColorTrc.ARIB_STD_B67: "HDR (HLG)"}
+_HDR: dict[int, tuple[str, str]] = {
+    ColorTrc.SMPTE2084: ("HDR (PQ)", "smpte2084"),
+    ColorTrc.ARIB_STD_B67: ("HDR (HLG)", "arib-std-b67"),
+}
+"""What it is called, and FFmpeg's name of the transfer."""
+_TONE_MAP = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable,"
+"""Of FFmpeg: light in proportion, then the colors of BT.709, then less of it where it is too much.
+"""
 _DELAY = {"h264": 2, "hevc": 2}
 """Packets that come before the one that pushes the first frame out, where frames are out of
 order; 1 for other codecs. Where there are more, the first ones may have been lost."""
@@ -248,10 +255,18 @@ def _refuse_hdr(first: _First) -> None:
 
     Taken for usual video they look flat and pale, which tells a detector how a file was made.
     """
-    kind = _HDR.get(first.transfer, "")
+    kind, transfer = _HDR.get(first.transfer, ("", "bt709"))
     if kind or first.primaries == ColorPrimaries.BT2020:
+        filters = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc,"
+        filters += f"{_TONE_MAP if kind else ''}zscale=p=bt709:t=bt709:m=bt709,format=yuv420p"
         what = kind or "colors of BT.2020"
-        raise Reject("unsupported_media", f"{what}; convert it to BT.709 (SDR) and list that")
+        if first.transfer == ColorTrc.UNSPECIFIED:
+            what += ", transfer not told (the command takes it for SDR)"
+        raise Reject(
+            "unsupported_media",
+            f"{what}; convert it to BT.709 (SDR) and list that: "
+            f"ffmpeg -i IN -vf {filters} -crf 12 OUT.mp4",
+        )
 
 
 def _name(kind: type[ColorTrc] | type[ColorPrimaries], number: int) -> str:

@@ -156,8 +156,9 @@ def decode(
         keep_damaged: whether what can be made of a damaged or cut frame is returned.
 
     Raises:
-        Reject: ``empty``, ``not_media``, ``bad_dimensions``, or ``decode_error`` for a frame that
-            is damaged or whose end is missing.
+        Reject: ``empty``, ``not_media``, ``bad_dimensions``, ``unsupported_media`` (a JPEG of which
+            damage cannot be told), or ``decode_error`` for a frame that is damaged or whose end is
+            missing.
     """
     if not data:
         raise Reject("empty")
@@ -171,6 +172,8 @@ def decode(
         raise Reject("decode_error", "the picture is damaged")
     if data[:2] == _JPEG and not keep_damaged:
         damage = jpeg.damage(data, max_side_px * max_side_px)
+        if damage == jpeg.UNTOLD:
+            raise Reject("unsupported_media", damage)
         if damage:
             raise Reject("decode_error", f"the picture is damaged: {damage}")
     return np.ascontiguousarray(image, np.uint8)

@@ -149,3 +149,21 @@ def test_a_damaged_cache_counts_as_empty(tmp_path, damage):
     assert ask(cache, file) == fingerprint(file, "sampled")
     cache.save()
     assert isinstance(json.loads((tmp_path / "cache").read_text()), dict)
+
+
+@pytest.mark.parametrize("change", ["touched", "middle", "end", "short"])
+def test_files_written_anew_that_look_alike_are_counted(tmp_path, change):
+    """Whether they changed nobody can say, of those that are longer than both ends."""
+    file = tmp_path / "a.mp4"
+    data = bytearray(10 if change == "short" else 3 * END_BYTES)
+    file.write_bytes(data)
+    os.utime(file, (1, 1))
+    first = StatCache(tmp_path / "cache")
+    ask(first, file)
+    first.save()
+    data[{"middle": len(data) // 2, "end": -1}.get(change, 0)] ^= change in ("middle", "end")
+    file.write_bytes(data)
+    os.utime(file, (2, 2))
+    again = StatCache(tmp_path / "cache")
+    ask(again, file)
+    assert again.alike == (change in ("touched", "middle"))

@@ -67,8 +67,9 @@ CASES = {
 
 X265_DEEP = ["-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le"]
 BT2020 = "scale=out_color_matrix=bt2020,setparams=colorspace=bt2020nc"
+UNTOLD = ", transfer not told (the command takes it for SDR)"
 REFUSED = {
-    "bt2020.mkv": (["-vf", BT2020, *X265_DEEP], "colors of BT.2020"),
+    "bt2020.mkv": (["-vf", BT2020, *X265_DEEP], f"colors of BT.2020{UNTOLD}"),
     "pq.mp4": (["-vf", f"{BT2020}:color_trc=smpte2084", *X265_DEEP], "HDR (PQ)"),
     "hlg.mp4": (["-vf", f"{BT2020}:color_trc=arib-std-b67", *X265_DEEP], "HDR (HLG)"),
     "hlg.ts": (["-vf", f"{BT2020}:color_trc=arib-std-b67", *X265_DEEP], "HDR (HLG)"),
@@ -111,7 +112,11 @@ def test_what_a_screen_cannot_show_as_it_is_stored_is_refused(tmp_path, name):
     with pytest.raises(Reject) as caught:
         probe(made(tmp_path / name, options), SIDE_PX)
     assert caught.value.reason == "unsupported_media"
-    assert caught.value.detail == f"{said}; convert it to BT.709 (SDR) and list that"
+    told, _, command = str(caught.value.detail).partition(": ffmpeg ")
+    assert told == f"{said}; convert it to BT.709 (SDR) and list that"
+    words = {"IN": str(tmp_path / name), "OUT.mp4": str(tmp_path / "converted.mp4")}
+    ffmpeg(*(words.get(word, word) for word in command.split()))
+    assert probe(tmp_path / "converted.mp4", SIDE_PX).primaries == "bt709"
 
 
 @pytest.mark.parametrize(("turn_deg", "quarters"), [(90, 1), (180, 2), (270, 3)])

@@ -403,6 +403,42 @@ def test_what_the_container_cuts_off_is_cut_off_as_ffmpeg_does(tmp_path, rotate_
     assert np.abs(np.roll(grey, 1, 1) - their_grey).mean() > 2, "a pixel aside would be seen"
 
 
+def with_pixel_crop(clip: Path, left: int, right: int, top: int, bottom: int) -> Path:
+    """Gives a Matroska file PixelCrop elements; padding in front gives way, so nothing else moves.
+
+    The masters around them are those of FFmpeg: Tracks with a size of two bytes and a CRC, which
+    becomes padding, TrackEntry with one of eight bytes, Video with one of one.
+    """
+    data = bytearray(clip.read_bytes())
+    ids = (b"\x54\xcc", b"\x54\xdd", b"\x54\xbb", b"\x54\xaa")
+    sides = zip(ids, (left, right, top, bottom), strict=True)
+    crop = b"".join(name + bytes([0x81, px]) for name, px in sides)
+    tracks = data.index(b"\x16\x54\xae\x6b\x40")  # and not where SeekHead names it
+    entry, video = data.index(b"\xae\x01\0", tracks + 6), data.index(b"\xe0\x8a\xb0", tracks)
+    data[tracks + 6] = 0xEC
+    data[video + 12 : video + 12] = crop
+    data[video + 1] += len(crop)
+    for at, size_bytes in ((entry + 1, 8), (tracks + 4, 2)):
+        size = int.from_bytes(data[at : at + size_bytes], "big") + len(crop)
+        data[at : at + size_bytes] = size.to_bytes(size_bytes, "big")
+    padding = data.index(b"\xec\x01\0")
+    assert padding < tracks
+    size = int.from_bytes(data[padding + 1 : padding + 9], "big") - len(crop)
+    data[padding + 1 : padding + 9] = size.to_bytes(8, "big")
+    del data[padding + 9 : padding + 9 + len(crop)]
+    clip.write_bytes(data)
+    return clip
+
+
+def test_what_matroska_cuts_off_is_cut_off(tmp_path):
+    random = np.random.Generator(np.random.Philox(key=1))
+    frames = [cv2.resize(random.integers(0, 255, (8, 16, 3), "u1"), (96, 64))] * 10
+    clip = write_clip(tmp_path / "a.mkv", range(10), frames=frames, options={"qp": "4"})
+    whole = read_one(clip)
+    cropped = read_one(with_pixel_crop(clip, 4, 28, 2, 14))
+    assert np.array_equal(cropped, whole[2:50, 4:68])
+
+
 def test_a_crop_that_leaves_nothing_is_none(tmp_path):
     clip = with_clap(write_clip(tmp_path / "a.mp4", range(3)), 0, 0, 0, 0)
     assert read_one(clip).shape == (32, 128, 3)

@@ -8,7 +8,9 @@ import PIL.Image
 import pytest
 import simplejpeg
 
+from pipeline.errors import Reject
 from pipeline.video.jpeg import damage
+from pipeline.video.reader import decode
 
 PIXELS = 1 << 24
 LOST_BYTES = 64
@@ -30,6 +32,22 @@ def libjpeg_tells(data: bytes) -> bool:
     except ValueError:
         return True
     return False
+
+
+@pytest.mark.parametrize(("subsampling", "told"), [(0, False), (1, True), (2, True)])
+def test_sampling_of_which_damage_cannot_be_told_is_no_damage(subsampling, told):
+    """OpenCV decodes it all the same."""
+    levels = np.random.default_rng(0).integers(0, 255, (60, 80, 4), np.uint8)
+    image = PIL.Image.fromarray(levels, "CMYK")
+    data = jpeg_of(image, subsampling=subsampling)
+    if not told:
+        assert decode(data, PIXELS).shape == (60, 80, 3)
+        return
+    with pytest.raises(Reject, match="CMYK") as caught:
+        decode(data, PIXELS)
+    assert caught.value.reason == "unsupported_media"
+    theirs = np.asarray(PIL.Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    assert np.abs(decode(data, PIXELS, keep_damaged=True) - theirs).mean() < 2
 
 
 @pytest.mark.parametrize("kind", ["photo", "noise", "stripes", "white", "black", "blue"])
