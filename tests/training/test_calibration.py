@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.commands.main import main
 from pipeline.training.calibration import calibrate, ranges, table
 from tests.training import made
 
@@ -39,3 +40,19 @@ def test_a_run_is_trained_for_some_steps_and_nothing_of_it_is_kept(tmp_path):
     assert calibrate(made.run(params), tmp_path, 100)  # the whole run has six
     assert sorted(tmp_path.rglob("*")) == before
     assert torch.is_grad_enabled()
+
+
+def test_the_command_prints_the_table_or_one_sentence(tmp_path, monkeypatch, capsys):
+    run = "{model: {architecture: vit, size: tiny}, objective: {kind: metric_learning, triplet: "
+    run += "batch_all}, also: train, optimizer: {batch_size: 8}}"
+    (tmp_path / "params.yaml").write_text(f"runs: {{a: {run}}}\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["calibrate", "a"]) == 2
+    assert "not a shard folder" in capsys.readouterr().err
+    made.shards(tmp_path / "data/shards", "train", made.planted(0, 16))
+    made.shards(tmp_path / "data/shards", "val", made.planted(1000, 8))
+    assert main(["calibrate", "a", "--steps", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["Losses", "loss", "cross_entropy", "triplet"]
+    assert main(["calibrate", "b"]) == 2
+    assert "no run 'b'" in capsys.readouterr().err

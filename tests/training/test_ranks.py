@@ -19,8 +19,8 @@ from tests.training.two_runs import RUNS, in_float64
 
 @pytest.mark.slow
 def test_two_processes_are_one_process_with_the_same_batches(tmp_path, monkeypatch):
-    made.shards(tmp_path, "train", made.planted(0, 40))
-    made.shards(tmp_path, "val", made.planted(1000, 19))  # the last batch is 3: of one rank alone
+    made.shards(tmp_path, "train", made.planted(0, 24))
+    made.shards(tmp_path, "val", made.planted(1000, 11))  # the last batch is 3: of one rank alone
     monkeypatch.chdir(made.ROOT)
     assert start_ranks([sys.executable, "-m", "tests.training.rank_child", str(tmp_path)], 2) == 0
     for name, params in RUNS.items():

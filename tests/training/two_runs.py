@@ -22,7 +22,7 @@ def _smaller(params, **change):
 
 
 RUNS = {
-    "batch_all": _smaller(made.metric_learning(2, "batch_all"), augmentation="fsfm"),
+    "batch_all": _smaller(made.metric_learning(1, "batch_all"), augmentation="fsfm"),
     "hard": _smaller(
         made.metric_learning(1, "hard_positive_hard_negative"),
         compute=ComputeParams(accumulate=2),
