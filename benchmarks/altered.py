@@ -68,7 +68,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--kind", choices=("seen", "unseen"), help="these films alone")
     parser.add_argument("--ways", type=int, default=len(ALTERATIONS), help="to alter a face")
     options = parser.parse_args(arguments)
-    studio = Studio(Path(os.environ["FACESHARDS_ASSETS"]))
+    if not (assets := os.environ.get("FACESHARDS_ASSETS")):
+        raise SystemExit("Say in FACESHARDS_ASSETS which folder holds the clips.")
+    studio = Studio(Path(assets))
     right: dict[_Case, list[bool]] = defaultdict(list)
     taken: dict[str, int] = defaultdict(int)
     with tempfile.TemporaryDirectory() as name:
