@@ -89,7 +89,13 @@ def brought_up_to_date(
             del there[damaged]
         wanted = {part.file: _accept(part, there, where.folder) for part in found.wanted}
         if where.kept:
-            gone = {file: facts for file, facts in there.items() if file not in wanted}
+            used = {facts.tar for facts in wanted.values()} - {""}
+            # Another version may give the same bytes, and so a tar of the same name: it stays here.
+            gone = {
+                file: facts
+                for file, facts in there.items()
+                if file not in wanted and facts.tar not in used
+            }
             kept.shelve(where.kept, where.folder, gone, engine.keep_gb * 1e9, sound)
         sound.save()
         where.sweep(wanted)

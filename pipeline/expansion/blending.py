@@ -18,7 +18,6 @@ _LEVELS = np.float32(255)
 _TINY = 1e-6  # against division by 0
 _LEAST_DEVIATION = 1.0  # in Lab; below it there is noise alone
 _LEAST_SHARPNESS = 0.1
-_SAME = np.eye(3)
 
 
 class Blend(NamedTuple):
@@ -65,12 +64,12 @@ def blend(
     under_moments, over_moments = moments(under_lab, weight), moments(over_lab, weight)
     if color == "before":
         over = correct(over, over_lab, over_moments, under_moments, max_gain)
-    blended = under + alpha * (over - under)
+    blended = _mixed(under, over, alpha)
     if color == "after":
         lab = _lab(blended)
         better = correct(blended, lab, moments(lab, weight), under_moments, max_gain)
-        blended += alpha * (better - blended)
-    part = np.asarray(np.rint(np.clip(blended, 0, 1) * _LEVELS), np.uint8)
+        blended = _mixed(blended, better, alpha)
+    part = np.asarray(cv2.convertScaleAbs(blended, alpha=255), np.uint8)  # rounds and clips
     image = target.copy()
     image[box] = part
     under_sharpness, over_sharpness = _sharpness(under_lab, weight), _sharpness(over_lab, weight)
@@ -85,8 +84,8 @@ def blend(
 
 def support(mask: NDArray[np.uint8]) -> Box:
     """Rows and columns of the smallest box that holds every mask value above 0."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    left, top, width, height = cv2.boundingRect(mask)
+    return slice(top, top + height), slice(left, left + width)
 
 
 def correct(
@@ -119,7 +118,8 @@ def correct(
         gain = np.clip(gain, 1 / max_gain, max_gain)
     shift = wanted[0] - gain * own[0]
     moved = cv2.transform(lab, np.column_stack([np.diag(gain), shift]))
-    return np.clip(np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB), np.float32), 0, 1)
+    rgb = np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB), np.float32)
+    return np.clip(rgb, 0, 1, out=rgb)
 
 
 def moments(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> Moments:
@@ -132,8 +132,18 @@ def moments(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> Moments:
     flat = lab.reshape(-1, 3)  # (n, 3)
     mean = weight @ flat  # (3,)
     # Two passes: one of sums of squares would lose digits.
-    apart = cv2.transform(lab, np.column_stack([_SAME, -mean])).reshape(-1, 3)
-    return mean.astype(np.float64), np.sqrt((weight @ (apart * apart)).astype(np.float64))
+    apart = cv2.subtract(lab, (*mean.tolist(), 0.0)).reshape(-1, 3)
+    np.multiply(apart, apart, out=apart)
+    return mean.astype(np.float64), np.sqrt((weight @ apart).astype(np.float64))
+
+
+def _mixed(
+    under: NDArray[np.float32], over: NDArray[np.float32], alpha: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    mixed = over - under
+    mixed *= alpha
+    mixed += under
+    return mixed
 
 
 def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -143,7 +153,8 @@ def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
 def _sharpness(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float64]:
     """Root mean square of the Laplacian of lightness, float64 ()."""
     edges = np.asarray(cv2.Laplacian(cv2.extractChannel(lab, 0), cv2.CV_32F), np.float32).ravel()
-    return np.asarray(np.sqrt(weight @ (edges * edges)), np.float64)
+    np.multiply(edges, edges, out=edges)
+    return np.asarray(np.sqrt(weight @ edges), np.float64)
 
 
 def _ratio(

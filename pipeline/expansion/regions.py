@@ -129,7 +129,9 @@ def soften(hard: NDArray[np.uint8], blur_sigma_px: float) -> NDArray[np.uint8]:
         return hard
     side = 2 * int(np.ceil(_REACH_SIGMAS * blur_sigma_px)) + 1
     soft = cv2.GaussianBlur(hard.astype(np.float32), (side, side), blur_sigma_px)
-    return np.asarray(np.rint(soft * (np.float32(255) / soft.max())), np.uint8)
+    return np.asarray(
+        cv2.convertScaleAbs(soft, alpha=float(np.float32(255) / soft.max())), np.uint8
+    )
 
 
 def _around(

@@ -20,9 +20,11 @@ def store(folder: Path) -> Store:
     return Store(folder / "store", "faces", 4, kept=folder / "kept")
 
 
-def make(folder: Path, texts: dict[str, str], keep_gb: float = 1.0, copies: int = 2) -> None:
+def make(
+    folder: Path, texts: dict[str, str], keep_gb: float = 1.0, copies: int = 2, version: int = 1
+) -> None:
     engine = EngineParams(workers=0, keep_gb=keep_gb)
-    whole = run.run("toy", toy.ToyTask(copies), toy.plan(texts), store(folder), engine, 1)
+    whole = run.run("toy", toy.ToyTask(copies), toy.plan(texts), store(folder), engine, version)
     stage.write_table(whole, folder / "faces.parquet", "faces")
 
 
@@ -46,6 +48,19 @@ def test_going_back_works_nothing(tmp_path, monkeypatch):
     assert seen == []
     assert outputs(tmp_path) == first
     make(tmp_path, other, copies=3)
+    assert seen == []
+
+
+def test_a_version_that_gives_the_same_bytes_leaves_its_tars(tmp_path, monkeypatch):
+    make(tmp_path, toy.texts(20))
+    tars = {name for name in outputs(tmp_path) if name.endswith(".tar")}
+    assert tars
+    seen = worked(monkeypatch)
+    make(tmp_path, toy.texts(20), version=2)
+    assert len(seen) == 20
+    assert {name for name in outputs(tmp_path) if name.endswith(".tar")} == tars
+    seen.clear()
+    make(tmp_path, toy.texts(20), version=2)
     assert seen == []
 
 
