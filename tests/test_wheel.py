@@ -30,6 +30,10 @@ DATA = {
     "pipeline/report/macros.html": "pipeline/report/macros.html",
     "pipeline/report/style.css": "pipeline/report/style.css",
     "faceshards/py.typed": "faceshards/py.typed",
+    **{
+        f"pipeline/evaluation/papers/{name}.yaml": f"pipeline/evaluation/papers/{name}.yaml"
+        for name in ("metric-learning", "scenarios", "sjedd")
+    },
 }
 """Files of the wheel that are no code, and the files of the clone that they must equal."""
 

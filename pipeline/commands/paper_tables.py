@@ -40,7 +40,7 @@ def text(paper: str, form: str, also: Sequence[str]) -> str:
 
     for name in also:
         scored(name)
-    found: list[paper_counts.CountTable | paper_tables.Table] = [
+    found: list[paper_counts.CountTable | paper_tables.ScoreTable] = [
         *paper_counts.tables(paper, videos, _samples())
     ]
     for one in paper_tables.typed(paper):

@@ -74,7 +74,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ScoreTable:
     """A table of scores, to be printed."""
 
     number: str
@@ -128,7 +128,7 @@ def filled(
     measured: Callable[[str, Scenario], Mapping[str, Found]],
     there: Sequence[str],
     also: Sequence[str] = (),
-) -> Table:
+) -> ScoreTable:
     """The table with a row for each run that there is, below the paper's row.
 
     Args:
@@ -147,7 +147,7 @@ def filled(
         if name not in {row.run for row in one.rows}:
             rows.append(_own_row(one, name, name, scenario, measured))
     columns = (*one.columns, *one.means)
-    return Table(one.number, one.title, one.decimals, columns, tuple(rows), tuple(one.notes))
+    return ScoreTable(one.number, one.title, one.decimals, columns, tuple(rows), tuple(one.notes))
 
 
 def _paper_cells(one: Typed, row: TypedRow) -> tuple[Cell, ...]:

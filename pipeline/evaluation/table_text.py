@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 
 from pipeline.evaluation.paper_counts import CountTable
-from pipeline.evaluation.paper_tables import PAPER, Cell, Row, Table, printed_as
+from pipeline.evaluation.paper_tables import PAPER, Cell, Row, ScoreTable, printed_as
 
 FORMATS = ("markdown", "latex", "csv")
 EMPTY = "—"
 _LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"})
 
 
-def text(tables: Sequence[Table | CountTable], form: str) -> str:
+def text(tables: Sequence[ScoreTable | CountTable], form: str) -> str:
     """Tables one below the other. CSV has one line per number, with all digits."""
     if form == "csv":
         return _csv(tables)
@@ -24,7 +24,7 @@ def text(tables: Sequence[Table | CountTable], form: str) -> str:
 _Grid = Callable[[str, Sequence[str], Sequence[Sequence[str]], Sequence[str]], str]
 
 
-def _told(table: Table | CountTable, form: _Grid) -> str:
+def _told(table: ScoreTable | CountTable, form: _Grid) -> str:
     title = f"Table {table.number}. {table.title}"
     if isinstance(table, CountTable):
         rows = [[row.label, row.source, *row.cells] for row in table.rows]
@@ -84,7 +84,7 @@ def _latex(
     return "\n".join(lines)
 
 
-def _csv(tables: Sequence[Table | CountTable]) -> str:
+def _csv(tables: Sequence[ScoreTable | CountTable]) -> str:
     found = io.StringIO()
     write = csv.writer(found, lineterminator="\n").writerow
     write(

@@ -286,7 +286,7 @@ def test_an_average_over_sets_has_no_number_without_one_of_them():
     assert (found["b"].numbers, found["m"].numbers, found["b"].videos) == ({}, {}, 0)
     cell = paper_tables.Cell(None)
     row = paper_tables.Row("x", "run", (cell,))
-    table = paper_tables.Table("1", "t", 1, ("c",), (row,), ())
+    table = paper_tables.ScoreTable("1", "t", 1, ("c",), (row,), ())
     assert "| x | run | — |" in table_text.text([table], "markdown")
 
 
