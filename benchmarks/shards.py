@@ -254,7 +254,7 @@ def _peer(
     if "missing" in times:
         sys.stderr.write(f"{peer} is left out, it cannot be measured: {times['missing']}\n")
         return []
-    one, two = ours * np.array([times["read"], times["read_two"]]) / times["limit"]
+    one, two = (ours * np.array([times["read"], times["read_two"]]) / times["limit"]).tolist()
     return [
         at_least(f"read, 1 thread, times {peer}, no workers", one, "x", 1.05),
         # Two cores decode twice as much as one at best.
