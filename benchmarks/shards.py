@@ -1,4 +1,4 @@
-"""Reading and writing shards beside webdataset, with the same pictures in one run.
+"""Reading and writing shards beside webdataset, litdata and mosaicml-streaming, in one run.
 
 Shares are of what the JPEG decoder alone does with the bytes in memory on as many cores, and of a
 plain copy of the file. Start-up and memory are of a made index of a million samples.
@@ -8,8 +8,11 @@ import argparse
 import hashlib
 import io
 import json
+import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,10 +25,12 @@ import pyarrow as pa
 import simplejpeg
 
 from benchmarks._figures import at_least, at_most, peak_mb, show
+from benchmarks._shard_peers import PEERS
 from faceshards import fields, images, tar
 from faceshards.loader import Loader
 from faceshards.order import Shuffled
 from faceshards.samples import Samples
+from faceshards.verify import verify_folder
 from pipeline import tables
 from pipeline.shards.folder_index import LabelFacts, tar_facts, write_folder_index
 
@@ -42,6 +47,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--samples", type=int, default=6000, help="pictures that are read")
     parser.add_argument("--index", type=int, default=1_000_000, help="samples of the made index")
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many counts")
+    for peer in PEERS:
+        about = f"folder that `pip install --target` filled with {peer}; else this environment"
+        parser.add_argument(f"--{peer}", metavar="FOLDER", default="", help=about)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -49,7 +57,10 @@ def main(arguments: list[str]) -> None:
         figures = _writing(root, jpegs, given.rounds)
         # Two tars at least: webdataset has two workers, and each takes whole tars.
         _folder(root / "train", jpegs, min(PER_TAR, -(-len(jpegs) // 2)))
-        figures += _reading(root / "train", jpegs, given.rounds)
+        reading, limit_s, ours_s = _reading(root / "train", jpegs, given.rounds)
+        figures += reading + _verifying(root / "train", given.rounds)
+        for peer in PEERS:
+            figures += _peer(root, jpegs, peer, vars(given)[peer], given.rounds, limit_s / ours_s)
         _big_index(root / "big", given.index)
         figures += _start(root / "big", given.index)
     show(figures)
@@ -153,10 +164,13 @@ def _writing(root: Path, jpegs: list[bytes], rounds: int) -> list:
         at_least("write, times webdataset.TarWriter", webds / plain, "x", None),
         at_least("write with sha256, times webdataset.TarWriter", webds / checked, "x", None),
         at_least("write, share of a file copy", copy / plain, "", None),
+        at_least("write with sha256, share of a file copy", copy / checked, "", None),
+        at_least("write, samples per second", len(part) / plain, "1/s", None),
     ]
 
 
-def _reading(folder: Path, jpegs: list[bytes], rounds: int) -> list:
+def _reading(folder: Path, jpegs: list[bytes], rounds: int) -> tuple[list, np.ndarray, np.ndarray]:
+    """Figures, and seconds (2,) of decoding alone and of ours, on one and two threads."""
     import torch
     import webdataset
 
@@ -197,12 +211,55 @@ def _reading(folder: Path, jpegs: list[bytes], rounds: int) -> list:
         lambda: theirs(turbo, 2),
     )
     one_limit, two_limit, one, two, stock, stock_two, turbo_two = times
-    return [
+    figures = [
         at_least("read, 1 thread, share of decoding alone", one_limit / one, "", 0.92),
         at_least("read, 2 threads, share of decoding alone", two_limit / two, "", 0.84),
         at_least("read, 1 thread, times webdataset", stock / one, "x", 2.5),
         at_least("read, 2 threads, times webdataset, 2 workers", stock_two / two, "x", 3),
         at_least("read, 2 threads, times webdataset + turbo", turbo_two / two, "x", 1.7),
+    ]
+    return figures, np.array([one_limit, two_limit]), np.array([one, two])
+
+
+def _verifying(folder: Path, rounds: int) -> list:
+    """The quick check beside hashing the same files and nothing else."""
+
+    def hashed() -> None:
+        for path in folder.iterdir():
+            with path.open("rb") as file:
+                hashlib.file_digest(file, "sha256")
+
+    hashing, quick = _median_s(rounds, hashed, lambda: verify_folder(folder, quick=True))
+    return [at_least("verify --quick, share of hashing alone", hashing / quick, "", 0.9)]
+
+
+def _peer(
+    root: Path, jpegs: list[bytes], peer: str, packages: str, rounds: int, ours: np.ndarray
+) -> list:
+    """Ours against a peer in a process of its own, each as a share of decoding alone beside it.
+
+    ``ours`` (2,) are our shares on one and two threads.
+    """
+    folder = root / peer
+    folder.mkdir()
+    (folder / "jpegs.bin").write_bytes(b"".join(jpegs))
+    (folder / "sizes.json").write_text(json.dumps([len(jpeg) for jpeg in jpegs]))
+    command = [sys.executable, str(Path(__file__).with_name("_shard_peers.py"))]
+    variables = os.environ | {"PYTHONPATH": packages}
+    done = subprocess.run(
+        [*command, peer, str(folder), str(rounds)], env=variables, capture_output=True, text=True
+    )
+    last = (done.stdout.strip().splitlines() or ["{}"])[-1]
+    times = json.loads(last) if done.returncode == 0 else {"missing": done.stderr[-300:]}
+    if "missing" in times:
+        sys.stderr.write(f"{peer} is left out, it cannot be measured: {times['missing']}\n")
+        return []
+    one, two = (ours * np.array([times["read"], times["read_two"]]) / times["limit"]).tolist()
+    return [
+        at_least(f"read, 1 thread, times {peer}, no workers", one, "x", 1.05),
+        # Two cores decode twice as much as one at best.
+        at_least(f"read, 2 threads, times {peer}, 2 workers", 2 * two, "x", 1.5),
+        at_least(f"write of {peer}, samples per second", len(jpegs) / times["write"], "1/s", None),
     ]
 
 

@@ -114,7 +114,8 @@ def test_every_dependency_has_its_line_and_its_extra_in_the_readme():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = {"faceshards": project["dependencies"]} | {
-        name: extras[name] for name in ("pipeline", "cluster", "centerface", "tensorboard")
+        name: extras[name]
+        for name in ("pipeline", "cluster", "centerface", "tensorboard", "streaming")
     }
     table = (ROOT / "README.md").read_text().split("## What it stands on")[1]
     rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| `(\w+)` \|$", table, re.MULTILINE)

@@ -1,7 +1,8 @@
 """A folder per dataset with its pictures and a CSV, which the adapter ``csv`` reads.
 
-Pictures lie in ``<dataset>/<method>/``, below it as their ids say. The column ``notes``, which the
-adapter does not read, has the id of every sample.
+Pictures lie in ``<dataset>/<method>/``, below it as their ids say; the column ``id`` has the ids.
+Expanded samples are listed apart, in ``expanded.csv``: the pipeline makes them itself, and takes no
+others.
 """
 
 import csv
@@ -17,7 +18,7 @@ _IDS = ("identity", "source_id", "target_id")
 
 
 class CsvLists(Form):
-    """``<id>.jpg`` and ``<dataset>/samples.csv``."""
+    """``<id>.jpg``, ``<dataset>/samples.csv`` and ``<dataset>/expanded.csv``."""
 
     name: ClassVar[str] = "csv"
     about: ClassVar[str] = "pictures and one CSV per dataset, as the adapter csv reads them"
@@ -28,16 +29,17 @@ class CsvLists(Form):
             yield _path(sample_id), sample.jpg
 
     def lists(self, folders: Sequence[Shards]) -> Files:
-        """One CSV per dataset."""
-        of_dataset: dict[str, list[dict[str, Any]]] = {}
+        """One CSV per dataset, and one of its expanded samples."""
+        of_list: dict[str, list[dict[str, Any]]] = {}
         for _, row in rows(folders):
             path = _path(row["sample_id"]).removeprefix(f"{row['dataset']}/")
             label = LABEL_NAMES[row["label"]]
             line = {"path": path, "label": label} | {name: row[name] for name in (*_SAME, *_IDS)}
-            line |= {"group": row["leak_group"], "notes": row["sample_id"]}
-            of_dataset.setdefault(row["dataset"], []).append(line)
-        for dataset, lines in sorted(of_dataset.items()):
-            yield checked_path(f"{dataset}/samples.csv"), table(lines)
+            line |= {"group": row["leak_group"], "id": row["sample_id"]}
+            name = "expanded" if row["generator"] else "samples"
+            of_list.setdefault(f"{row['dataset']}/{name}.csv", []).append(line)
+        for path, lines in sorted(of_list.items()):
+            yield checked_path(path), table(lines)
 
 
 def _path(sample_id: str) -> str:

@@ -59,11 +59,6 @@ def checked_path(path: str) -> str:
     return path
 
 
-def key_path(key: str, suffix: str) -> str:
-    """Path of a sample's file by its key."""
-    return checked_path(f"{key}{suffix}")
-
-
 def rows(folders: Sequence[Shards]) -> Iterator[tuple[Shards, dict[str, Any]]]:
     """What the index says of every sample, folder by folder, without its place in the tars.
 

@@ -1,7 +1,8 @@
 """Parquet files with pictures and typed columns, and a dataset card: what Hugging Face reads.
 
-One Parquet file per tar, in ``data/<folder>/``. Types are stated in every file, so that a file
-whose first samples lack landmarks reads like the others.
+One Parquet file per tar, in ``data/<dataset>/``, those of expanded samples in
+``expanded/<dataset>/``. Types are stated in every file, so that a file whose first samples lack
+landmarks reads like the others.
 """
 
 import io
@@ -22,7 +23,7 @@ _ROWS_PER_GROUP = 512
 
 
 class HuggingFace(Form):
-    """``data/<folder>/<tar>.parquet`` and ``README.md``."""
+    """``data/<dataset>/<split>-<number>.parquet``, those of expanded samples, and ``README.md``."""
 
     name: ClassVar[str] = "huggingface"
     about: ClassVar[str] = "Parquet files with typed columns, and a dataset card"
@@ -47,7 +48,9 @@ class HuggingFace(Form):
 
 
 def _path(folder: str, tar: str) -> str:
-    return checked_path(f"data/{folder}/{tar.removesuffix('.tar')}.parquet")
+    dataset, _, number = tar.removesuffix(".tar").rpartition("-")
+    top = fields.EXPANDED if folder == fields.EXPANDED else "data"
+    return checked_path(f"{top}/{dataset}/{folder}-{number}.parquet")
 
 
 def _pictures(folder: str) -> dict[str, str]:
@@ -104,8 +107,9 @@ def _card(folders: Sequence[Shards]) -> str:
         if of_config:
             lines += [f"- config_name: {name}", "  data_files:"]
             for shards in of_config:
-                split = "train" if name == "expanded" else shards.name
-                lines += [f"  - split: {split}", f"    path: data/{shards.name}/*.parquet"]
+                split = "train" if name == fields.EXPANDED else shards.name
+                top = fields.EXPANDED if name == fields.EXPANDED else "data"
+                lines += [f"  - split: {split}", f"    path: {top}/*/{shards.name}-*.parquet"]
     lines += ["---", "", "# Face crops of deepfakes", ""]
     lines += ["Exported from faceshards. `label` is 0 for real and 1 for fake, by what is visible."]
     lines += ["`vector` follows the label graph named by `graph`: 1 altered, 0 not, -1 unobserved."]

@@ -24,7 +24,7 @@ from faceshards.replace import replacing
 RECORDS = ".export"
 _FORM = "form"
 _LISTS = "lists.json"
-_VERSION = 1
+_VERSION = 2
 """Counted up when a form writes other bytes for the same tar."""
 _LOOKED_AT = 8
 """Pictures of each tar that are encoded anew to estimate how much disk PNGs need."""

@@ -16,10 +16,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from faceshards import keys
 from faceshards.wording import suggestion
 from pipeline.config.dataset_entries import DatasetEntry
 from pipeline.config.params import DatasetsParams
-from pipeline.errors import UserError
+from pipeline.errors import Reject, UserError
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -89,6 +90,18 @@ class Source:
         """
         return text if not text or ":" in text else f"{self.name}:{text}"
 
+    def own_name(self, method: str, text: str) -> str:
+        """What an id that a list states adds to dataset and method; "" stays "".
+
+        A whole id, ``<dataset>/<method>/<name>``, is one too, so that what was exported comes back.
+
+        Raises Reject where it is no plain path.
+        """
+        name = text.removeprefix(keys.video_id(self.name, method, ""))
+        if text and ("\0" in name or any(p in ("", ".", "..") for p in name.split("/"))):
+            raise Reject("inconsistent", f"the id {text!r} is not of names with slashes between")
+        return name
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -147,6 +160,8 @@ class Video:
     excluded. The stage ``frames`` looks up when they are shown."""
     size_bytes: int = -1
     """Of a picture that is in a file with others; -1 = that of the file."""
+    name: str = ""
+    """Of its id, where a list states one (:meth:`Source.own_name`); "" = its path."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ Rules:
 - A video that a list has in several splits counts once: in test before val before train, since
   those lists put test videos into train (Celeb-DF) or give one set three names (UADFV). The others
   are ``duplicate``. The lists are no official splits; the adapter of the dataset itself has those.
+- ``samples.csv`` in a root, which ``faceshards export`` writes, tells the ids that videos had.
 - A split is train, val or test; a video of another one is ``inconsistent``.
 - A label is one of the known ones, or ends in ``_real`` or ``_fake`` in any case; another is
   ``unknown_label``. Methods get the names that the datasets' own adapters give them. A label of
@@ -26,7 +27,7 @@ from typing import Any
 from pipeline.datasets import df40_names, folders, shared_ids
 from pipeline.datasets import lists as list_files
 from pipeline.datasets.base import REAL_METHOD, Adapter, Option, Rejected, Source, Video
-from pipeline.errors import UserError
+from pipeline.errors import Reject, UserError
 
 METHODS = {
     "FF-DF": "Deepfakes",
@@ -71,6 +72,7 @@ _NO_LISTS = ("train.json", "val.json", "test.json", "conversion_dict.json")
 _MAX_BYTES = 1 << 30
 _MAX_DEPTH = 16
 _RECORD = ("label", "frames")
+_EXPORTED = "samples.csv"
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
     # Stable: within a split the order of the lists stays.
     entries.sort(key=lambda entry: _ORDER.index(entry.split))
     locator = Locator(source.roots)
+    ids = _ids(source)
     seen: dict[str, Entry] = {}
     for entry in entries:
         found = locator.find(entry.folder)
@@ -248,7 +251,7 @@ def _read(source: Source) -> Iterator[Video | Rejected]:
         path = source.path(*found)
         first = seen.setdefault(path, entry)
         if first is entry:
-            yield _video(source, entry, source.roots[found[0]] / found[1], path)
+            yield _video(source, entry, source.roots[found[0]] / found[1], path, ids.get(path, ""))
         elif _is_fake(first) != _is_fake(entry):
             yield Rejected(entry.where, "inconsistent", f"{first.where} has another label")
         elif (first.split, first.label) != (entry.split, entry.label):
@@ -259,13 +262,32 @@ def _is_fake(entry: Entry) -> bool:
     return method_of(entry.label) != REAL_METHOD
 
 
-def _video(source: Source, entry: Entry, folder: Path, path: str) -> Video | Rejected:
+def _ids(source: Source) -> dict[str, str]:
+    """Ids of videos by their folder's path, where an export of ours tells them."""
+    found: dict[str, str] = {}
+    for index, root in enumerate(source.roots):
+        if not (root / _EXPORTED).is_file():
+            continue
+        remedy = "Export anew, or take it away."
+        for _, row in list_files.read_csv(source, root / _EXPORTED, ("path", "video_id"), remedy):
+            folder = row["path"].rpartition("/")[0]
+            found.setdefault(source.path(index, folder), row["video_id"])
+    return found
+
+
+def _video(
+    source: Source, entry: Entry, folder: Path, path: str, video_id: str
+) -> Video | Rejected:
     method = method_of(entry.label, entry.compression, entry.folder)
     if not method:
         return Rejected(path, "unknown_label", f"{entry.where}: the label is {entry.label}")
     on_disk = {found.name for found in folders.entries(folder)}
     if not any(PurePosixPath(frame).name in on_disk for frame in entry.frames):
         return Rejected(path, "missing", f"{entry.where}: none of its frames is on disk")
+    try:
+        name = source.own_name(method, video_id)
+    except Reject as reject:
+        return Rejected(path, reject.reason, reject.detail)
     ids = shared_ids.ids_in(entry.name) if _has_shared_ids(entry) else ()
     fake = method != REAL_METHOD
     shown = SHOWN.get(method) if fake else 0
@@ -275,6 +297,7 @@ def _video(source: Source, entry: Entry, folder: Path, path: str) -> Video | Rej
         path=path,
         split=entry.split,
         label=int(fake),
+        name=name,
         method=method,
         identity=ids[shown] if shown is not None and shown < len(ids) else "",
         target_id=ids[0] if swap else "",

@@ -16,6 +16,8 @@ of ``COLUMNS`` optional. Rules:
 - ``pair_path``: the pristine video of the same frames, below the root; ``mask_path``: a video that
   is bright where this one is altered.
 - ``category`` and ``subtype`` are those of the method in semantics.yaml where absent.
+- ``id``: the name of the row's id, ``<dataset>/<method>/<id>``, or that id as a whole; the path
+  without its suffix where absent.
 - ``notes`` is for people and not read.
 - A file that is listed twice without parts counts once; with two labels it is an error.
 """
@@ -48,7 +50,7 @@ COLUMNS = (
     *REQUIRED,
     *("split", "method", "category", "subtype", "source_id", "target_id", "identity", "audio_fake"),
     *("compression", "start_s", "end_s", "parts", "group", "pair_id", "pair_path", "mask_path"),
-    "notes",
+    *("id", "notes"),
 )
 _MAY_DIFFER = ("label", "start_s", "end_s", "parts", "notes")
 """Columns that several lines of one file need not agree in; another label is told before."""
@@ -183,6 +185,7 @@ def _video(
         path=path,
         split=_one_of(row, "split", ("", *SPLITS), where) or "test",
         label=label,
+        name=source.own_name(method, row["id"]),
         method=method,
         category=category,
         subtype=row["subtype"],

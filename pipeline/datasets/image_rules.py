@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from faceshards.fields import CATEGORIES, SPLITS
-from pipeline.datasets import splits
+from pipeline.datasets import folders, splits
 from pipeline.datasets.base import REAL_METHOD, Option, Rejected, Source, Video
 from pipeline.errors import Reject, UserError
 
-FIELDS = ("split", "label", "method", "identity", "target", "source", "pair", "group")
+FIELDS = ("split", "label", "method", "identity", "target", "source", "pair", "group", "id")
 """What a layout or a column may say."""
 OURS = "ours"
 UNKNOWN_METHOD = "unknown"
@@ -58,7 +58,8 @@ def layout_pattern(layout: str) -> re.Pattern[str]:
         named.add(name)
         pattern += re.escape(layout[end : found.start()])
         wild = "(?:.*/)?" if found[0] == "**/" else "[^/]*"
-        pattern += f"(?P<{name}>[^/]+?)" if name else wild
+        text = ".+" if name == "id" else "[^/]+?"  # an id may have slashes
+        pattern += f"(?P<{name}>{text})" if name else wild
         end = found.end()
     return re.compile(f"{pattern}{re.escape(layout[end:])}(?:/.*)?", re.DOTALL)
 
@@ -131,7 +132,10 @@ class ImageRules:
         if found is None:
             layout = self._source.options["layout"]
             raise Reject("unknown_label", f"its path is not of the layout {layout}")
-        return found.groupdict()
+        said = found.groupdict()
+        if "id" in said and folders.is_image(said["id"]):
+            said["id"] = folders.without_suffix(said["id"])
+        return said
 
     def _video(self, place: ImagePlace, said: Mapping[str, str]) -> Video:
         unique, options = self._source.unique, self._source.options
@@ -145,6 +149,7 @@ class ImageRules:
             path=place.path,
             split=self._split(place, said),
             label=label,
+            name=self._source.own_name(method if label else REAL_METHOD, said.get("id", "")),
             method=method if label else REAL_METHOD,
             category=options["category"] if label else "",
             identity=identity,

@@ -260,13 +260,15 @@ def _reference(reference: Reference | None, mode: Mode, seen: StatCache) -> str:
 
 
 def _video_ids(dataset: str, videos: list[Video]) -> list[str]:
-    """Ids without the suffix, except where two would be the same: those keep it."""
-    full = [keys.video_id(dataset, v.method, v.path) for v in videos]
+    """Ids as stated, else without the suffix, except where two would be the same: those keep it."""
+    full = [keys.video_id(dataset, v.method, v.name or v.path) for v in videos]
     if len(set(full)) < len(full):
         twice = Counter(full).most_common(1)[0][0]
+        if any(v.name for v, f in zip(videos, full, strict=True) if f == twice):
+            raise UserError(f"Dataset {dataset}: two rows have the id {twice}. Give each its own.")
         raise ValueError(f"the adapter of {dataset} gave {twice} twice; a repeat is a reject")
     ids = [
-        f if v.media in ("frames", *PACKED) else folders.without_suffix(f)
+        f if v.name or v.media in ("frames", *PACKED) else folders.without_suffix(f)
         for f, v in zip(full, videos, strict=True)
     ]
     while len(set(ids)) < len(ids):

@@ -298,3 +298,24 @@ def test_pairs_and_masks(wild):
     assert {lonely[name] for name in told} == {""}
     with pytest.raises(UserError, match="not below the dataset's root"):
         wild("path,label,pair_path", "a.mp4,fake,../b.mp4")
+
+
+def test_ids_as_stated(wild):
+    found = wild(
+        "path,label,method,id", "a.mp4,fake,m,x/y.1", "b.mp4,fake,m,wild/m/z", "c.mp4,real,,"
+    )
+    assert set(rows(found)) == {"wild/m/x/y.1", "wild/m/z", "wild/real/c"}
+    # A stated id may be what another row's path gives; that one keeps its suffix then.
+    found = wild("path,label,id", "a.mp4,real,b", "b.mp4,real,")
+    assert set(rows(found)) == {"wild/real/b", "wild/real/b.mp4"}
+
+
+@pytest.mark.parametrize("text", ["a/../b", "/a", "a//b", "a/"])
+def test_an_id_that_is_no_plain_path_is_rejected(wild, text):
+    found = wild("path,label,id", f"a.mp4,real,{text}", "b.mp4,real,")
+    assert rejects(found) == {"wild/a.mp4": "inconsistent"}
+
+
+def test_one_id_for_two_rows_is_told(wild):
+    with pytest.raises(UserError, match="two rows have the id wild/real/x"):
+        wild("path,label,id", "a.mp4,real,x", "b.mp4,real,x")

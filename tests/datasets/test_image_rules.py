@@ -19,6 +19,7 @@ NAMES = st.text("abcXYZ019 .()[]+^$", min_size=1, max_size=8)
         ("**/{label}/{method}/*.jpg", "fake/sd/1.jpg", {"label": "fake", "method": "sd"}),
         ("{split}-*-of-*", "train-00000-of-00003.parquet", {"split": "train"}),
         ("a+b/{label}", "a+b/real/1.png", {"label": "real"}),
+        ("{label}/{id}", "real/a/b.1/c.jpg", {"label": "real", "id": "a/b.1/c.jpg"}),
     ],
 )
 def test_layouts(layout, path, said):
@@ -43,6 +44,8 @@ def test_names_that_nobody_knows(layout):
 def test_a_layout_of_folders_gives_the_names_of_folders(names, file):
     layout = "/".join(f"{{{field}}}" for field in FIELDS[: len(names)])
     found = layout_pattern(layout).fullmatch("/".join([*names, file]))
+    if "{id}" in layout:  # it is the last one, and stands for all that is left
+        names = [*names[:-1], f"{names[-1]}/{file}"]
     assert list(found.groupdict().values()) == names
 
 

@@ -13,6 +13,7 @@ def test_its_snippets_run_one_after_the_other(shards):
     for theirs, made in (
         ("data/shards", str(shards)),
         ("https://example.org/shards", str(shards)),
+        ("n_ranks=1, workers=2)", "n_ranks=1)"),
         ("batch_size=32", "batch_size=4"),
         (', "FaceSwap"', ","),
     ):

@@ -9,12 +9,17 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from faceshards import export
 from faceshards.errors import UserError
 from faceshards.reading import Shards
-from pipeline.datasets import generic_csv
+from pipeline.config.dataset_entries import DatasetEntry
+from pipeline.config.params import DatasetsParams
+from pipeline.datasets.scan import scan
+from pipeline.labels import semantics
+from tests.shards.made import SEMANTICS
 
 FOLDERS = ("train", "val", "test", "expanded")
 
@@ -61,21 +66,99 @@ def test_folders_by_class(exported: Path, wanted: dict[str, Any]) -> None:
     assert on_disk == {row["path"] for row in found}
 
 
-def test_csv_comes_back_through_its_adapter(exported: Path, wanted: dict[str, Any]) -> None:
-    """Read as the adapter is documented; pictures, labels, splits and people are the same."""
-    root = exported / "csv"
-    seen = set()
-    for dataset in ("ffpp", "wild"):
-        for row in lines(root / dataset / "samples.csv"):
-            about, jpeg = wanted[row["notes"]][1].about, wanted[row["notes"]][1].jpg
-            seen.add(row["notes"])
-            assert set(row) <= set(generic_csv.COLUMNS)
-            assert (root / dataset / row["path"]).read_bytes() == jpeg
-            assert row["label"] == ("real", "fake")[about["label"]]
-            same = ("split", "method", "category", "compression", "identity", "pair_id")
-            assert [row[k] for k in same] == [about[k] for k in same]
-            assert row["group"] == about["leak_group"]
-    assert seen == set(wanted)
+SAME = ("split", "label", "method", "category", "compression")
+PEOPLE = ("identity", "source_id", "target_id", "pair_id", "leak_group")
+
+
+def come_back(adapter: str, root: Path, tmp_path: Path, name: str, **options: str) -> list[dict]:
+    """Rows of the table ``videos`` of what lies at a root."""
+    entry = DatasetEntry(name, adapter, (root,), options)
+    # Made images are alike; whether they are copies of each other is not asked here.
+    params = DatasetsParams()
+    found = scan({name: entry}, params, semantics.load(SEMANTICS), tmp_path / "stat.json")
+    return found.videos.to_pylist()
+
+
+def of_dataset(wanted: dict[str, Any], name: str) -> dict[str, Any]:
+    """The samples that are no expanded ones."""
+    return {
+        i: s
+        for i, (folder, s) in wanted.items()
+        if s.about["dataset"] == name and folder != "expanded"
+    }
+
+
+def check_people(row: dict[str, Any], about: dict[str, Any]) -> None:
+    """Ids of people get the dataset in front where they have none, as in the adapter's rules."""
+    for name in PEOPLE:
+        if row[name]:
+            assert row[name] in (about[name], f"{about['dataset']}:{about[name]}"), name
+        else:
+            assert not about[name]
+
+
+@pytest.mark.parametrize("dataset", ["ffpp", "wild"])
+def test_csv_comes_back_with_the_same_ids(exported, wanted, tmp_path, dataset) -> None:
+    root = exported / "csv" / dataset
+    found = come_back("csv", root, tmp_path, dataset, manifest="samples.csv")
+    samples = of_dataset(wanted, dataset)
+    assert {row["video_id"] for row in found} == set(samples)
+    for row in found:
+        sample = samples[row["video_id"]]
+        assert (root / row["path"]).read_bytes() == sample.jpg
+        assert [row[k] for k in SAME] == [sample.about[k] for k in SAME]
+        check_people(row, sample.about)
+    if dataset == "ffpp":
+        listed = {line["id"] for line in lines(root / "expanded.csv")}
+        assert listed == {i for i, (folder, _) in wanted.items() if folder == "expanded"}
+
+
+def test_folders_come_back_with_the_same_ids(exported, wanted, tmp_path) -> None:
+    layout = "{split}/{label}/ffpp/{method}/{id}"
+    root = exported / "folder"
+    found = come_back("imagefolder", root, tmp_path, "ffpp", layout=layout)
+    samples = of_dataset(wanted, "ffpp")
+    assert {row["video_id"] for row in found} == set(samples)
+    for row in found:
+        sample = samples[row["video_id"]]
+        assert (root / row["path"]).read_bytes() == sample.jpg
+        assert [row[k] for k in SAME[:4]] == [sample.about[k] for k in SAME[:4]]
+
+
+@pytest.mark.parametrize("dataset", ["ffpp", "wild"])
+def test_parquet_files_come_back_with_the_same_ids(exported, wanted, tmp_path, dataset) -> None:
+    columns = "id=sample_id, split=split, label=label, method=method, identity=identity, "
+    columns += "target=target_id, source=source_id, pair=pair_id, group=leak_group"
+    root = exported / "huggingface/data" / dataset
+    found = come_back("parquet", root, tmp_path, dataset, columns=columns)
+    samples = of_dataset(wanted, dataset)
+    assert {row["video_id"] for row in found} == set(samples)
+    for row in found:
+        sample = samples[row["video_id"]]
+        assert [row[k] for k in SAME[:4]] == [sample.about[k] for k in SAME[:4]]
+        check_people(row, sample.about)
+        file, _, place = row["path"].partition("!")
+        column, group, number = place.split("/")
+        cells = pq.ParquetFile(root / file).read_row_group(int(group), columns=[column])
+        assert cells[column][int(number)].as_py()["bytes"] == sample.jpg
+
+
+@pytest.mark.parametrize(("dataset", "of"), [("ffpp", "FaceForensics++"), ("wild", "wild")])
+def test_deepfakebench_comes_back_with_the_same_ids(exported, wanted, tmp_path, dataset, of):
+    """A row is a video there, and its frames are PNGs of the same pixels."""
+    root = exported / "deepfakebench"
+    lists = f"dataset_json/{of}.json"
+    found = come_back("deepfakebench", root, tmp_path, dataset, lists=lists)
+    samples = of_dataset(wanted, dataset)
+    of_video = {s.about["video_id"]: s.about for s in samples.values()}
+    assert {row["video_id"] for row in found} == set(of_video)
+    named = {row["path"]: row["sample_id"] for row in lines(root / "samples.csv")}
+    for row in found:
+        assert [row[k] for k in SAME] == [of_video[row["video_id"]][k] for k in SAME]
+        for frame in (root / row["path"]).iterdir():
+            sample = samples[named[frame.relative_to(root).as_posix()]]
+            assert sample.about["video_id"] == row["video_id"]
+            assert (pixels(frame.read_bytes()) == pixels(sample.jpg)).all()
 
 
 HUGGING_FACE = """
