@@ -145,6 +145,7 @@ def fakes(assets):
     return studio, film, [frames for _, frames in studio.altered(film, ways)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crf", CRFS)
 def test_the_altered_one_of_two_real_people(fakes, tmp_path, crf):
     studio, film, altered = fakes
