@@ -2,8 +2,11 @@
 
 import json
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,14 @@ def peak_mb() -> float:
     """
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+
+
+def in_turn(rounds: int, **contenders: Callable[[], object]) -> dict[str, float]:
+    """Median CPU time of each contender in seconds; in turn, so that all share the noise."""
+    spent: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds + 1):
+        for name, work in contenders.items():
+            start = time.process_time()
+            work()
+            spent[name].append(time.process_time() - start)
+    return {name: median(times[1:]) for name, times in spent.items()}  # the first one warms up

@@ -108,7 +108,7 @@ def _swaps(pairs: Sequence[tuple[Face, Face]], rounds: int) -> Iterator[Figure]:
             for seed in range(len(REGIONS)):
                 images.encode_jpeg(self_blend(target.image, target.points, seed).image, 95, "4:2:0")
 
-    spent = _in_turn(
+    spent = _figures.in_turn(
         rounds,
         ours=ours(tuple(REGIONS)),
         usual_script=theirs(_blenders.usual_script),
@@ -135,22 +135,11 @@ def _swaps(pairs: Sequence[tuple[Face, Face]], rounds: int) -> Iterator[Figure]:
         "x",
         1.0,
     )
-    each = _in_turn(
+    each = _figures.in_turn(
         rounds,
         **{region: ours((region,)) for region in (*REGIONS, "eyebrow", "skin")},
     )
     _say("by region: " + _listed({name: len(pairs) / seconds for name, seconds in each.items()}))
-
-
-def _in_turn(rounds: int, **contenders: Callable[[], object]) -> dict[str, float]:
-    """Median CPU time of each contender in seconds."""
-    spent: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds + 1):
-        for name, work in contenders.items():
-            start = time.process_time()
-            work()
-            spent[name].append(time.process_time() - start)
-    return {name: median(times[1:]) for name, times in spent.items()}  # the first one warms up
 
 
 def _rows(pairs: Sequence[tuple[Face, Face]], folder: Path) -> list[dict[str, Any]]:
@@ -183,7 +172,7 @@ def _whole_path(rows: Sequence[dict[str, Any]], rounds: int) -> Iterator[Figure]
             pictures = [_decoded(row, role) for role in ("target", "source")]
             images.encode_png(pictures[0])
 
-    spent = _in_turn(
+    spent = _figures.in_turn(
         rounds, whole=lambda: [task.work(row) for row in rows], png_codecs_alone=codecs
     )
     rates = {name: len(rows) / seconds for name, seconds in spent.items()}

@@ -92,17 +92,6 @@ def _first_picture(path: Path) -> Image:
         return next(reader.frames_at([0.0])).image
 
 
-def _in_turn(rounds: int, **contenders: Callable[[], object]) -> dict[str, float]:
-    """Median CPU time of each contender in seconds."""
-    spent: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds + 1):
-        for name, work in contenders.items():
-            start = time.process_time()
-            work()
-            spent[name].append(time.process_time() - start)
-    return {name: median(times[1:]) for name, times in spent.items()}  # the first one warms up
-
-
 def _wrappers(assets: Path, picture: Image, rounds: int) -> Iterator[Figure]:
     """The whole detector against the network alone, on what the network sees."""
     resized = resize_longer_side(picture, SIDE_PX)[0]
@@ -127,7 +116,7 @@ def _wrappers(assets: Path, picture: Image, rounds: int) -> Iterator[Figure]:
 def _ratio(
     name: str, ours: detect.Detector, picture: Image, bare: Callable[[], object], rounds: int
 ) -> Figure:
-    spent = _in_turn(rounds, bare=bare, ours=lambda: ours.detect(picture))
+    spent = _figures.in_turn(rounds, bare=bare, ours=lambda: ours.detect(picture))
     _say(f"{name}: bare {spent['bare'] * 1e3:.1f} ms, detector {spent['ours'] * 1e3:.1f} ms of CPU")
     return _figures.at_most(f"{name}_over_bare_network", spent["ours"] / spent["bare"], "x", 1.10)
 
@@ -147,7 +136,7 @@ def _shape(assets: Path, picture: Image, rounds: int) -> Figure:
         side = max(one.box[2] - one.box[0], one.box[3] - one.box[1])
         if np.abs(np.subtract(one.box, other.box)).max() > SAME_BOX * side:
             sys.exit(f"the boxes differ: {one.box} and {other.box}")
-    spent = _in_turn(rounds, own=lambda: own.detect(picture), square=padded)
+    spent = _figures.in_turn(rounds, own=lambda: own.detect(picture), square=padded)
     _say(f"scrfd: square {spent['square'] * 1e3:.1f} ms, own shape {spent['own'] * 1e3:.1f} ms")
     speed = spent["square"] / spent["own"]
     return _figures.at_least(f"scrfd_own_shape_over_square_{len(pairs)}_faces", speed, "x", 1.5)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from faceshards.errors import UserError
 from faceshards.fields import FOLDERS
-from faceshards.reading import Sample, Shards
+from faceshards.reading import Sample, Shards, no_shards
 from faceshards.wording import counted
 
 _BY = ("split", "dataset", "method", "label")
@@ -24,9 +24,7 @@ def shard_folders(path: Path) -> list[Path]:
         return [path]
     found = [path / name for name in FOLDERS if (path / name / "shards.json").is_file()]
     if not found:
-        raise UserError(
-            f"{path} is no shard folder and holds none. Shards are written by `dvc repro shard`."
-        )
+        raise no_shards(path, f"{path} is no shard folder and holds none.")
     return found
 
 

@@ -28,10 +28,20 @@ class Order(Protocol):
         """Samples per global batch."""
 
     def batches_per_epoch(self) -> int:
-        """How many batches an epoch has; the same for every epoch."""
+        """How many global batches an epoch has, 0 or more; the same for every epoch."""
 
     def batch(self, key: str, epoch: int, number: int) -> Places:
-        """Places (B,) of the samples of one global batch."""
+        """The samples of one global batch.
+
+        Args:
+            key: names the shuffle; the same key, epoch and number give the same batch everywhere.
+            epoch: 0 or more.
+            number: of the batch within the epoch, 0 to ``batches_per_epoch() - 1``.
+
+        Returns:
+            int64 (B,), 0-based places of the samples; B is ``batch_size``, and less only in the
+            last batch of :class:`InOrder`.
+        """
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class InOrder:
         return -(-self.n_samples // self.batch_size)
 
     def batch(self, key: str, epoch: int, number: int) -> Places:  # noqa: ARG002 - always the same
-        """See :class:`Order`."""
+        """The n-th batch of samples as they lie; see :meth:`Order.batch`."""
         first = number * self.batch_size
         return np.arange(first, min(first + self.batch_size, self.n_samples))
 
@@ -78,7 +88,7 @@ class Shuffled:
         return self.n_samples % self.batch_size
 
     def batch(self, key: str, epoch: int, number: int) -> Places:
-        """See :class:`Order`."""
+        """The n-th part of the epoch's permutation; see :meth:`Order.batch`."""
         order = _epoch_permutation(f"{key}/{epoch}", self.n_samples)
         return order[number * self.batch_size : (number + 1) * self.batch_size]
 
@@ -122,11 +132,11 @@ class Balanced:
         return lru_cache(maxsize=2 * self._n_groups)(_permutation)
 
     def batches_per_epoch(self) -> int:
-        """As stated."""
+        """The number of batches that this order was made with."""
         return self.batches
 
     def batch(self, key: str, epoch: int, number: int) -> Places:
-        """See :class:`Order`."""
+        """Equal parts of all groups, in mixed order; see :meth:`Order.batch`."""
         each = self.batch_size // self._n_groups
         first = (epoch * self.batches + number) * each
         parts = []
@@ -161,11 +171,11 @@ class Weighted:
             raise UserError("Weights must be 0 or above, and some of them above 0.")
 
     def batches_per_epoch(self) -> int:
-        """As stated."""
+        """The number of batches that this order was made with."""
         return self.batches
 
     def batch(self, key: str, epoch: int, number: int) -> Places:
-        """See :class:`Order`."""
+        """Independent draws by weight; see :meth:`Order.batch`."""
         drawn = generator(f"{key}/{epoch}/{number}").random(self.batch_size) * self._edges[-1]
         found = np.searchsorted(self._edges, drawn, side="right")
         return np.asarray(np.minimum(found, self._last), np.int64)
@@ -207,7 +217,7 @@ class ClassesBySamples:
 
     @property
     def batch_size(self) -> int:
-        """P x K."""
+        """Samples per global batch: P x K."""
         return self.n_groups * self.per_group
 
     @cached_property
@@ -216,11 +226,11 @@ class ClassesBySamples:
         return [m for m in _by_group(self.groups) if len(m) >= self.per_group]
 
     def batches_per_epoch(self) -> int:
-        """As stated."""
+        """The number of batches that this order was made with."""
         return self.batches
 
     def batch(self, key: str, epoch: int, number: int) -> Places:
-        """See :class:`Order`."""
+        """The groups that were drawn, one after the other; see :meth:`Order.batch`."""
         draws = generator(f"{key}/{epoch}/{number}")
         chosen = draws.permutation(len(self._eligible))[: self.n_groups].tolist()
         some = [draws.choice(self._eligible[g], self.per_group, replace=False) for g in chosen]

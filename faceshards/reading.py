@@ -82,7 +82,10 @@ class Shards:
                 yield _sample(row["key"], dict(zip(extensions, data, strict=True)))
 
     def walk(self, tar_name: str) -> Iterator[Sample]:
-        """Samples of one tar as it holds them, index or not. Raises ValueError for bad bytes."""
+        """Samples of one tar in its own order, by walking it; the index is not looked at.
+
+        Raises ValueError for bad bytes.
+        """
         path = self.folder / tar_name
         for key, members in group(tar.walk(path)):
             yield _sample(key, {e: tar.read(path, m.offset, m.size) for e, m in members.items()})
@@ -156,14 +159,28 @@ def folder_facts(folder: Path) -> dict[str, Any]:
     """
     path = folder / "shards.json"
     if not path.is_file():
-        raise UserError(
-            f"{folder} is not a shard folder: it has no shards.json. Shards are written by "
-            "`dvc repro shard`."
-        )
+        raise no_shards(folder, f"{folder} is not a shard folder: it has no shards.json.")
     try:
         return _checked_facts(path)
     except ValueError as error:
         raise UserError(f"{path}: {error}. Make it anew with `dvc repro shard`.") from error
+
+
+def no_shards(path: Path, what_is_wrong: str) -> UserError:
+    """The error for a path at which shards were looked for in vain, with what to do about it.
+
+    Args:
+        path: as the user gave it.
+        what_is_wrong: a sentence for a path that is a folder.
+    """
+    if not path.exists():
+        what_is_wrong = f"The folder {path} does not exist."
+    elif not path.is_dir():
+        what_is_wrong = f"{path} is a file, not a folder of shards."
+    return UserError(
+        f"{what_is_wrong} Give a folder that holds shards, such as data/shards/train; in a project "
+        "`dvc repro shard` writes them."
+    )
 
 
 def content_digest(facts: Sequence[Mapping[str, Any]]) -> str:

@@ -45,7 +45,7 @@ class Labels:
         self._times: dict[str, dict[int, float]] = {}
 
     def problems(self, about: Mapping[str, Any]) -> Iterator[str]:
-        """Of one sample, whose json has the keys and types that it should have."""
+        """What is wrong with the labels of one sample, given json of the right keys and types."""
         wrong = [*self._vector_problems(about), *self._method_problems(about)]
         yield from wrong
         if not wrong:

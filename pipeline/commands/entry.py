@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from pipeline.engine.process import keep_pandas_out
 from pipeline.errors import EXIT_USER_ERROR, UserError
 
 EXIT_INTERRUPTED = 130
@@ -50,6 +51,7 @@ def run_main(function: Callable[[], int | None]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
     try:
+        keep_pandas_out()
         _check_version()
         code = function() or 0
         sys.stdout.flush()

@@ -251,6 +251,7 @@ def main() -> None:
     """Entry of the child process."""
     read_from, write_to, owner = (int(argument) for argument in sys.argv[1:])
     process.die_with(owner)
+    process.keep_pandas_out()
     os.dup2(2, 1)  # what libraries print must not end up in the stage's own output
     _serve(Connection(read_from, writable=False), Connection(write_to, readable=False))
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+from importlib.abc import MetaPathFinder
 
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # By default glibc hands a freed picture back to the system, which then has to clear the pages of
@@ -33,6 +34,32 @@ def pin_threads() -> None:
         sys.modules["cv2"].setNumThreads(1)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+class _NoPandas(MetaPathFinder):
+    """Lets nobody find pandas."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def keep_pandas_out() -> None:
+    """Tells pyarrow that there is no pandas, so that it does not import it: about half a second.
+
+    pyarrow looks for pandas when it first makes an array of plain numbers, asks only once, and
+    remembers the answer. Nothing here hands it anything of pandas. Other libraries still find it.
+    """
+    if "pandas" in sys.modules:
+        return
+    import pyarrow as pa
+
+    nowhere = _NoPandas()
+    sys.meta_path.insert(0, nowhere)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(nowhere)
 
 
 def die_with(owner: int) -> None:

@@ -17,7 +17,7 @@ from onnx.tools.update_model_dims import update_inputs_outputs_dims
 from faceshards.images import Image
 from pipeline.config.params import FacesParams
 from pipeline.faces.centerface_file import model_file
-from pipeline.faces.detect import Candidates, lowest_score, pad_to, resize_longer_side
+from pipeline.faces.detect import Candidates, at_sizes, lowest_score, pad_to
 from pipeline.faces.onnx_session import open_session
 
 AUTO_SIDE_PX = 640
@@ -49,14 +49,8 @@ class CenterFaceDetector:
 
     def candidates(self, images: Sequence[Image]) -> list[Candidates]:
         """Candidates of uint8 (H, W, 3) RGB images, from all sizes, in their px."""
-        return [self._candidates(image) for image in images]
-
-    def _candidates(self, image: Image) -> Candidates:
-        if self.input_size_px == "full":
-            return self._at_size(image)
-        side_px = AUTO_SIDE_PX if self.input_size_px == "auto" else int(self.input_size_px)
-        resized, scale_x, scale_y = resize_longer_side(image, side_px)
-        return self._at_size(resized).scaled(1 / scale_x, 1 / scale_y)
+        sides = (AUTO_SIDE_PX,)
+        return [at_sizes(image, self.input_size_px, sides, self._at_size) for image in images]
 
     def _at_size(self, image: Image) -> Candidates:
         width, height = (-(-side // MULTIPLE_PX) * MULTIPLE_PX for side in image.shape[1::-1])

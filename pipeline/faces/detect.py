@@ -5,7 +5,7 @@ and on rounded numbers, so that the last bits of a network's output never decide
 """
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -194,6 +194,30 @@ def merge(found: Sequence[Candidates]) -> Candidates:
         np.concatenate([c.scores for c in found]),
         np.concatenate([c.landmarks for c in found]),
     )
+
+
+def at_sizes(
+    image: Image,
+    input_size_px: str | int,
+    auto_sides_px: Sequence[int],
+    look: Callable[[Image], Candidates],
+) -> Candidates:
+    """Candidates of one image that a network looks at once or several times, in the image's px.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        input_size_px: ``full`` = as decoded; ``auto`` = at each of ``auto_sides_px``; a number =
+            the longer side is brought to it.
+        auto_sides_px: lengths of the longer side, in px.
+        look: gives the candidates of an image of any size, in px of that image.
+    """
+    if input_size_px == "full":
+        return look(image)
+    found = []
+    for side_px in auto_sides_px if input_size_px == "auto" else (int(input_size_px),):
+        resized, scale_x, scale_y = resize_longer_side(image, side_px)
+        found.append(look(resized).scaled(1 / scale_x, 1 / scale_y))
+    return merge(found)
 
 
 def weights_file(params: FacesParams) -> Path | None:

@@ -16,10 +16,9 @@ from pipeline.config.params import FacesParams
 from pipeline.errors import UserError
 from pipeline.faces.detect import (
     Candidates,
+    at_sizes,
     lowest_score,
-    merge,
     pad_to,
-    resize_longer_side,
     weights_file,
 )
 from pipeline.faces.onnx_session import open_session
@@ -60,17 +59,8 @@ class ScrfdDetector:
 
     def candidates(self, images: Sequence[Image]) -> list[Candidates]:
         """Candidates of uint8 (H, W, 3) RGB images, from all sizes, in their px."""
-        return [self._candidates(image) for image in images]
-
-    def _candidates(self, image: Image) -> Candidates:
-        if self.input_size_px == "full":
-            return self._at_size(image)
-        sides = AUTO_SIDES_PX if self.input_size_px == "auto" else (int(self.input_size_px),)
-        return merge([self._at_side(image, side) for side in sides])
-
-    def _at_side(self, image: Image, side_px: int) -> Candidates:
-        resized, scale_x, scale_y = resize_longer_side(image, side_px)
-        return self._at_size(resized).scaled(1 / scale_x, 1 / scale_y)
+        sides = AUTO_SIDES_PX
+        return [at_sizes(image, self.input_size_px, sides, self._at_size) for image in images]
 
     def _at_size(self, image: Image) -> Candidates:
         coarsest = self.strides_px[-1]

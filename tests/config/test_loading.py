@@ -495,6 +495,7 @@ def test_numbers_that_no_run_could_mean_are_impossible(params, text, allowed):
         params(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", [loading.read_yaml, loading.load, loading.load_datasets])
 @pytest.mark.parametrize(
     "text",

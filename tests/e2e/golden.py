@@ -7,7 +7,6 @@ writes it.
 
 import hashlib
 import json
-import re
 from pathlib import Path
 
 from pipeline.config import read_yaml
@@ -23,14 +22,14 @@ OUTPUTS = {
     "shard": ["data/shards/*/index.parquet", "data/shards/*/shards.json"],
 }
 """Data stages in order, and the files that hold or name (by digest) all they make."""
+UNREAD = ("engine", "runs", "evaluate", "report")
+"""Sections of params.yaml that decide nothing of that."""
 
 
 def measure(project: Path) -> dict[str, dict[str, object]]:
     """Version and digest of every stage of a finished sample; ``inputs`` first."""
-    params = re.sub(
-        r"^engine:.*?^(?=\S)", "", (project / "params.yaml").read_text(), flags=re.S | re.M
-    )
-    inputs = [params.encode(), (project / "manifests/semantics.yaml").read_bytes()]
+    params = {k: v for k, v in read_yaml(project / "params.yaml").items() if k not in UNREAD}
+    inputs = [json.dumps(params).encode(), (project / "manifests/semantics.yaml").read_bytes()]
     inputs += [p.read_bytes() for p in sorted((project / "data/raw/sample").rglob("*.mp4"))]
     found: dict[str, dict[str, object]] = {"inputs": {"version": 0, "digest": _digest(inputs)}}
     versions = read_yaml(project / "manifests/versions.yaml")

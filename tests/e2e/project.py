@@ -1,10 +1,14 @@
 """A copy of the project in a folder of its own, and commands run there as a user would."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,3 +55,17 @@ def stages_run(output: str) -> list[str]:
     """Names of the stages that a ``dvc repro`` ran, from what it printed."""
     lines = output.splitlines()
     return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+
+def rows_worked(stderr: str) -> dict[str, int]:
+    """Rows that each stage worked, from what stages print where nobody watches."""
+    words = [line.split() for line in stderr.splitlines() if " rows worked, " in line]
+    return {stage.rstrip(":"): int(count) for stage, count, *_ in words}
+
+
+def metrics(project: Path, stage: str) -> dict[str, int]:
+    return json.loads((project / "metrics" / f"{stage}.json").read_text())
+
+
+def table(project: Path, name: str) -> pa.Table:
+    return pq.read_table(project / "manifests" / f"{name}.parquet")

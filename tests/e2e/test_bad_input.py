@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from tests.e2e.project import command, copy_project
+from tests.video.clips import write_clip
 
 
 @pytest.fixture
@@ -57,8 +58,31 @@ def test_a_table_that_is_not_there_names_the_command(project):
     refuse(project, "frames", "manifests/videos.parquet", "dvc repro")
 
 
+SMALL = [
+    ("a", "real", "train"),
+    ("b", "fake", "train"),
+    ("c", "real", "val"),
+    ("d", "fake", "val"),
+]
+"""Name, label and split of the fewest videos that a run can do with."""
+
+
+def listed(project, write):
+    """A dataset of few videos as the only one, which goes through all stages that read videos."""
+    folder = project / "data/raw/sample/wild"
+    folder.mkdir(parents=True)
+    rows = [f"{name}.mp4,{label},{split}" for name, label, split in SMALL]
+    (folder / "wild.csv").write_text("\n".join(["path,label,split", *rows]))
+    for name, _, _ in SMALL:
+        write(folder / f"{name}.mp4")
+    text = "wild: {adapter: csv, root: data/raw/sample/wild, manifest: wild.csv}\n"
+    (project / "manifests/datasets.yaml").write_text(text)
+    edit(project, "params.yaml", "datasets: [ffpp]", "datasets: []")
+    edit(project, "params.yaml", "also: expanded", "also: train")
+
+
 def test_missing_weights_name_file_checksum_place_and_profile(project):
-    command(project, "faceshards", "sample-data", "data/raw/sample")
+    listed(project, lambda path: write_clip(path, range(8)))
     for stage in ("scan", "frames"):
         command(project, sys.executable, "-m", f"stages.{stage}")
     digest = "ab" * 32
@@ -70,15 +94,6 @@ def test_missing_weights_name_file_checksum_place_and_profile(project):
         f"weights: {{path: data/weights/det.onnx, sha256: {digest}}}",
     )
     refuse(project, "faces", "data/weights/det.onnx", digest, "sample")
-
-
-SMALL = [
-    ("a", "real", "train"),
-    ("b", "fake", "train"),
-    ("c", "real", "val"),
-    ("d", "fake", "val"),
-]
-"""Name, label and split of the fewest videos that a run can do with."""
 
 
 def test_what_stops_a_later_stage_stops_scan_and_its_tables_are_there(project):
@@ -102,16 +117,7 @@ def test_what_stops_a_later_stage_stops_scan_and_its_tables_are_there(project):
 
 def test_scan_and_plan_tell_all_missing_weights_and_scan_writes_the_same_bytes(project):
     """Before any work, in one go: nobody waits for hours to hear what the training run lacks."""
-    folder = project / "data/raw/sample/wild"
-    folder.mkdir(parents=True)
-    rows = [f"{name}.mp4,{label},{split}" for name, label, split in SMALL]
-    (folder / "wild.csv").write_text("\n".join(["path,label,split", *rows]))
-    for name, _, _ in SMALL:
-        (folder / f"{name}.mp4").write_text(name)  # scan looks into no video
-    text = "wild: {adapter: csv, root: data/raw/sample/wild, manifest: wild.csv}\n"
-    (project / "manifests/datasets.yaml").write_text(text)
-    edit(project, "params.yaml", "datasets: [ffpp]", "datasets: []")
-    edit(project, "params.yaml", "also: expanded", "also: train")
+    listed(project, lambda path: path.write_text(path.name))  # scan looks into no video
     command(project, sys.executable, "-m", "stages.scan")
     outputs = ("manifests/videos.parquet", "manifests/rejected/scan.parquet", "metrics/scan.json")
     before = {name: (project / name).read_bytes() for name in outputs}

@@ -7,9 +7,8 @@ from pipeline.tables import read
 from tests.e2e.project import command, copy_project, stages_run
 
 
-def test_own_videos_with_their_profile_go_through_without_a_stop(tmp_path):
+def test_own_videos_with_their_profile_go_through_without_a_stop(tmp_path, sample_data):
     project = copy_project(tmp_path / "project")
-    command(project, "faceshards", "sample-data", "data/raw/sample")
     mine = project / "data/raw/mine"
     rows = []
     videos = {
@@ -18,7 +17,7 @@ def test_own_videos_with_their_profile_go_through_without_a_stop(tmp_path):
     }
     for label, folder in videos.items():
         (mine / label).mkdir(parents=True)
-        found = sorted((project / "data/raw/sample/ffpp" / folder).glob("*.mp4"))[:6]
+        found = sorted((sample_data / "ffpp" / folder).glob("*.mp4"))[:6]
         for path, split in zip(
             found, ("train", "train", "train", "val", "val", "test"), strict=True
         ):

@@ -111,6 +111,7 @@ def test_boxes_that_hold_no_face_do_no_harm(dlib_embedder, box):
     assert np.linalg.norm(made) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["dlib", "scrfd"])
 def test_the_same_person_is_alike_and_others_are_not(assets, detector):
     params = real_images.scrfd(assets) if detector == "scrfd" else FacesParams()
@@ -145,6 +146,7 @@ def test_a_woman_is_told_from_the_man_beside_her(assets, dlib_embedder):
     assert boxes[beside] != boxes[1 - beside]
 
 
+@pytest.mark.slow
 def test_the_length_of_dlibs_vectors(assets):
     """The conversion of its distances rests on it."""
     import dlib
@@ -180,6 +182,7 @@ def tracks_of(path, params, count):
     return [o.fields["track"] for o in result.outputs]
 
 
+@pytest.mark.slow
 def test_a_person_who_comes_back_keeps_their_track(assets, tmp_path):
     man, again = (
         real_images.images(assets, f"videos/real/{file}", 2)
@@ -194,6 +197,7 @@ def test_a_person_who_comes_back_keeps_their_track(assets, tmp_path):
     assert known == [0, 0, 1, 1, 0, 0]
 
 
+@pytest.mark.slow
 def test_heads_that_leave_their_places_keep_their_tracks(assets):
     """Three people who walk in: overlap alone loses two of them at the first step."""
     path = assets / "videos/real/walking_group.gif"

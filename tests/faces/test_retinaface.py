@@ -194,6 +194,7 @@ def test_a_provider_that_is_not_there_is_an_error(assets):
         make_detector(real_images.retinaface(assets, provider="cuda"))
 
 
+@pytest.mark.slow
 def test_face_counts_are_near_the_published_ones(assets):
     # Public preprocessing of face forgeries uses 0.8 for this network. Over all 162 images listed
     # 9 counts differ (12 at 0.5); in 4 of the 9 ours is the count of det_2.5g.

@@ -14,6 +14,7 @@ from pipeline.faces.detect import make_detector
 from tests.faces import real_images
 
 
+@pytest.mark.slow
 def test_face_counts_are_the_published_ones(assets):
     detector = make_detector(real_images.scrfd(assets, input_size_px=640))
     known = real_images.known_faces(assets, "det_2.5g")

@@ -703,6 +703,7 @@ def test_there_are_many() -> None:
     assert len(CHANGES) + len(PLACES) >= 155
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_found(shards: Path, tmp_path: Path) -> None:
     """Sampled evenly over all files of a folder; nothing is made to fit."""
     folder = Path(shutil.copytree(shards / "expanded", tmp_path / "expanded"))

@@ -53,5 +53,5 @@ def test_a_folder_that_one_side_lacks(shards: Path, tmp_path: Path) -> None:
     found = {one.name: one for one in differences.differences(shards, tmp_path)}
     assert not found["train"]
     assert found["expanded"].only_first
-    with pytest.raises(UserError, match="is no shard folder"):
+    with pytest.raises(UserError, match="nowhere does not exist"):
         differences.differences(shards, tmp_path / "nowhere")

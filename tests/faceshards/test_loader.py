@@ -300,6 +300,7 @@ def test_other_sizes_are_scaled(folders):
     assert batch.images.shape == (len(samples), 96, 96, 3)
 
 
+@pytest.mark.slow
 def test_pytorchs_own_loader_gives_the_same_batches(samples):
     torch = pytest.importorskip("torch")
     from faceshards.torch_data import FaceDataset, OrderSampler, tensors

@@ -45,5 +45,14 @@ def test_one_sample(shards: Path) -> None:
 
 
 def test_no_shards_here(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no shard folder and holds none"):
+    with pytest.raises(UserError, match=r"is no shard folder and holds none\. Give a folder"):
         looking.shard_folders(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"is a file, not a folder of shards\. Give a folder"):
+        looking.shard_folders(tmp_path / "file")
+
+
+@pytest.mark.parametrize("look", [looking.shard_folders, Shards])
+def test_a_folder_that_does_not_exist_is_said_not_to(tmp_path: Path, look) -> None:
+    with pytest.raises(UserError, match=r"nowhere does not exist\. Give .*dvc repro shard"):
+        look(tmp_path / "nowhere")

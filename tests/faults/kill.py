@@ -4,10 +4,12 @@
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,21 +38,27 @@ def states(seed: int) -> list[dict[str, str]]:
     return history
 
 
-def victim(folder: Path, state: dict[str, str], kill_at: int, workers: int = 0) -> int | None:
-    """Runs the victim; the steps it took, or None where it was killed."""
-    words = [str(folder), json.dumps(state), str(kill_at), str(workers)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.victim", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    """Forks a process for each run, so that only the first pays for imports; ends with this one."""
+    command = [sys.executable, "-m", "tests.faults.victim"]
+    return subprocess.Popen(
+        command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    if done.returncode == -9:
-        return None
-    if done.returncode:
-        raise AssertionError(done.stderr)
-    return int(done.stdout.split()[-1])
+
+
+def victim(folder: Path, state: dict[str, str], kill_at: int) -> int | None:
+    """Runs the victim in a process of its own; the steps it took, or None where it was killed."""
+    server = _server()
+    server.stdin.write(json.dumps([str(folder), json.dumps(state), str(kill_at), "0"]) + "\n")
+    server.stdin.flush()
+    steps = None
+    while not (line := server.stdout.readline()).startswith("code "):
+        steps = int(line)
+    code = int(line.split()[1])
+    if code not in (0, -signal.SIGKILL):
+        raise AssertionError(f"the victim ended with {code}; its error is above")
+    return None if code else steps
 
 
 def digest(folder: Path) -> dict[str, str]:

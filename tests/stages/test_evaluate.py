@@ -142,7 +142,7 @@ def test_a_checkpoint_of_other_parameters_is_refused_and_nothing_written(project
 
 def test_absent_shards_are_named(project, monkeypatch):
     shutil.rmtree(project / "data/shards/test")
-    with pytest.raises(UserError, match=r"data/shards/test is not a shard folder"):
+    with pytest.raises(UserError, match=r"data/shards/test does not exist"):
         _evaluate(monkeypatch, "plain")
 
 

@@ -155,7 +155,7 @@ def _edit(old, new):
         (
             lambda: shutil.rmtree("data/shards/expanded"),
             ["joint"],
-            "data/shards/expanded is not a shard folder",
+            "The folder data/shards/expanded does not exist",
         ),
         (
             lambda: _edit("vit, size: tiny", "vit, size: vit-b16, weights: {path: no.pth}"),
@@ -181,6 +181,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert not Path("plots").exists()
 
 
+@pytest.mark.slow
 def test_the_command_that_a_refused_model_names_trains_it_where_dvc_sees_no_change(tmp_path):
     for name in ("stages", "pipeline", "faceshards"):
         (tmp_path / name).symlink_to(made.ROOT / name)

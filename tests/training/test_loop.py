@@ -480,12 +480,12 @@ def _one_class(root, label):
 @pytest.mark.parametrize(
     ("spoil", "params", "message"),
     [
-        (lambda r: shutil.rmtree(r / "train"), made.metric_learning(), "train is not a shard"),
-        (lambda r: shutil.rmtree(r / "val"), made.sjedd(), "val is not a shard folder"),
+        (lambda r: shutil.rmtree(r / "train"), made.metric_learning(), "train does not exist"),
+        (lambda r: shutil.rmtree(r / "val"), made.sjedd(), "val does not exist"),
         (
             lambda r: shutil.rmtree(r / "expanded"),
             made.sjedd(also="expanded"),
-            "expanded is not a shard folder",
+            "expanded does not exist",
         ),
         (lambda r: _empty(r, "train"), made.metric_learning(), "train has no samples"),
         (lambda r: _empty(r, "val"), made.metric_learning(), "val has no samples"),

@@ -81,6 +81,7 @@ def test_a_triplet_loss_is_that_of_loops_over_all_triplets(kind, batch):
     assert x.grad.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TRIPLETS)
 @settings(max_examples=20, deadline=None)
 @example(5228, 2)  # one of some 60,000 terms is 0 in float32

@@ -220,6 +220,7 @@ def test_an_edit_list_that_ends_early(tmp_path, monkeypatch, last_ms):
     assert not reader.fell_back
 
 
+@pytest.mark.slow
 def test_real_clips(assets, monkeypatch):
     """All of them, the damaged and the turned one too."""
     fell_back = []
