@@ -1,6 +1,6 @@
 """A part of one face put into another: aligned, blended, colors corrected (SJEDD, III-A)."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -132,7 +132,8 @@ def moments(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> Moments:
     flat = lab.reshape(-1, 3)  # (n, 3)
     mean = weight @ flat  # (3,)
     # Two passes: one of sums of squares would lose digits.
-    apart = cv2.subtract(lab, (*mean.tolist(), 0.0)).reshape(-1, 3)
+    middle: Any = (*mean.tolist(), 0.0)  # OpenCV's annotations leave scalars out
+    apart = cv2.subtract(lab, middle).reshape(-1, 3)
     np.multiply(apart, apart, out=apart)
     return mean.astype(np.float64), np.sqrt((weight @ apart).astype(np.float64))
 
