@@ -1,6 +1,6 @@
 """A part of one face put into another: aligned, blended, colors corrected (SJEDD, III-A)."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ _LEVELS = np.float32(255)
 _TINY = 1e-6  # against division by 0
 _LEAST_DEVIATION = 1.0  # in Lab; below it there is noise alone
 _LEAST_SHARPNESS = 0.1
+_SAME = np.eye(3)
 
 
 class Blend(NamedTuple):
@@ -132,8 +133,8 @@ def moments(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> Moments:
     flat = lab.reshape(-1, 3)  # (n, 3)
     mean = weight @ flat  # (3,)
     # Two passes: one of sums of squares would lose digits.
-    middle: Any = (*mean.tolist(), 0.0)  # OpenCV's annotations leave scalars out
-    apart = cv2.subtract(lab, middle).reshape(-1, 3)
+    moved = cv2.transform(lab, np.column_stack([_SAME, -mean]))
+    apart = np.asarray(moved, np.float32).reshape(-1, 3)
     np.multiply(apart, apart, out=apart)
     return mean.astype(np.float64), np.sqrt((weight @ apart).astype(np.float64))
 
