@@ -12,7 +12,7 @@ from pipeline.commands.entry import run_main
 from pipeline.config import run_params
 from pipeline.engine.progress import timed
 from pipeline.engine.stage import write_json, write_metrics
-from pipeline.evaluation import facts, label_figures, metrics
+from pipeline.evaluation import facts, label_figures, metrics, robustness
 from pipeline.evaluation.aggregate import SPLITS, per_video
 from pipeline.evaluation.measures import Rules
 from pipeline.evaluation.score import load_run, score_faces
@@ -39,6 +39,12 @@ def main() -> None:
             for part in shards
         ]
         count(1)
+        changed = robustness.scored(
+            asked.robustness,
+            lambda change: score_faces(
+                model, shards[-1], run.objective.graph, asked.batch_size, where, change
+            ),
+        )
     faces = pa.concat_tables(scored)
     by_video = per_video(faces, videos)
     meaningless = run.model.size == "tiny"
@@ -46,6 +52,8 @@ def main() -> None:
     rules = Rules(asked.threshold, asked.missing)
     known = facts.known(by_video, videos, faces, shards, labels)
     whole = metrics.evaluate(faces, known, rules, meaningless, asked.min_group, labels)
+    if changed:
+        whole = {**whole, "robustness": robustness.metrics(changed, faces, videos, rules)}
     found = metrics.rounded(whole)
     tables.write(Path("predictions") / name / "faces.parquet", "predictions_faces", scored)
     tables.write(Path("predictions") / name / "videos.parquet", "predictions_videos", by_video)

@@ -161,6 +161,8 @@ class EvaluateParams:
     """What a video without a score counts as: nothing, or a score of 0, 1 or 0.5."""
     min_group: Annotated[int, Range(1, 1_000_000)] = 10
     """Least number of real and of fake videos of a group that is measured."""
+    robustness: tuple[Literal["jpeg", "resize", "blur", "noise"], ...] = ()
+    """What faces of test are changed by, at five strengths each, and scored once more."""
 
 
 @dataclass(frozen=True)

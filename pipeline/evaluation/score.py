@@ -1,7 +1,7 @@
 """A trained run over the faces of a shard folder: how probably each of them is fake."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +48,17 @@ def load_run(
     return model.eval()
 
 
+Change = Callable[[NDArray[np.uint8], str], NDArray[np.uint8]]
+"""From a face (side, side, 3) RGB and its id to another picture of it."""
+
+
 def score_faces(
-    model: Classifier, shards: Shards, graph: str, batch_size: int, device: torch.device
+    model: Classifier,
+    shards: Shards,
+    graph: str,
+    batch_size: int,
+    device: torch.device,
+    change: Change | None = None,
 ) -> pa.Table:
     """Scores of all faces of a shard folder, in float32 and without augmentation.
 
@@ -59,6 +68,7 @@ def score_faces(
         graph: name of the graph that a joint embedding was built for; else "".
         batch_size: faces at once.
         device: where the model runs.
+        change: what each face becomes before it is scored; None = itself.
 
     Returns:
         Table ``predictions_faces``, by face id.
@@ -71,7 +81,7 @@ def score_faces(
     with tqdm(
         total=len(shards), desc=shards.name, unit="face", disable=not sys.stderr.isatty()
     ) as bar:
-        for fake, log_odds, altered in _scored(model, shards, batch_size, device):
+        for fake, log_odds, altered in _scored(model, shards, batch_size, device, change):
             scores.append(fake)
             odds.append(log_odds)
             nodes.append(altered.ravel())
@@ -91,15 +101,24 @@ def score_faces(
 
 
 def _scored(
-    model: Classifier, shards: Shards, batch_size: int, device: torch.device
+    model: Classifier,
+    shards: Shards,
+    batch_size: int,
+    device: torch.device,
+    change: Change | None,
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
     """Of each batch in the order of the index: score and log-odds (B,), altered nodes (B, N).
 
     N is 0 where the model has no graph.
     """
     faces = data.Faces(Samples([shards.folder], size_px=model.image_px))
+    ids = iter(shards.index.column("face_id").to_pylist())
     for batch in faces.batches(faces.in_order(batch_size)):
-        yield score_images(model, batch.images.to(device))
+        images = batch.images
+        if change:
+            changed = [change(image, next(ids)) for image in images.numpy()]
+            images = torch.from_numpy(np.stack(changed))
+        yield score_images(model, images.to(device))
 
 
 def score_images(

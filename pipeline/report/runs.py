@@ -16,6 +16,7 @@ from pipeline.errors import UserError
 from pipeline.report.cells import Cell, Table, limited
 from pipeline.report.charts import Chart, Points, line_chart
 from pipeline.report.figures import Figure, figures
+from pipeline.report.robustness import robustness_charts
 from pipeline.report.stages import read_json
 from pipeline.shards.run_data import Count
 
@@ -55,7 +56,7 @@ class RunFacts:
     meaningless: bool
     """A tiny model that started from random numbers: its scores say nothing about the method."""
     charts: tuple[Chart, ...]
-    """Training curves; empty where there is no history."""
+    """Training curves, and those of changed faces; empty where there are none."""
     overall: Mapping[str, Mapping[str, Any]]
     """Metrics over a whole split, by split; empty where the run was not evaluated."""
     scores: tuple[Table, ...]
@@ -106,6 +107,7 @@ def run_facts(
             for names, about in rows
             if about["one_class"]
         )
+        changed = robustness_charts(found.get("robustness", {}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{path} is not of this version ({error!r}). Run `dvc repro evaluate@{name}`."
@@ -114,7 +116,7 @@ def run_facts(
         name=name,
         settings=(*_settings(params), *_data(params.data, reads)),
         meaningless=bool(found.get("meaningless", params.model.size == "tiny")),
-        charts=charts(plots / f"{name}.csv"),
+        charts=(*charts(plots / f"{name}.csv"), *changed),
         overall=overall,
         scores=tables,
         one_class=one_class,

@@ -105,6 +105,16 @@ def test_predictions_and_metrics_of_a_run(project, monkeypatch, capsys):
     assert set(shown) == set(found) - {"fitted"}
 
 
+def test_faces_of_test_are_scored_once_more_where_it_is_asked_for(project, monkeypatch):
+    (project / "params.yaml").write_text(f"{PARAMS}evaluate: {{robustness: [noise]}}\n")
+    _evaluate(monkeypatch, "plain")
+    found = json.loads((project / "predictions/plain/metrics.json").read_text())
+    assert list(found["robustness"]) == ["noise"]
+    assert list(found["robustness"]["noise"]) == ["0", "1", "2", "3", "4", "5"]
+    unchanged = found["robustness"]["noise"]["0"]["overall"]
+    assert unchanged == {n: v for n, v in found["test"]["overall"].items() if "fitted" not in n}
+
+
 def test_a_second_run_writes_the_same_bytes(project, monkeypatch):
     def outputs():
         paths = [*project.glob("predictions/joint/*"), project / "metrics/evaluate/joint.json"]
