@@ -141,7 +141,9 @@ def stage_plan(folder: Path, name: str) -> None:
     prepared = importlib.import_module(f"stages.{name}").prepare(config.load())
     with tempfile.TemporaryFile() as file:
         number = versions.version(name)
-        found = survey.survey(prepared.task, prepared.plan, prepared.store, number, file)
+        found = survey.survey(
+            prepared.task, prepared.plan, prepared.store, number, prepared.store.sound(), file
+        )
     print(json.dumps({"peak_mb": peak_mb(), "rows": found.total_rows}))
 
 
