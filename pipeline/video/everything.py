@@ -22,6 +22,8 @@ from pipeline.video.bitstream import IN_ORDER, Looker
 from pipeline.video.container import complaints, packets
 from pipeline.video.stamps import BestEffort, by_packet, usual_duration
 
+_MARKS_WHOLE = "mpegts"
+"""Its packets before a joint carry the mark "corrupt" though they are whole."""
 _OTHER_STREAM = re.compile(r"stream (\d+)")
 
 
@@ -94,6 +96,7 @@ def _frames(
             note(last)
         return last if news else ""
 
+    marks_whole = container.format.name == _MARKS_WHOLE
     stream.codec_context.copy_opaque = True
     index, from_index, shapes = -1, [-1], [stream.codec_context.sample_aspect_ratio]
     try:
@@ -102,6 +105,9 @@ def _frames(
             frames: list[VideoFrame] = []
             damage.next(packet)
             index += bool(packet.size)
+            if packet.is_corrupt and not marks_whole:
+                note("a packet is not whole")
+                damage.met()
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:
