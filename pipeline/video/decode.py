@@ -21,18 +21,20 @@ from typing import Self
 import av.error
 import cv2
 import numpy as np
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import Reject
+from pipeline.video.complaints import packets_and_complaints
 from pipeline.video.container import (
     Margins,
     complaints,
     container_crop,
     display_turn,
     open_video,
-    packets,
     shapes_may_change,
     square_size,
 )
@@ -149,7 +151,7 @@ class VideoReader:
             try:
                 # One is held back: where the next cannot be decoded, it may be on screen at its
                 # times.
-                for shown in skipper.frames(packets(self._container, self._stream)):
+                for shown in skipper.frames(self._sound_packets()):
                     if held:
                         left.difference_update(held.indices)
                         yield self._frame(held)
@@ -167,6 +169,13 @@ class VideoReader:
 
     def _frame(self, shown: Shown) -> Frame:
         return Frame(shown.indices, shown.pts, self._rgb(shown.frame, self._shape))
+
+    def _sound_packets(self) -> "Iterator[Packet[VideoStream]]":
+        told = packets_and_complaints(self._container, self._stream, self._complaints)
+        for packet, complaint in told:
+            if complaint:
+                raise Odd(complaint)
+            yield packet
 
     def _skipper(self, wanted: Sequence[Wanted]) -> Skipper:
         return Skipper(

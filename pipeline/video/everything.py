@@ -19,7 +19,8 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.video.bitstream import IN_ORDER, Looker
-from pipeline.video.container import complaints, packets
+from pipeline.video.complaints import packets_and_complaints
+from pipeline.video.container import complaints
 from pipeline.video.stamps import BestEffort, by_packet, usual_duration
 
 _MARKS_WHOLE = "mpegts"
@@ -88,20 +89,20 @@ def _frames(
 ) -> Iterator[tuple[VideoFrame, Fraction | None]]:
     """Frames, and the shape of pixels that held when their packets were decoded."""
 
-    def complained() -> str:
-        nonlocal known
+    def complained(before: int) -> bool:
         count, last = complaints()
-        news, known = count > known, count
-        if news:
+        if count > before:
             note(last)
-        return last if news else ""
+        return count > before
 
     marks_whole = container.format.name == _MARKS_WHOLE
     stream.codec_context.copy_opaque = True
     index, from_index, shapes = -1, [-1], [stream.codec_context.sample_aspect_ratio]
     try:
-        for packet in packets(container, stream):
-            of_demuxer = complained()
+        for packet, of_demuxer in packets_and_complaints(container, stream, known):
+            known = complaints()[0]
+            if of_demuxer:
+                note(of_demuxer)
             frames: list[VideoFrame] = []
             damage.next(packet)
             index += bool(packet.size)
@@ -113,10 +114,11 @@ def _frames(
             except av.error.FFmpegError as error:
                 note(error.strerror or str(error))
                 damage.met()
-            if complained():
+            if complained(known):
                 damage.met()
             elif of_demuxer:
                 damage.met_before(of_demuxer)
+            known = complaints()[0]
             shape = stream.codec_context.sample_aspect_ratio
             if shape != shapes[-1]:
                 from_index.append(index)
@@ -125,7 +127,7 @@ def _frames(
                 of = frame.opaque if isinstance(frame.opaque, int) else index
                 yield frame, shapes[bisect_right(from_index, of) - 1]
     except av.error.FFmpegError as error:
-        complained()
+        complained(known)
         note(error.strerror or str(error))
 
 

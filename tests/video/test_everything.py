@@ -69,3 +69,34 @@ def test_the_cut_last_packet_of_an_avi_is_damaged(tmp_path, codec, pix):
     assert told == {30}
     assert set(found) == set(range(30))
     assert not _differing(found, whole)
+
+
+@pytest.mark.parametrize("codec", ["wmv2", "msmpeg4v3"])
+@pytest.mark.parametrize(("place", "complains"), [(13, True), (15, True), (17, False)])
+def test_a_hole_in_asf_counts_where_it_is(tmp_path, codec, place, complains):
+    """Opening the file reads past the hole; what comes before it is sound all the same.
+
+    Where FFmpeg says nothing, blocks are not where they should be.
+    """
+    clip = _clip(tmp_path / "a.asf", codec, {"g": "10", "qmin": "4", "qmax": "4"})
+    whole, packets = _decoded(clip), _packets(clip)
+    data = clip.read_bytes()
+    at = packets[place][0] + (800 if complains else 2400)
+    clip.write_bytes(data[:at] + data[at + 30 :])
+    before = av.logging.get_last_error()[0]
+    with av.open(str(clip)):
+        assert (av.logging.get_last_error()[0] > before) == complains
+    assert _differing(_read(clip, keep_damaged=True)[0], whole)
+    found, told = _read(clip)
+    assert not _differing(found, whole)
+    assert told
+    assert set(range(10)) | set(range(30, FRAMES)) <= set(found)
+
+
+@pytest.mark.parametrize("codec", ["wmv2", "mpeg4"])
+def test_nothing_of_a_sound_asf_is_damaged(tmp_path, codec):
+    clip = _clip(tmp_path / "a.asf", codec, {"g": "10", "qmin": "4", "qmax": "4"})
+    found, told = _read(clip)
+    assert len(found) == FRAMES
+    assert not told
+    assert not _differing(found, _decoded(clip))
