@@ -13,6 +13,7 @@ from typing import Any
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from pipeline.video.numbering import PictureNumbers
 from pipeline.video.order import SliceOrder
 
 _HEAD_BYTES = 1 << 16
@@ -56,6 +57,8 @@ class Look:
     """As :func:`shows`."""
     needed_by_others: bool = True
     """False where no other frame refers to this one; True also where that is not known."""
+    missing: bool = False
+    """Whether one is missing that this or the one stored before may refer to (MPEG-1, MPEG-2)."""
     place: int | None = None
     """In the order of showing (H.264, HEVC), counted from where decoding could start last; None
     where it is not known."""
@@ -78,6 +81,7 @@ class Looker:
         self._stream = stream
         self._length_bytes = _length_bytes(codec, extra)
         self._order = SliceOrder(codec, extra) if codec in ("h264", "hevc") else None
+        self._numbers = PictureNumbers(reorders=bool(stream.has_b_frames))
         self.known = codec in _BY_FLAG or codec in _SKIPS_UNREFERENCED
         self.skips_unreferenced = codec in _SKIPS_UNREFERENCED
         self.needed = frozenset(
@@ -94,7 +98,8 @@ class Looker:
             # Without its sequence header, a frame would take the tables of another part.
             head = self._head(packet)
             safe = packet.is_keyframe and head[:4] == _SEQUENCE_HEADER
-            return Look(safe, needed_by_others=mpeg2_type(head) != _MPEG_B)
+            needed = mpeg2_type(head) != _MPEG_B
+            return Look(safe, needed_by_others=needed, missing=self._numbers.missing(head))
         safe = packet.is_keyframe and self._codec in _BY_FLAG
         needed = self._codec != "mpeg4" or mpeg4_type(self._head(packet)) != _MPEG_B
         return Look(safe, shown=shows(self._codec, packet), needed_by_others=needed)

@@ -104,7 +104,8 @@ def _frames(
             if of_demuxer:
                 note(of_demuxer)
             frames: list[VideoFrame] = []
-            damage.next(packet)
+            if damage.next(packet):
+                note("a picture is missing")
             index += bool(packet.size)
             if packet.is_corrupt and not marks_whole:
                 note("a packet is not whole")
@@ -152,11 +153,11 @@ class _Damage:
         self._clean_start = -1
         self._awaited: dict[int, int] = {}
 
-    def next(self, packet: "Packet[VideoStream]") -> None:
-        """Is told each packet before it is decoded."""
+    def next(self, packet: "Packet[VideoStream]") -> bool:
+        """Is told each packet before it is decoded; whether something is missing before it."""
         if not packet.size:
             self._stamp = None
-            return
+            return False
         if self._stamp is not None:
             self._end = max(self._end, self._stamp + self._usual)
         self._packet_index += 1
@@ -170,6 +171,9 @@ class _Damage:
             self._start_stamp = stamp
         if self._spreading and self._stamp is not None:
             self._awaited[self._packet_index] = self._stamp
+        if self._look.missing and self._packet_index - 1 not in self._spreading:
+            insort(self._spreading, self._packet_index - 1)
+        return self._look.missing
 
     def met(self) -> None:
         """The decoder complained about the packet told last."""

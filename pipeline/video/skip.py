@@ -176,6 +176,8 @@ class Skipper:
             if stamp is None or packet.is_corrupt or packet.has_sidedata("new_extradata"):
                 raise Odd("a packet without a time, damaged, or with a new header")
             look = self._looker.look(packet)
+            if look.missing:
+                raise Odd("a picture is missing")
             if look.safe and segment.shown:
                 yield self._closed(segment)
                 segment = _Segment()

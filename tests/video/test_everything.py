@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.video.bitstream import mpeg2_type
 from pipeline.video.decode import VideoReader
 from tests.video.clips import numbered, write_clip
 
@@ -100,3 +101,32 @@ def test_nothing_of_a_sound_asf_is_damaged(tmp_path, codec):
     assert len(found) == FRAMES
     assert not told
     assert not _differing(found, _decoded(clip))
+
+
+@pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video"])
+@pytest.mark.parametrize("holed", [True, False])
+def test_what_refers_to_a_picture_that_was_lost_is_damaged(tmp_path, codec, holed):
+    """What is left of it passes for a part of the B picture before, which no other one needs."""
+    options = {"g": "12", "bf": "2", "qmin": "4", "qmax": "4"}
+    clip = _clip(tmp_path / "a.mpg", codec, options)
+    whole, data = _decoded(clip), clip.read_bytes()
+    with av.open(str(clip)) as container:
+        coded = [(p.pts, bytes(p)) for p in container.demux(video=0) if p.size]
+    lost = [head for _, head in coded if mpeg2_type(head) == 2][2:6]
+    differing = set()
+    for head in lost:
+        at = data.index(head[:12])
+        rest = data[at + 300 :] if holed else bytes(300) + data[at + 300 :]
+        clip.write_bytes(data[:at] + rest)
+        differing |= _differing(_read(clip, keep_damaged=True)[0], whole)
+        found, told = _read(clip)
+        silent = _differing(found, whole)
+        assert not {p for p in silent if not _one_of(found[p], whole)}
+        assert told
+        assert len(found) >= FRAMES - 14
+    assert differing
+
+
+def _one_of(image: NDArray, whole: list[NDArray]) -> bool:
+    """Whether it is a sound picture, which may stay on screen where one is missing."""
+    return any(np.abs(image.astype(int) - other).mean() <= NOISE for other in whole)
