@@ -6,7 +6,9 @@ to the two between which it is shown. So where numbers do not follow on each oth
 missing to which those that follow refer. (ISO/IEC 13818-2, 6.1.1.11 and 6.3.9)
 """
 
-_PICTURE, _GROUP = b"\0\0\1\0", b"\0\0\1\xb8"
+_PICTURE, _GROUP, _EXTENSION = b"\0\0\1\0", b"\0\0\1\xb8", b"\0\0\1\xb5"
+_WHOLE = 3
+"""``picture_structure`` of a frame; fields have 1 and 2."""
 _I, _P, _B = 1, 2, 3
 _MODULO = 1024
 
@@ -40,14 +42,15 @@ class PictureNumbers:
         if kind == _I or 0 <= head.find(_GROUP) < at:
             self._before, self._latest, self._between = None, number, None
             return kind != _I
-        if self._latest is None or (kind != _B and number == self._latest):
-            return False  # the second field
+        last = self._between if kind == _B else self._latest
+        if self._latest is None or (number == last and _is_field(head, at)):
+            return False  # the second one of a picture
         return (self._of_b if kind == _B else self._of_p)(number, self._latest)
 
     def _of_b(self, number: int, latest: int) -> bool:
         follows = _steps(number, latest) > 0
         if self._between is not None:
-            follows = follows and _steps(self._between, number) >= 0
+            follows = follows and _steps(self._between, number) > 0
         elif self._before is not None:
             follows = follows and _steps(self._before, number) == 1
         self._between = number
@@ -59,6 +62,11 @@ class PictureNumbers:
             follows = follows and _steps(self._before, latest) == 1
         self._before, self._latest, self._between = latest, number, None
         return not follows
+
+
+def _is_field(head: bytes, at: int) -> bool:
+    extension = head.find(_EXTENSION, at)
+    return 0 <= extension < len(head) - 6 and head[extension + 6] & 3 != _WHOLE
 
 
 def _steps(earlier: int, later: int) -> int:

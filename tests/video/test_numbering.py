@@ -58,6 +58,21 @@ def test_a_missing_p_picture_is_told_before_the_second_that_follows(groups, head
     assert any(told[: kinds.index("P", gone + 1) + 1])
 
 
+@given(_groups)
+def test_two_fields_of_a_picture_have_one_number(groups):
+    stored = _stored(groups, headers=False)
+    field = b"\0\0\1\xb5\x8f\xff\xf1"  # f_codes, precision, and picture_structure 1
+    numbers = PictureNumbers(reorders=True)
+    for kind, head in stored:
+        assert not numbers.missing(head + field)
+        number = int.from_bytes(head[-4:-2]) >> 6
+        second = _head("P" if kind == "I" else kind, number, group=False)
+        assert not numbers.missing(second + field)
+    head = next(head for kind, head in stored if kind == "B")
+    numbers = PictureNumbers(reorders=True)
+    assert [numbers.missing(h) for h in (_head("I", 9, group=True), head, head)][2]
+
+
 @pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video"])
 @pytest.mark.parametrize("b_frames", ["0", "2"])
 def test_ffmpeg_numbers_in_this_way(tmp_path, codec, b_frames):
