@@ -16,7 +16,6 @@ from pipeline.errors import UserError
 FOLDER = Path("profiles")
 SHIPPED = Path(__file__).parents[1] / "project/profiles"
 SHIPPED_DATASETS = SHIPPED.parent / "profile_datasets"
-SAMPLE_DATASETS = SHIPPED.parent / "datasets.yaml"
 
 ROOTS = "Write the root of each dataset that you have there."
 """What is left to do where the datasets of a paper are listed."""
@@ -84,8 +83,8 @@ def put_in_place(
 
 def datasets(name: str) -> Path | None:
     """The datasets.yaml that a profile brings, with the roles of its datasets; None for none."""
-    places = [SHIPPED_DATASETS / f"{name}.yaml", *([SAMPLE_DATASETS] * (name == "sample"))]
-    return next((path for path in places if path.is_file()), None)
+    path = SHIPPED_DATASETS / f"{name}.yaml"
+    return path if path.is_file() else None
 
 
 def put_datasets_in_place(name: str, listed: Path = config.DATASETS) -> str:
@@ -104,7 +103,8 @@ def put_datasets_in_place(name: str, listed: Path = config.DATASETS) -> str:
         )
     with replacing(listed) as temporary:
         temporary.write_bytes(brought.read_bytes())
-    return f"{listed} lists the datasets of the profile. {ROOTS}"
+    roots = "" if name == "sample" else f" {ROOTS}"
+    return f"{listed} lists the datasets of the profile.{roots}"
 
 
 def _paths(folder: Path) -> dict[str, Path]:

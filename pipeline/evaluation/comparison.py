@@ -18,6 +18,11 @@ from pipeline.evaluation.ranking import auc
 
 OVERALL = "all datasets"
 
+FEW_VIDEOS = 20
+"""Below so many, intervals and p rest on a handful of people."""
+LEAST_P = 0.001
+"""What is smaller is only said to be."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -99,10 +104,17 @@ def text(found: Sequence[Difference]) -> str:
     for one in found:
         lines.append(
             f"{one.where}, {one.videos} of {one.listed} videos: {one.first} minus {one.second} "
-            f"{one.difference:+.4f} AUC, 95 % from {one.low:+.4f} to {one.high:+.4f}, p {one.p:.2g}"
+            f"{one.difference:+.4f} AUC, 95 % from {one.low:+.4f} to {one.high:+.4f}, {_p(one.p)}"
         )
     lines.append("Intervals: bootstrap over people and scenes. p: DeLong, corrected by Holm.")
+    if any(one.videos < FEW_VIDEOS for one in found):
+        lines.append(f"Sets of fewer than {FEW_VIDEOS} videos say next to nothing, whatever p is.")
     return "\n".join(lines)
+
+
+def _p(value: float) -> str:
+    """A probability for people: never 0, which none is."""
+    return f"p {value:.2g}" if value >= LEAST_P else f"p below {LEAST_P:g}"
 
 
 def _pairs(

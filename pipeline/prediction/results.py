@@ -77,7 +77,11 @@ class Judged:
         """Score over time: the mean of the faces at each."""
         times = np.unique(self.times_s)  # (T,)
         at = [(float(t), float(self.found.scores[self.times_s == t].mean())) for t in times]
-        return charts.line_chart("score over time", {"score": at}) if len(at) > 1 else None
+        return (
+            charts.line_chart("score over time, not calibrated", {"score": at})
+            if len(at) > 1
+            else None
+        )
 
     @property
     def picture_uri(self) -> DataUri:

@@ -304,6 +304,20 @@ def test_the_datasets_of_a_paper_are_those_that_its_parameters_name(name):
     assert named | set(params.expand.datasets) <= set(entries)
 
 
+def test_edits_in_a_clone_stay_and_the_sample_comes_back(tmp_path):
+    """The clone's own list is what a user edits: no profile may take it for one of its own."""
+    shipped = profiles.datasets("sample")
+    listed = Path(__file__).parents[2] / "manifests/datasets.yaml"
+    assert not shipped.samefile(listed)
+    mine = tmp_path / "datasets.yaml"
+    mine.write_bytes(shipped.read_bytes() + b"mine: {adapter: csv, root: /x, manifest: x.csv}\n")
+    assert "so it stays" in profiles.put_datasets_in_place("paper-sjedd", mine)
+    mine.write_bytes(shipped.read_bytes())
+    assert profiles.ROOTS in profiles.put_datasets_in_place("paper-sjedd", mine)
+    assert profiles.ROOTS not in profiles.put_datasets_in_place("sample", mine)
+    assert mine.read_bytes() == shipped.read_bytes()
+
+
 def test_the_datasets_of_a_profile_replace_those_of_another_and_nobody_elses(tmp_path):
     listed = tmp_path / "datasets.yaml"
     assert profiles.put_datasets_in_place("own-data", listed) == ""

@@ -124,7 +124,7 @@ INTERRUPTED = """
 import sys
 from pipeline.commands.entry import run_main
 from tests.faults import victim
-raise SystemExit(run_main(victim.main))
+raise SystemExit(run_main(lambda: victim.run_once(*sys.argv[1:])))
 """
 
 
