@@ -241,7 +241,7 @@ def _stage_share(assets: Path, clips: int) -> Iterator[Figure]:
                 "__call__",
                 clock.timed("inference", retinaface.RetinaFace.__call__),
             ),
-            (scrfd, "resize_longer_side", clock.timed("resize", resize_longer_side)),
+            (detect, "resize_longer_side", clock.timed("resize", resize_longer_side)),
             (retinaface, "resize_longer_side", clock.timed("resize", resize_longer_side)),
             (crop, "resize", clock.timed("resize", crop.resize)),
             (images, "encode_jpeg", clock.timed("encode", images.encode_jpeg)),

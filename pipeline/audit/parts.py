@@ -262,9 +262,12 @@ def _apart(parts: _Parts, length: NDArray[np.float64]) -> tuple[Bools, Bools]:
     The same as :func:`pipeline.video.parts.labelled`, for all videos at once.
     """
     end = np.minimum(parts.end, length[parts.video])
-    stretch = parts.video * (float(parts.end.max()) + 1)  # one video's times behind the other's
-    reach = np.maximum.accumulate(end + stretch)
-    start = np.maximum(parts.start, np.r_[0.0, reach[:-1]] - stretch)
+    times, rank = np.unique(end, return_inverse=True)  # ranks, since sums of times would be rounded
+    behind_others = parts.video * len(times)  # one video's ranks behind the other's
+    reach = np.maximum.accumulate(rank + behind_others)
+    before = np.r_[-1, reach[:-1]] - behind_others  # below 0 where it is of another video
+    earlier = np.where(before >= 0, times[np.maximum(before, 0)], 0)
+    start = np.maximum(parts.start, earlier)
     return parts.start >= length[parts.video], np.maximum(start, 0) < end
 
 

@@ -164,12 +164,18 @@ def test_a_cache_of_links_keeps_its_bytes_when_shards_change(project, tmp_path, 
     assert all(path.read_bytes() == content for path, content in cached.items())
 
 
+def figures(lines):
+    """Rows to do, kept and dropped by stage, from the table that a plan begins with."""
+    rows = [words for words in map(str.split, lines) if len(words) > 4]
+    return {words[0]: words[1:4] for words in reversed(rows)}  # of a name the first counts
+
+
 def test_plan_foresees_what_a_parameter_costs(project, tmp_path):
     folder = copied(project, tmp_path / "project")
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("margin: 0.3 ", "margin: 0.4 "))
     lines = command(folder, "faceshards", "plan").stdout.splitlines()
-    said = {words[0]: words[1:4] for words in map(str.split, lines) if len(words) > 4}
+    said = figures(lines)
     videos = table(project, "videos").num_rows
     assert said["frames"] == ["0", str(videos), "0"]
     assert said["faces"] == [str(videos), "0", "0"]
@@ -179,7 +185,7 @@ def test_plan_foresees_what_a_parameter_costs(project, tmp_path):
     # A video less changes nothing of that.
     next((folder / "data/raw/sample").rglob("*.mp4")).unlink()
     lines = command(folder, "faceshards", "plan").stdout.splitlines()
-    less = {words[0]: words[1:4] for words in map(str.split, lines) if len(words) > 4}
+    less = figures(lines)
     assert less["frames"] == ["0", str(videos - 1), "1"]
     assert less["faces"] == [f"~{videos - 1}", "0", "1"]
     to_do, _, drop = (int(number.strip("~")) for number in less["landmarks"])

@@ -48,7 +48,7 @@ def test_the_command_prints_the_table_or_one_sentence(tmp_path, monkeypatch, cap
     (tmp_path / "params.yaml").write_text(f"runs: {{a: {run}}}\n")
     monkeypatch.chdir(tmp_path)
     assert main(["calibrate", "a"]) == 2
-    assert "not a shard folder" in capsys.readouterr().err
+    assert "data/shards/train does not exist" in capsys.readouterr().err
     made.shards(tmp_path / "data/shards", "train", made.planted(0, 16))
     made.shards(tmp_path / "data/shards", "val", made.planted(1000, 8))
     assert main(["calibrate", "a", "--steps", "3"]) == 0
