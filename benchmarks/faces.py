@@ -34,7 +34,7 @@ from pipeline.config.params import EngineParams, FacesParams, FramesParams, Para
 from pipeline.config.values import Weights
 from pipeline.engine import stage
 from pipeline.engine.process import pin_threads
-from pipeline.faces import crop, detect, retinaface, scrfd
+from pipeline.faces import crop, detect, retinaface
 from pipeline.faces.detect import make_detector, pad_to, resize_longer_side
 from pipeline.faces.extract import FacesTask
 from pipeline.faces.plan import faces_plan
