@@ -4,9 +4,11 @@ Dask only places: what may crash runs in a child process that the thread at work
 """
 
 import os
+import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from pipeline.config.params import EngineParams
@@ -14,6 +16,8 @@ from pipeline.engine import machine
 from pipeline.engine.child import Limits, performer
 from pipeline.engine.work import Done, Here, Job, Performer, run_job
 
+LOOK_EVERY_S = 0.5
+"""How late Ctrl-C is noticed, at most."""
 Report = Callable[[Done], None]
 """Is told of each partition as it is done, in the thread that called :func:`place`."""
 
@@ -71,7 +75,7 @@ def _on_threads(
     """
     from dask import threaded
 
-    with _Team(workers, row_limits) as team:
+    with _Team(workers, row_limits) as team, _ctrl_c_is_noticed():
 
         def begin(place: int) -> Done:
             return team.work(jobs[place])
@@ -89,6 +93,25 @@ def _on_threads(
             chunksize=1,
             rerun_exceptions_locally=False,
         )
+
+
+@contextmanager
+def _ctrl_c_is_noticed() -> Iterator[None]:
+    """A block in which the main thread wakes now and then from whatever it waits for.
+
+    Python notices a signal when its main thread runs. One that arrives between the last look and
+    the beginning of a wait without a limit, as Dask's is, would be noticed at its end only.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY_S, LOOK_EVERY_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
 
 
 class _Team:
