@@ -18,6 +18,7 @@ from faceshards.errors import UserError
 from faceshards.filters import Places
 from faceshards.order import Order
 from faceshards.samples import POINTS, Samples
+from faceshards.standing import Standing
 
 BATCHES_AHEAD = 2
 """Batches that are decoded while one is worked on."""
@@ -46,13 +47,13 @@ image's place in it. Decoding threads call it; as a function of these three alon
 batches the same for any number of threads."""
 
 
-class Loader:
+class Loader(Standing):
     """Batches of an order, from any point of it on.
 
     The global batch b of epoch e is a pure function of the samples, the seed, e and b. A rank takes
     an equal slice of each global batch; the last batch of :class:`faceshards.order.InOrder` may be
     smaller, and ranks may then have different shares of it, down to none. Nothing is exchanged
-    between ranks.
+    between ranks. A state is good for any number of ranks or threads.
 
     Args:
         samples: what is read.
@@ -86,32 +87,18 @@ class Loader:
                 "Choose a multiple."
             )
         self.samples, self.order = samples, order
-        self._key = key or f"{samples.key}/{seed}"
+        super().__init__(
+            key or f"{samples.key}/{seed}",
+            "The loader's state belongs to other shards, another filter or another seed. Start "
+            "anew, or give those that it was saved with.",
+        )
         self._threads, self._each = threads, each
         part = order.batch_size // n_ranks
         self._share = slice(rank * part, (rank + 1) * part)
-        self.epoch, self.number = 0, 0
-        """Where it stands: the next batch that is delivered."""
 
     def __len__(self) -> int:
         """Batches per epoch."""
         return self.order.batches_per_epoch()
-
-    def state(self) -> dict[str, int | str]:
-        """Where it stands, in batches delivered; good for any number of ranks or threads."""
-        epoch, number = self.epoch, self.number
-        if number == len(self):
-            epoch, number = epoch + 1, 0
-        return {"key": self._key, "epoch": epoch, "number": number}
-
-    def resume(self, state: dict[str, int | str]) -> None:
-        """Goes on from a state. Raises UserError where it is of other samples or another seed."""
-        if state["key"] != self._key:
-            raise UserError(
-                "The loader's state belongs to other shards, another filter or another seed. "
-                "Start anew, or give those that it was saved with."
-            )
-        self.epoch, self.number = int(state["epoch"]), int(state["number"])
 
     def places(self, epoch: int, number: int) -> Places:
         """Places (B / ranks,) of this rank's share of a global batch."""

@@ -21,10 +21,11 @@ from faceshards.errors import UserError
 from faceshards.loader import Batch
 from faceshards.remote import RemoteSamples
 from faceshards.samples import decode_jpeg_into
+from faceshards.standing import Standing
 from faceshards.stream_order import Block, blocks, mixture, share
 
 
-class StreamLoader:
+class StreamLoader(Standing):
     """Batches of one rank.
 
     Each epoch, all samples are dealt to the ranks' workers in equal parts (they differ by one
@@ -79,9 +80,11 @@ class StreamLoader:
         self._tars_together = tars_together if shuffle else 1
         self._check()
         layout = (n_ranks, workers, batch_size, self._tars_together, shuffle, self._weights)
-        self._key = f"{samples.key}/{seed}/{layout}"
-        self.epoch, self.number = 0, 0
-        """Where it stands: the next batch that is delivered."""
+        super().__init__(
+            f"{samples.key}/{seed}/{layout}",
+            "The stream's state belongs to other shards, another filter, seed or number of ranks "
+            "or workers. Start anew, or give those that it was saved with.",
+        )
 
     def __len__(self) -> int:
         """Batches of this rank per epoch."""
@@ -97,22 +100,6 @@ class StreamLoader:
         """How many samples an epoch of training leaves out, over all ranks."""
         whole = len(self.samples) // self._n_readers // self.batch_size
         return len(self.samples) - self._n_readers * self.batch_size * whole
-
-    def state(self) -> dict[str, int | str]:
-        """Where it stands, in batches delivered; good for the same ranks and workers alone."""
-        epoch, number = self.epoch, self.number
-        if number == len(self):
-            epoch, number = epoch + 1, 0
-        return {"key": self._key, "epoch": epoch, "number": number}
-
-    def resume(self, state: dict[str, int | str]) -> None:
-        """Goes on from a state. Raises UserError for one of other samples or another layout."""
-        if state["key"] != self._key:
-            raise UserError(
-                "The stream's state belongs to other shards, another filter, seed or number of "
-                "ranks or workers. Start anew, or give those that it was saved with."
-            )
-        self.epoch, self.number = int(state["epoch"]), int(state["number"])
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches that are left of the epoch it stands in; then it stands in the next one.

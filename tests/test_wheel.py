@@ -27,6 +27,7 @@ DATA = {
     "pipeline/project/dvcignore": ".dvcignore",
     "pipeline/report/page.html": "pipeline/report/page.html",
     "pipeline/prediction/page.html": "pipeline/prediction/page.html",
+    "pipeline/report/head.html": "pipeline/report/head.html",
     "pipeline/report/macros.html": "pipeline/report/macros.html",
     "pipeline/report/style.css": "pipeline/report/style.css",
     "faceshards/py.typed": "faceshards/py.typed",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -77,11 +77,10 @@ def gathered(rows: _Rows, lengths: Sequence[int] = ()) -> _Rows:
     if count() == 1:
         return rows
     if isinstance(rows, Tensor):
-        return _gathered(rows, lengths)  # type: ignore[return-value]
-    values: dict[str, Any] = {f.name: getattr(rows, f.name) for f in fields(rows)}  # type: ignore[arg-type]
-    return type(rows)(
-        **{k: None if v is None else _gathered(v, lengths) for k, v in values.items()}
-    )
+        return cast(_Rows, _gathered(rows, lengths))
+    names = [field.name for field in fields(cast(Any, rows))]
+    parts = {name: getattr(rows, name) for name in names}
+    return type(rows)(**{k: None if v is None else _gathered(v, lengths) for k, v in parts.items()})
 
 
 def lengths_of(rows: Tensor) -> tuple[int, ...]:

@@ -8,15 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import config, models
 from pipeline.commands import predict as command
 from pipeline.commands.main import main
 from pipeline.errors import UserError
-from pipeline.labels import semantics
 from pipeline.prediction import Predictor, inputs
-from pipeline.training import checkpoint, run_folder
-from pipeline.versions import version
-from tests.shards.made import SEMANTICS
+from tests.evaluation import trained
 
 PARAMS = """
 seed: 4
@@ -39,19 +35,7 @@ runs:
 def made(tmp_path_factory):
     """A project whose runs have a checkpoint each. Not to be changed."""
     root = tmp_path_factory.mktemp("project")
-    (root / "manifests").mkdir()
-    shutil.copy(SEMANTICS, root / "manifests")
-    (root / "params.yaml").write_text(PARAMS)
-    params = config.load(root / "params.yaml")
-    for name, run in params.runs.items():
-        graph = None
-        if run.objective.graph:
-            graph = semantics.load(SEMANTICS).graph(run.objective.graph)
-        digest = checkpoint.run_digest(name, run, params.seed, version("train"), graph)
-        (root / "models" / name).mkdir(parents=True)
-        state = models.build(run.model, graph, params.seed).state_dict()
-        about = {"run_digest": digest, "epoch": 1, "classes": ["real", "fake"], "model": state}
-        checkpoint.save(root / "models" / name / run_folder.BEST, about)
+    trained.write(root, PARAMS)
     return root
 
 

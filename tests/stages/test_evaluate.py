@@ -9,15 +9,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pipeline import config, models, tables
+from pipeline import tables
 from pipeline.errors import UserError
-from pipeline.labels import semantics
 from pipeline.tables import schemas
-from pipeline.training import checkpoint, run_folder
-from pipeline.versions import version
 from stages import evaluate
-from tests.evaluation import made
-from tests.shards.made import SEMANTICS
+from tests.evaluation import made, trained
 
 PARAMS = """
 seed: 4
@@ -43,19 +39,7 @@ def finished(tmp_path_factory):
     row = next(r for r in videos.to_pylist() if r["split"] == "test" and r["label"] == 1)
     faceless = tables.from_rows("videos", [row | {"video_id": FACELESS}])
     tables.write(root / "manifests/videos.parquet", "videos", pa.concat_tables([videos, faceless]))
-    shutil.copy(SEMANTICS, root / "manifests")
-    (root / "params.yaml").write_text(PARAMS)
-    params = config.load(root / "params.yaml")
-    for name, run in params.runs.items():
-        graph = None
-        if run.objective.graph:
-            graph = semantics.load(SEMANTICS).graph(run.objective.graph)
-        digest = checkpoint.run_digest(name, run, params.seed, version("train"), graph)
-        state = models.build(run.model, graph, params.seed).state_dict()
-        (root / "models" / name).mkdir(parents=True)
-        best = root / "models" / name / run_folder.BEST
-        about = {"run_digest": digest, "epoch": 1, "classes": ["real", "fake"]}
-        checkpoint.save(best, about | {"model": state})
+    trained.write(root, PARAMS)
     return root
 
 
